@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one list of record kinds. Expanded for C, BPF, Python
+ * (scripts/generate-kinds) and docs/records.md.
+ *
+ * ANAROS_KIND(value, SYMBOL, "name", "what object is", "what it says")
+ *
+ * A value is family << 8 | number, is never reused, and never changes its
+ * meaning: run directories outlive releases.
+ */
+#ifndef ANAROS_KINDS_H
+#define ANAROS_KINDS_H
+
+#define ANAROS_KINDS(ANAROS_KIND)                                                                                      \
+	ANAROS_KIND(0x0001, META_NAME, "meta.name", "the object named", "a name follows in the next records of the ring; size_bytes is its length, status its name class") \
+	ANAROS_KIND(0x0101, FILE_OPEN, "file.open", "inode", "open and its variants; status is the descriptor") \
+	ANAROS_KIND(0x0102, FILE_CLOSE, "file.close", "inode", "close of anything but a socket") \
+	ANAROS_KIND(0x0103, FILE_READ, "file.read", "inode", "read, pread, readv, preadv2, fread; address is the buffer") \
+	ANAROS_KIND(0x0104, FILE_WRITE, "file.write", "inode", "write, pwrite, writev, pwritev2, fwrite; address is the buffer") \
+	ANAROS_KIND(0x0105, FILE_SYNC, "file.sync", "inode", "fsync, fdatasync, sync_file_range, msync, syncfs") \
+	ANAROS_KIND(0x0106, FILE_MMAP, "file.mmap", "inode", "mmap of a file; address is where it lies") \
+	ANAROS_KIND(0x0107, FILE_MUNMAP, "file.munmap", "0", "munmap of a range that a file was mapped to") \
+	ANAROS_KIND(0x0108, FILE_SENDFILE, "file.sendfile", "inode of the source", "sendfile, splice; context of the destination is its own net.send") \
+	ANAROS_KIND(0x0109, FILE_COPY, "file.copy", "inode of the source", "copy_file_range; address is the destination inode") \
+	ANAROS_KIND(0x010a, FILE_STAT, "file.stat", "inode", "stat, fstat, lstat, fstatat, statx") \
+	ANAROS_KIND(0x0201, NET_SOCKET, "net.socket", "socket cookie", "socket, socketpair; status is the descriptor, size_bytes the family, address the type") \
+	ANAROS_KIND(0x0202, NET_BIND, "net.bind", "socket cookie", "bind") \
+	ANAROS_KIND(0x0203, NET_LISTEN, "net.listen", "socket cookie", "listen") \
+	ANAROS_KIND(0x0204, NET_CONNECT, "net.connect", "socket cookie", "connect; the peer is the object's name") \
+	ANAROS_KIND(0x0205, NET_ACCEPT, "net.accept", "cookie of the new socket", "accept, accept4; address is the listener's cookie") \
+	ANAROS_KIND(0x0206, NET_RECV, "net.recv", "socket cookie", "recv, recvfrom, recvmsg, read on a socket; address is the buffer") \
+	ANAROS_KIND(0x0207, NET_SEND, "net.send", "socket cookie", "send, sendto, sendmsg, write on a socket; address is the buffer") \
+	ANAROS_KIND(0x0208, NET_SHUTDOWN, "net.shutdown", "socket cookie", "shutdown") \
+	ANAROS_KIND(0x0209, NET_CLOSE, "net.close", "socket cookie", "close of a socket") \
+	ANAROS_KIND(0x0301, POLL_WAIT, "poll.wait", "epoll descriptor, else 0", "epoll_wait, epoll_pwait2, poll, ppoll, select, pselect; status is what was ready") \
+	ANAROS_KIND(0x0401, GPU_LAUNCH, "gpu.launch", "stream or queue", "a kernel is enqueued; address is the kernel's handle, size_bytes the threads or work items") \
+	ANAROS_KIND(0x0402, GPU_COPY_H2D, "gpu.copy_h2d", "stream or queue", "host to device; address is the host side") \
+	ANAROS_KIND(0x0403, GPU_COPY_D2H, "gpu.copy_d2h", "stream or queue", "device to host; address is the host side") \
+	ANAROS_KIND(0x0404, GPU_COPY_D2D, "gpu.copy_d2d", "stream or queue", "device to device; address is the destination") \
+	ANAROS_KIND(0x0405, GPU_COPY, "gpu.copy", "stream or queue", "a copy whose direction the call does not tell; address is the destination") \
+	ANAROS_KIND(0x0406, GPU_MEMSET, "gpu.memset", "stream or queue", "fill; address is the device side") \
+	ANAROS_KIND(0x0407, GPU_ALLOC, "gpu.alloc", "device pointer or buffer", "device or pinned memory is allocated; address is the host pointer if any") \
+	ANAROS_KIND(0x0408, GPU_FREE, "gpu.free", "device pointer or buffer", "device or pinned memory is released") \
+	ANAROS_KIND(0x0409, GPU_SYNC, "gpu.sync", "stream, queue or event; 0 = device", "the thread waits for the device") \
+	ANAROS_KIND(0x040a, GPU_EVENT, "gpu.event", "stream or queue", "an event is recorded or waited for on the device; address is the event") \
+	ANAROS_KIND(0x040b, GPU_MAP, "gpu.map", "stream or queue", "a device buffer is mapped to the host; address is the host side") \
+	ANAROS_KIND(0x040c, GPU_UNMAP, "gpu.unmap", "stream or queue", "a mapped buffer goes back; address is the host side") \
+	ANAROS_KIND(0x040d, GPU_STREAM, "gpu.stream", "stream or queue", "a stream or queue is made or destroyed") \
+	ANAROS_KIND(0x040e, GPU_BUILD, "gpu.build", "module or program", "code is compiled or loaded") \
+	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched") \
+	ANAROS_KIND(0x0410, GPU_EXECUTE, "gpu.execute", "stream or queue", "a kernel ran on the device, in device time; address is the kernel's handle, context the time queued in ns") \
+	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side") \
+	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted") \
+	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
+	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
+	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread moved between CPUs; address is the CPU it goes to") \
+	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error") \
+	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget") \
+	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length") \
+	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \
+	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old") \
+	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
+	ANAROS_KIND(0x0b01, PROC_FORK, "proc.fork", "pid of the child", "a process was forked") \
+	ANAROS_KIND(0x0b02, PROC_EXEC, "proc.exec", "0", "a program was started; its path is the name of address") \
+	ANAROS_KIND(0x0b03, PROC_EXIT, "proc.exit", "0", "a process ended; status is its wait status") \
+	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
+	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
+	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on")
+
+enum anaros_kind {
+#define ANAROS_KIND(value, symbol, name, object, text) ANAROS_KIND_##symbol = (value),
+	ANAROS_KINDS(ANAROS_KIND)
+#undef ANAROS_KIND
+};
+
+/* status of META_NAME: what sort of thing the name belongs to. */
+enum anaros_name_class {
+	ANAROS_NAME_FILE = 1,	 /* object: inode; path */
+	ANAROS_NAME_SOCKET = 2,	 /* object: cookie; "tcp local -> peer" */
+	ANAROS_NAME_KERNEL = 3,	 /* object: kernel handle; function name */
+	ANAROS_NAME_DEVICE = 4,	 /* object: device; name or UUID */
+	ANAROS_NAME_PROCESS = 5, /* object: pid; command */
+	ANAROS_NAME_STREAM = 6,	 /* object: stream or queue; its device */
+	ANAROS_NAME_REASON = 7,	 /* object: number; drop reason */
+	ANAROS_NAME_PROGRAM = 8, /* object: pid; path of the executable */
+};
+
+#endif
