@@ -23,14 +23,15 @@
 
 #include "anaros/record.h"
 
-#define ANAROS_MAGIC 0x31736f72616e61ull /* "anaros1" */
-#define ANAROS_ARENA_VERSION 1u
-#define ANAROS_PAGE 4096u
-#define ANAROS_LANES 4096u
-#define ANAROS_CHUNK_BYTES 65536u
-#define ANAROS_CHUNK_RECORDS (ANAROS_CHUNK_BYTES / 64u - 1u)
+#define ANAROS_MAGIC          0x31736f72616e61ull /* "anaros1" */
+#define ANAROS_ARENA_VERSION  1u
+#define ANAROS_PAGE           4096u
+#define ANAROS_LANES          4096u
+#define ANAROS_CHUNK_BYTES    65536u
+#define ANAROS_CHUNK_RECORDS  (ANAROS_CHUNK_BYTES / 64u - 1u)
 #define ANAROS_CHUNKS_DEFAULT 2048u
-#define ANAROS_DEVICES_MAX 32u
+#define ANAROS_CHUNKS_MAX     16384u
+#define ANAROS_DEVICES_MAX    32u
 
 /* How time stamps are made: ns = base_ns + ((tsc - base_tsc) * mult >> 32). */
 struct anaros_clock_line {
@@ -81,20 +82,23 @@ struct anaros_shared {
 	anaros_u32 wake;    /* futex word, raised to wake the drain */
 	anaros_u32 waiting; /* the drain sleeps on it */
 	anaros_u32 chunks_in_use;
-	anaros_u32 processes;	   /* shims that started */
-	anaros_u64 drops_no_lane;  /* records lost: no lane was free */
+	anaros_u32 processes;  /* shims that started */
+	anaros_u32 lanes_used; /* high-water mark: no lane beyond was ever taken */
+	anaros_u32 reserved0;
+	anaros_u64 drops_no_lane;         /* records lost: no lane was free */
 	anaros_u64 environments_restored; /* exec with the preload added back */
-	anaros_u64 environments_lost;	  /* exec that will not carry the shim */
+	anaros_u64 environments_lost;     /* exec that will not carry the shim */
 	anaros_u64 names_dropped;
 	anaros_u64 vfork_calls; /* calls in a vfork child, passed through */
-	anaros_u64 unhooked;	/* entry points resolved past the shim */
+	anaros_u64 unhooked;    /* entry points resolved past the shim */
 	anaros_u64 reserved[8];
 };
 
 enum anaros_lane_state {
 	ANAROS_LANE_FREE = 0,
 	ANAROS_LANE_LIVE = 1,
-	ANAROS_LANE_ENDED = 2, /* the thread left; the drain sets it free */
+	ANAROS_LANE_ENDED = 2,   /* the thread left; the drain sets it free */
+	ANAROS_LANE_CLAIMED = 3, /* being filled in */
 };
 
 struct anaros_lane {
@@ -104,7 +108,7 @@ struct anaros_lane {
 	anaros_u32 reserved0;
 	anaros_u64 pid_namespace; /* inode; lets the drain judge who is dead */
 	anaros_u64 process_start; /* field 22 of /proc/PID/stat, 0 = unknown */
-	anaros_u64 drops;	  /* records lost: no chunk was free, or nested */
+	anaros_u64 drops;         /* records lost: no chunk was free, or nested */
 	anaros_u64 reserved[3];
 };
 
@@ -129,7 +133,7 @@ struct anaros_chunk {
 _Static_assert(sizeof(struct anaros_chunk) == ANAROS_CHUNK_BYTES, "layout");
 
 #define ANAROS_SHARED_OFFSET ANAROS_PAGE
-#define ANAROS_LANES_OFFSET (2u * ANAROS_PAGE)
+#define ANAROS_LANES_OFFSET  (2u * ANAROS_PAGE)
 #define ANAROS_OWNERS_OFFSET (ANAROS_LANES_OFFSET + ANAROS_LANES * 64u)
 
 /* Chunks start on a chunk boundary behind the owner words. */

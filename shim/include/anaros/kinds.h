@@ -11,6 +11,7 @@
 #ifndef ANAROS_KINDS_H
 #define ANAROS_KINDS_H
 
+/* clang-format off */
 #define ANAROS_KINDS(ANAROS_KIND)                                                                                      \
 	ANAROS_KIND(0x0001, META_NAME, "meta.name", "the object named", "a name follows in the next records of the ring; size_bytes is its length, status its name class") \
 	ANAROS_KIND(0x0101, FILE_OPEN, "file.open", "inode", "open and its variants; status is the descriptor") \
@@ -66,6 +67,7 @@
 	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
 	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on")
+/* clang-format on */
 
 enum anaros_kind {
 #define ANAROS_KIND(value, symbol, name, object, text) ANAROS_KIND_##symbol = (value),
@@ -75,13 +77,13 @@ enum anaros_kind {
 
 /* status of META_NAME: what sort of thing the name belongs to. */
 enum anaros_name_class {
-	ANAROS_NAME_FILE = 1,	 /* object: inode; path */
-	ANAROS_NAME_SOCKET = 2,	 /* object: cookie; "tcp local -> peer" */
-	ANAROS_NAME_KERNEL = 3,	 /* object: kernel handle; function name */
-	ANAROS_NAME_DEVICE = 4,	 /* object: device; name or UUID */
+	ANAROS_NAME_FILE = 1,    /* object: inode; path */
+	ANAROS_NAME_SOCKET = 2,  /* object: cookie; "tcp local -> peer" */
+	ANAROS_NAME_KERNEL = 3,  /* object: kernel handle; function name */
+	ANAROS_NAME_DEVICE = 4,  /* object: device; name or UUID */
 	ANAROS_NAME_PROCESS = 5, /* object: pid; command */
-	ANAROS_NAME_STREAM = 6,	 /* object: stream or queue; its device */
-	ANAROS_NAME_REASON = 7,	 /* object: number; drop reason */
+	ANAROS_NAME_STREAM = 6,  /* object: stream or queue; its device */
+	ANAROS_NAME_REASON = 7,  /* object: number; drop reason */
 	ANAROS_NAME_PROGRAM = 8, /* object: pid; path of the executable */
 };
 

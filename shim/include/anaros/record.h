@@ -60,16 +60,16 @@ enum anaros_fd_type {
 
 enum anaros_flag {
 	ANAROS_FLAG_FD_TYPE_MASK = 0x0007,
-	ANAROS_FLAG_STDIO = 0x0008,	   /* bytes passed through a FILE buffer */
-	ANAROS_FLAG_ASYNC = 0x0010,	   /* enqueued; the device does it later */
-	ANAROS_FLAG_PEEK = 0x0020,	   /* MSG_PEEK: bytes were not consumed */
+	ANAROS_FLAG_STDIO = 0x0008,        /* bytes passed through a FILE buffer */
+	ANAROS_FLAG_ASYNC = 0x0010,        /* enqueued; the device does it later */
+	ANAROS_FLAG_PEEK = 0x0020,         /* MSG_PEEK: bytes were not consumed */
 	ANAROS_FLAG_OTHER_TENANT = 0x0040, /* not of the target; it delayed it */
 	ANAROS_FLAG_DEVICE_TIME = 0x0080,  /* times come from the device */
-	ANAROS_FLAG_PINNED = 0x0100,	   /* the host side is page-locked */
-	ANAROS_FLAG_CAPTURE = 0x0200,	   /* recorded into a graph, not run */
-	ANAROS_FLAG_OFFSET = 0x0400,	   /* address is a file offset */
-	ANAROS_FLAG_LISTENER = 0x0800,	   /* the socket accepts connections */
-	ANAROS_FLAG_KERNEL = 0x8000,	   /* seen by the kernel plane */
+	ANAROS_FLAG_PINNED = 0x0100,       /* the host side is page-locked */
+	ANAROS_FLAG_CAPTURE = 0x0200,      /* recorded into a graph, not run */
+	ANAROS_FLAG_OFFSET = 0x0400,       /* address is a file offset */
+	ANAROS_FLAG_LISTENER = 0x0800,     /* the socket accepts connections */
+	ANAROS_FLAG_KERNEL = 0x8000,       /* seen by the kernel plane */
 };
 
 #endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ANAROS_ARENA_H
+#define ANAROS_ARENA_H
+
+#include "anaros/control.h"
+
+/* Takes the mapped arena into use; `control` is the read-only mapping. */
+void anaros_arena_attach(const struct anaros_control *control, void *base, uint64_t pid_namespace);
+/* Ends the lanes that an exec of this pid left behind. */
+void anaros_arena_end_lanes_of(uint32_t pid);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every name that the library exports: the Makefile expands this file and
+ * makes the version script from it. A family with its own list adds it here.
+ */
+#include "hooks.h"
+
+#define ANAROS_NAME(name) ANAROS_EXPORT_##name
+ANAROS_HOOKS(ANAROS_NAME, ANAROS_NAME)
+ANAROS_HOOKS_WITHOUT_REAL(ANAROS_NAME)
