@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every measured loop shares: the clock, the pace, the median. */
+#ifndef ANAROS_BENCH_H
+#define ANAROS_BENCH_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCHES_MAX 4096
+
+struct bench {
+	uint64_t calls;      /* how many in all */
+	uint64_t batch;      /* timed together */
+	uint64_t per_second; /* 0: as fast as it goes */
+	double samples[BATCHES_MAX];
+	unsigned int count;
+	uint64_t started_ns;
+};
+
+static inline uint64_t bench_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline void bench_fail(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* usage: PROGRAM CALLS [PER_SECOND] */
+static inline void bench_start(struct bench *bench, int argc, char **argv, uint64_t batch)
+{
+	memset(bench, 0, sizeof(*bench));
+	bench->calls = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	bench->per_second = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	bench->batch = batch;
+	if (bench->per_second) /* a burst each millisecond */
+		bench->batch = bench->per_second < 1000 ? 1 : bench->per_second / 1000;
+	bench->started_ns = bench_now_ns();
+}
+
+/* Sleeps until the next burst is due; late bursts are not given up. */
+static inline void bench_pace(const struct bench *bench, uint64_t done)
+{
+	uint64_t due;
+	struct timespec at;
+
+	if (!bench->per_second)
+		return;
+	due = bench->started_ns + (uint64_t)((double)done * 1e9 / (double)bench->per_second);
+	at.tv_sec = (time_t)(due / 1000000000u);
+	at.tv_nsec = (long)(due % 1000000000u);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
+static inline void bench_sample(struct bench *bench, uint64_t ns, uint64_t calls)
+{
+	if (bench->count < BATCHES_MAX)
+		bench->samples[bench->count++] = (double)ns / (double)calls;
+}
+
+static inline int bench_compare(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* One line of JSON: the median batch, and what was done in which time. */
+static inline void bench_finish(struct bench *bench, uint64_t calls)
+{
+	uint64_t elapsed_ns = bench_now_ns() - bench->started_ns;
+
+	qsort(bench->samples, bench->count, sizeof(double), bench_compare);
+	printf("{\"ns_per_call\": %.2f, \"calls\": %llu, \"seconds\": %.6f}\n",
+	       bench->count ? bench->samples[bench->count / 2] : 0.0, (unsigned long long)calls,
+	       (double)elapsed_ns / 1e9);
+	fflush(stdout);
+}
+
+#endif

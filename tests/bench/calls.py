@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one recorded call costs, what peers add to it, and what a start costs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from measure import HERE, ROOT, Bench, Command, NotMeasured, in_turn, ns_per_call, wall_ms
+
+CUDA_SIMULATOR = ROOT / "tests/native/cuda_sim"
+
+
+def _added(bench: Bench, command: Command, extra: dict[str, str] | None = None) -> float:
+    output = bench.scratch / "run"
+    wrapped = bench.run_under(output, command, kernel=False)
+
+    def with_it() -> float:
+        shutil.rmtree(output, ignore_errors=True)
+        return ns_per_call(wrapped, extra)
+
+    return in_turn(lambda: ns_per_call(command, extra), with_it, bench.pair_count).added
+
+
+def pread(bench: Bench) -> float:
+    """Added ns for each 4 KiB ``pread`` from the page cache."""
+    return _added(bench, [bench.program("pread_loop"), str(bench.calls(1_000_000))])
+
+
+def recv(bench: Bench) -> float:
+    """Added ns for each 64-byte ``recv`` from a local socket."""
+    return _added(bench, [bench.program("recv_loop"), str(bench.calls(500_000))])
+
+
+def opencl_enqueue(bench: Bench) -> float:
+    """Added ns for each kernel enqueued to OpenCL."""
+    loop = HERE / "opencl_enqueue.py"
+    return _added(bench, [sys.executable, loop, str(bench.calls(200_000))])
+
+
+def cuda_launch(bench: Bench) -> float:
+    """Added ns for each kernel launched on the simulated CUDA driver."""
+    subprocess.run(["make", "-s", "-C", CUDA_SIMULATOR], check=True)
+    extra = {
+        "LD_LIBRARY_PATH": str(CUDA_SIMULATOR / "build"),
+        "ANAROS_SIM_SPEED": "0",
+        "ANAROS_SIM_INLINE": "1",
+    }
+    return _added(bench, [bench.program("cuda_launch_loop"), str(bench.calls(500_000))], extra)
+
+
+def startup(bench: Bench, kernel: bool) -> float:
+    """Added ms from the start of ``true`` to its end."""
+    output = bench.scratch / "run"
+    wrapped = bench.run_under(output, ["true"], kernel)
+
+    def with_it() -> float:
+        shutil.rmtree(output, ignore_errors=True)
+        return wall_ms(wrapped)
+
+    return in_turn(lambda: wall_ms(["true"]), with_it, bench.pair_count).added
+
+
+def _dftracer(loop: Sequence[str], log: Path) -> tuple[list[str], dict[str, str]]:
+    found = sorted(Path(sys.prefix).glob("lib/python*/site-packages/**/libdftracer_preload.so"))
+    if not found:
+        raise NotMeasured("dftracer is not installed")
+    return list(loop), {
+        "LD_PRELOAD": str(found[0]),
+        "DFTRACER_ENABLE": "1",
+        "DFTRACER_INIT": "PRELOAD",
+        "DFTRACER_DATA_DIR": "/tmp",
+        "DFTRACER_LOG_FILE": str(log),
+    }
+
+
+BPFTRACE_PROGRAM = """
+tracepoint:syscalls:sys_enter_pread64 /pid == cpid/ { @start[tid] = nsecs; }
+tracepoint:syscalls:sys_exit_pread64 /@start[tid]/ {
+    @ns = hist(nsecs - @start[tid]); delete(@start[tid]);
+}
+"""
+
+
+def _wrapped(name: str, loop: Sequence[str], log: Path) -> tuple[list[str], dict[str, str]]:
+    if name == "dftracer":
+        return _dftracer(loop, log)
+    tool = shutil.which("perf" if name == "perf_trace" else name)
+    if tool is None:
+        raise NotMeasured(f"{name} is not installed")
+    if name == "strace":
+        return [tool, "-f", "-T", "-e", "trace=pread64", "-o", str(log), *loop], {}
+    if name == "perf_trace":
+        return [tool, "trace", "-e", "pread64", "-o", str(log), "--", *loop], {}
+    script = log.with_suffix(".bt")
+    script.write_text(BPFTRACE_PROGRAM)
+    return [tool, "-o", str(log), "-c", " ".join(loop), str(script)], {}
+
+
+#: Peers, and how much shorter than ours their loop is.
+PEERS = {"strace": 50, "perf_trace": 50, "bpftrace": 4, "dftracer": 10}
+
+
+def peer_pread(bench: Bench, name: str) -> float:
+    """Added ns for each ``pread`` under another tracer, in turn with the bare loop.
+
+    Raises:
+        NotMeasured: The tool is not installed, or does not work here.
+    """
+    calls = max(20_000, bench.calls(1_000_000) // PEERS[name])
+    loop = [str(bench.program("pread_loop")), str(calls)]
+    command, extra = _wrapped(name, loop, bench.scratch / f"{name}.log")
+    count = min(5, bench.pair_count)
+    return in_turn(lambda: ns_per_call(loop), lambda: ns_per_call(command, extra), count).added
