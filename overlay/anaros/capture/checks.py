@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges the facts of ``survey``: what works here, what does not, and the remedy.
+
+A check is a function from nothing to a ``Check``. The required ones decide whether `anaros run`
+can work at all; the others say what a run will not see.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from anaros import __version__, artifacts
+from anaros.capture import host, survey
+from anaros.errors import AnarosError
+
+#: What the arena of one run needs in shared memory: 2,048 chunks of 64 KiB, and its tables.
+ARENA_BYTES = 2048 * 65536 + 1048576
+#: Below this much free space a run would end before it tells anything.
+DISK_BYTES_MIN = 64 << 20
+
+PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
+
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+class State(StrEnum):
+    """How far a thing works."""
+
+    WORKS = "works"
+    LIMITED = "limited"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `anaros doctor`.
+
+    Attributes:
+        name: What was looked at.
+        state: How far it works.
+        fact: What was found, as one line.
+        remedy: What helps; empty where nothing is wrong.
+        required: `anaros run` cannot work while this is missing.
+    """
+
+    name: str
+    state: State
+    fact: str
+    remedy: str = ""
+    required: bool = False
+
+
+def examine() -> tuple[Check, ...]:
+    """Make every check, the required ones first. Takes about half a second."""
+    return (
+        check_system(),
+        check_shim(),
+        check_drain(),
+        check_packages(),
+        check_shared_memory(survey.shared_memory_bytes()),
+        check_runs(_runs_root()),
+        check_btf(survey.btf_bytes()),
+        check_capabilities(survey.capabilities()),
+        check_bpf_call(survey.bpf_errno()),
+        check_libbpf(survey.libbpf_version()),
+        *check_probes(),
+        check_cgroup(survey.cgroup()),
+        check_cuda(survey.in_own_process("cuda_driver")),
+        check_opencl(survey.in_own_process("opencl"), survey.opencl_icds()),
+    )
+
+
+def can_run(checks: tuple[Check, ...]) -> bool:
+    """Whether `anaros run` can work at all."""
+    return all(check.state is not State.MISSING for check in checks if check.required)
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of all that takes part; None for what is not installed."""
+    found: dict[str, str | None] = {
+        "anaros": __version__,
+        "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+        "libbpf": survey.libbpf_version(),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def check_system() -> Check:
+    """The kernel and the processor."""
+    facts = host.identity()
+    fact = f"Linux {facts['kernel']} on {facts['machine']}, {facts['cpus_usable']} CPUs"
+    if facts["os"]:
+        fact += f", {facts['os']}"
+    if facts["machine"] not in ("x86_64", "aarch64"):
+        remedy = "anaros is built for x86_64 and aarch64"
+        return Check("system", State.MISSING, fact, remedy, required=True)
+    return Check("system", State.WORKS, fact, required=True)
+
+
+def check_shim() -> Check:
+    """The preload library: built, and a program comes up under it."""
+    try:
+        library = artifacts.shim_library()
+    except AnarosError as error:
+        return Check("shim", State.MISSING, error.fact, error.remedy, required=True)
+    said = survey.preload(library)
+    if said:
+        remedy = "run scripts/setup again on this machine"
+        return Check("shim", State.MISSING, f"it does not load: {said}", remedy, required=True)
+    return Check("shim", State.WORKS, "a program starts under it", required=True)
+
+
+def check_drain() -> Check:
+    """The native module that empties the rings."""
+    try:
+        importlib.import_module("anaros._native")
+    except ImportError as error:
+        remedy = "run scripts/setup, or install the wheel"
+        fact = f"the native module does not load: {error}"
+        return Check("drain", State.MISSING, fact, remedy, required=True)
+    return Check("drain", State.WORKS, "the native module loads", required=True)
+
+
+def check_packages() -> Check:
+    """The Python packages that Anaros is built on."""
+    found = versions()
+    missing = [package for package in PACKAGES if found[package] is None]
+    if missing:
+        fact = f"missing: {', '.join(missing)}"
+        remedy = "run scripts/setup, or install anaros again"
+        return Check("packages", State.MISSING, fact, remedy, required=True)
+    fact = f"Python {found['python']}, duckdb {found['duckdb']}, numpy {found['numpy']}"
+    return Check("packages", State.WORKS, fact, required=True)
+
+
+def check_shared_memory(facts: tuple[int, int] | None) -> Check:
+    """Room in /dev/shm for the rings; ``facts`` are its size and free space in bytes."""
+    name = "shared memory"
+    if facts is None:
+        return Check(name, State.MISSING, "no /dev/shm", "mount a tmpfs there", required=True)
+    size, free = facts
+    fact = f"/dev/shm: {free // _MIB:,} of {size // _MIB:,} MiB free"
+    if free >= ARENA_BYTES:
+        return Check(name, State.WORKS, fact, required=True)
+    fact += f", the rings need {ARENA_BYTES // _MIB}"
+    remedy = "mount -o remount,size=256m /dev/shm (in a container: --shm-size=256m)"
+    if size >= ARENA_BYTES:
+        remedy = "remove what fills /dev/shm"
+    return Check(name, State.MISSING, fact, remedy, required=True)
+
+
+def _runs_root() -> Path:
+    return Path(os.environ.get("ANAROS_RUNS") or "anaros-runs")
+
+
+def check_runs(root: Path) -> Check:
+    """Room for run directories under ``root``, or where it would be made."""
+    place = root.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        fact = f"{place} cannot be written to"
+        remedy = "set ANAROS_RUNS to a directory that can, or use --output"
+        return Check("runs", State.MISSING, fact, remedy, required=True)
+    free = shutil.disk_usage(place).free
+    fact = f"{root}: {free / _GIB:,.1f} GiB free"
+    if free < DISK_BYTES_MIN:
+        remedy = "free some space, or set ANAROS_RUNS to another disk"
+        return Check("runs", State.MISSING, fact, remedy, required=True)
+    return Check("runs", State.WORKS, fact, required=True)
+
+
+def check_btf(size: int | None) -> Check:
+    """The kernel's type information, which the BPF programs are fitted to."""
+    if size is None:
+        remedy = "without it the kernel plane stays off; boot a kernel with CONFIG_DEBUG_INFO_BTF"
+        return Check("BTF", State.MISSING, "this kernel has no /sys/kernel/btf/vmlinux", remedy)
+    return Check("BTF", State.WORKS, f"{size / _MIB:.1f} MiB of kernel types")
+
+
+def check_capabilities(held: frozenset[str] | None) -> Check:
+    """What this user may do; ``held`` as ``survey.capabilities`` tells it."""
+    name, remedy = "capabilities", "for what the kernel sees, run as root or with sudo"
+    if held is None:
+        return Check(name, State.LIMITED, "/proc does not tell them", remedy)
+    wanted = ("CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_PTRACE")
+    lacking = [word for word in wanted if word not in held]
+    if "CAP_SYS_ADMIN" in held:
+        lacking = [word for word in lacking if word not in ("CAP_BPF", "CAP_PERFMON")]
+    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
+    if not lacking:
+        return Check(name, State.WORKS, f"{who}, with all that is needed")
+    state = State.MISSING if "CAP_BPF" in lacking or "CAP_PERFMON" in lacking else State.LIMITED
+    return Check(name, state, f"{who}, without {', '.join(lacking)}", remedy)
+
+
+def check_bpf_call(number: int | None) -> Check:
+    """The bpf system call; ``number`` as ``survey.bpf_errno`` tells it."""
+    if number == 0:
+        return Check("bpf call", State.WORKS, "the kernel makes a map for this process")
+    if number is None:
+        return Check("bpf call", State.LIMITED, "not tried on this processor")
+    fact = f"the kernel refuses it: {os.strerror(number)}"
+    if number in (errno.EPERM, errno.EACCES):
+        remedy = (
+            "run as root; in a container, allow CAP_BPF and the bpf call in its seccomp profile"
+        )
+    else:
+        remedy = "boot a kernel with CONFIG_BPF_SYSCALL"
+    return Check("bpf call", State.MISSING, fact, remedy)
+
+
+def check_libbpf(version: str | None) -> Check:
+    """The library that loads the BPF objects."""
+    if version is None:
+        return Check("libbpf", State.MISSING, "no libbpf.so.1", "apt-get install libbpf1")
+    return Check("libbpf", State.WORKS, f"version {version}")
+
+
+def check_probes() -> tuple[Check, ...]:
+    """The BPF objects, and whether this kernel has the tracepoints that they want."""
+    setup = "run scripts/setup, or install the wheel"
+    try:
+        folder = artifacts.folder("ebpf")
+    except AnarosError as error:
+        return (Check("BPF objects", State.MISSING, error.fact, error.remedy),)
+    built, unbuilt = survey.bpf_objects(folder)
+    if not built:
+        return (Check("BPF objects", State.MISSING, "none has been built", setup),)
+    if unbuilt:
+        fact = f"{', '.join(unbuilt)} of {len(built) + len(unbuilt)} not built"
+        objects = Check("BPF objects", State.LIMITED, fact, setup)
+    else:
+        objects = Check("BPF objects", State.WORKS, ", ".join(built))
+    return objects, check_tracepoints(folder)
+
+
+def check_tracepoints(folder: Path) -> Check:
+    """The tracepoints that the probes in ``folder`` want, against those of this kernel."""
+    wanted = survey.bpf_tracepoints(folder)
+    present = survey.tracepoints(wanted)
+    if present is None:
+        return Check("tracepoints", State.MISSING, "not to be told without BTF")
+    lacking = sorted(wanted - present)
+    if lacking:
+        fact = f"{len(present)} of {len(wanted)}; missing: {', '.join(lacking)}"
+        remedy = "what they would show stays unknown on this kernel"
+        return Check("tracepoints", State.LIMITED, fact, remedy)
+    return Check("tracepoints", State.WORKS, f"all {len(wanted)} that the probes want")
+
+
+def check_cgroup(place: survey.Cgroup | None) -> Check:
+    """Where the workload's own control group can be made."""
+    if place is None:
+        remedy = "mount one: mount -t cgroup2 none /sys/fs/cgroup/unified; fabric rules need it"
+        return Check("cgroup v2", State.MISSING, "no cgroup v2 tree is mounted", remedy)
+    if not place.writable:
+        remedy = "run as root, or have the group delegated; fabric rules need it"
+        return Check("cgroup v2", State.LIMITED, f"{place.path} cannot be written to", remedy)
+    return Check("cgroup v2", State.WORKS, f"{place.path} can be written to")
+
+
+def check_cuda(probe: survey.Probe) -> Check:
+    """The CUDA driver and its devices, as ``survey.cuda_driver`` found them."""
+    name = "CUDA driver"
+    if probe.found is None:
+        fact = f"its driver does not come up: {probe.reason}"
+        return Check(name, State.MISSING, fact, "reinstall the NVIDIA driver, see nvidia-smi")
+    found: dict[str, Any] = probe.found
+    if found["version"] is None:
+        remedy = "needed only to record CUDA: install the NVIDIA driver"
+        return Check(name, State.MISSING, "no libcuda.so.1 on this machine", remedy)
+    fact = f"driver for CUDA {found['version']}"
+    if found["error"] is not None:
+        return Check(name, State.MISSING, f"{fact}; {found['error']}", "see nvidia-smi")
+    devices = [f"{d['name']} ({d['memory_bytes'] / _GIB:.0f} GiB)" for d in found["devices"]]
+    if not devices:
+        return Check(name, State.LIMITED, f"{fact}, no device", "see nvidia-smi")
+    return Check(name, State.WORKS, f"{fact}: {', '.join(devices)}")
+
+
+def check_opencl(probe: survey.Probe, icds: tuple[str, ...]) -> Check:
+    """OpenCL as pyopencl sees it, and the installed drivers ``icds``."""
+    installed = f"drivers: {', '.join(icds)}" if icds else "no driver in /etc/OpenCL/vendors"
+    if probe.found is None:
+        fact = f"it does not come up: {probe.reason}"
+        return Check("OpenCL", State.MISSING, fact, f"look at the {installed}")
+    found: dict[str, Any] = probe.found
+    if found["pyopencl"] is None:
+        remedy = (
+            "needed only by programs that use it: pip install pyopencl pocl-binary-distribution"
+        )
+        state = State.LIMITED if icds else State.MISSING
+        return Check("OpenCL", state, f"no pyopencl here; {installed}", remedy)
+    if not found["platforms"]:
+        fact = f"pyopencl {found['pyopencl']} finds no platform; {installed}"
+        return Check("OpenCL", State.MISSING, fact, "pip install pocl-binary-distribution")
+    names = [f"{p['name']} ({len(p['devices'])} devices)" for p in found["platforms"]]
+    return Check("OpenCL", State.WORKS, f"pyopencl {found['pyopencl']}: {', '.join(names)}")
