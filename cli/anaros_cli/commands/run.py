@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros run`: hands the program to the session. Start-up counts: nothing heavy is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anaros.errors import UsageError
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run directory to make; default: a new one under ./anaros-runs or $ANAROS_RUNS.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="A policy file to apply instead of /etc/anaros; may be given again.",
+)
+@click.option("--no-kernel", is_flag=True, help="Record only what the program itself calls.")
+@click.option("--live", is_flag=True, help="Show `anaros xray` on stderr while the program runs.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+def run(
+    output: Path | None,
+    policies: tuple[Path, ...],
+    no_kernel: bool,
+    live: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Record a program from its start to its end.
+
+    The program and all that it starts run as they would alone: same terminal, output, signals
+    and exit code. What they call, and what the kernel and the devices do for them, goes into a
+    run directory.
+
+    \b
+    Example:
+      anaros run -- python -c "print(sum(range(10)))"
+    """  # noqa: D301
+    if not command:
+        raise UsageError("no program is given", "for example: anaros run -- python serve.py")
+    from anaros import session
+
+    return session.run(
+        list(command), output=output, policy_files=policies, kernel=not no_kernel, live=live
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns whatever ends a command into two lines on stderr and an exit code.
+
+Only ``main`` calls this: commands raise, views draw.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import click
+
+from anaros.errors import AnarosError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+def explain(error: BaseException) -> int:
+    """Say what ``error`` is, where there is something to say.
+
+    Returns:
+        The exit code of the process.
+
+    Raises:
+        BaseException: ``error`` itself where it is a defect of Anaros, so that its traceback shows.
+    """
+    match error:
+        case AnarosError():
+            return _say(error.fact, error.remedy, error.exit_code)
+        case click.exceptions.Exit():
+            return error.exit_code
+        case KeyboardInterrupt() | click.exceptions.Abort():
+            return INTERRUPTED
+        case click.UsageError():
+            return _say(_sentence(error.format_message()), _usage_remedy(error), USAGE)
+        case click.ClickException():
+            return _say(_sentence(error.format_message()), "", FAILED)
+        case BrokenPipeError():
+            return _hang_up()
+        case ModuleNotFoundError() if not _is_ours(error.name):
+            fact = f"the Python package {error.name} is missing"
+            return _say(fact, "run scripts/setup, or install anaros again", FAILED)
+        case OSError():
+            return _say(_os_fact(error), "", FAILED)
+        case _:
+            raise error
+
+
+def _is_ours(module: str | None) -> bool:
+    return (module or "anaros").partition(".")[0] in ("anaros", "anaros_cli")
+
+
+def _say(fact: str, remedy: str, code: int) -> int:
+    lines = [f"anaros: {fact}"]
+    lines += [f"  {line}" for line in remedy.splitlines()]
+    with suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    return code
+
+
+def _sentence(message: str) -> str:
+    """Click's message as a fact: one line, without a full stop."""
+    text = " ".join(message.split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _usage_remedy(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else "anaros"
+    return f"see {path} --help"
+
+
+def _os_fact(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' -> '.join(names)}: {what}" if names else what
+
+
+def _hang_up() -> int:
+    """Nobody reads stdout any more: end as a program that SIGPIPE ended, without a word."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return BROKEN_PIPE

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the run that a command is about, and makes it readable first where it has to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anaros.records import Columns
+from anaros.store.rundir import RunDirectory, resolve_run
+from anaros_cli.progress import working
+
+
+def open_run(word: str | None) -> RunDirectory:
+    """The run that ``word`` names, the latest where None.
+
+    Where its supervisor is gone before its end, what the rings still hold is recovered first.
+
+    Raises:
+        RunDirectoryError: There is no such run, or it cannot be read.
+    """
+    path = resolve_run(word)
+    run = RunDirectory.open(path)
+    if run.meta().get("state") == "running":
+        from anaros import session
+
+        with working("Recovering the run"):
+            session.recover(path)
+    return run
+
+
+def open_records(path: Path, seconds: float) -> Columns:
+    """The last ``seconds`` of a running run that are in no segment yet, from shared memory."""
+    from anaros.capture import live
+
+    return live.window(path, seconds)

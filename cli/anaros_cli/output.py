@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes JSON to stdout."""
+
+from __future__ import annotations
+
+import sys
+
+
+def print_json(value: object) -> None:
+    """Write ``value`` as indented JSON with a newline.
+
+    NaN becomes null, an integer beyond 64 bits its digits in a string, bytes become hex, and what
+    JSON has no word for (a decimal, an interval) becomes its text.
+    """
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    try:
+        text = orjson.dumps(value, default=_text, option=options)
+    except TypeError:
+        text = orjson.dumps(_narrowed(value), default=_text, option=options)
+    sys.stdout.write(text.decode())
+
+
+def _text(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _narrowed(value: object) -> object:
+    """``value`` with integers that orjson refuses, those beyond 64 bits, as text."""
+    if isinstance(value, dict):
+        return {key: _narrowed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_narrowed(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look at a run: what its last seconds hold. The views of `anaros xray` draw it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anaros import pofc, report
+from anaros.kinds import Kind, NameClass
+from anaros.records import U64, Columns
+from anaros.store import segments
+from anaros.store.rundir import RunDirectory
+
+#: A look takes at most this many of the newest records, so that it is done in a moment.
+RECORDS_MAX = 400_000
+#: Lines of each list of busiest things.
+TOP_MAX = 5
+
+#: Gives the records of a running run that are in no segment yet.
+OpenRecords = Callable[[Path, float], Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A file, a socket or a kernel, and what was done with it in the window.
+
+    Attributes:
+        name: Its name, or its number where no name is known.
+        calls: How often.
+        size_bytes: Bytes moved; None for what moves none.
+        total_ns: Time in all of the calls.
+    """
+
+    name: str
+    calls: int
+    size_bytes: int | None
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The last seconds of a run.
+
+    Attributes:
+        path: The run directory.
+        command: The words that started it.
+        live: The run goes on.
+        elapsed_s: From its start to its end, or to now; None where the start is unknown.
+        window_s: The seconds that all below is about; 0 where nothing was recorded.
+        records: How many events.
+        requests: Count, ``per_second``, ``p50_ms`` and ``p99_ms``, as in the report.
+        stages: The rows of the report's stage table.
+        slowest: What the slowest 1 % waited for, as in the report.
+        drops: Records lost in the whole run, as in the report.
+        files: The busiest files, by time.
+        sockets: The busiest sockets, by bytes.
+        kernels: The busiest device kernels, by time.
+    """
+
+    path: str
+    command: tuple[str, ...]
+    live: bool
+    elapsed_s: float | None
+    window_s: float
+    records: int
+    requests: dict[str, Any]
+    stages: list[dict[str, Any]]
+    slowest: dict[str, Any]
+    drops: dict[str, Any]
+    files: tuple[Busy, ...]
+    sockets: tuple[Busy, ...]
+    kernels: tuple[Busy, ...]
+
+
+def take(run: RunDirectory, seconds: float, open_records: OpenRecords | None = None) -> Snapshot:
+    """Look at the last ``seconds`` of ``run``.
+
+    Args:
+        run: The run.
+        seconds: How far to look back: from now where the run goes on, else from its end.
+        open_records: Where the newest records of a running run come from; None reads closed
+            segments only.
+    """
+    meta = run.meta()
+    live = meta.get("state") == "running"
+    end = time.monotonic_ns() if live else report.span_ns(run, meta)[1]
+    begin = max(end - round(seconds * 1e9), int(meta.get("start_ns") or 0))
+    columns = segments.load(run, window=(begin, end))
+    if live and open_records is not None:
+        columns = Columns.concatenate([columns, open_records(run.path, seconds)])
+    columns = _newest(columns, begin)
+    if len(columns) == RECORDS_MAX:
+        begin = int(columns.start_ns[0])
+    timeline = pofc.analyse(columns)
+    window_s = max(end - begin, 0) / 1e9 if len(columns) else 0.0
+    started = meta.get("start_ns")
+    names = segments.read_names(run)
+    return Snapshot(
+        path=str(run.path),
+        command=tuple(meta.get("command") or ()),
+        live=live,
+        elapsed_s=None if started is None else (end - int(started)) / 1e9,
+        window_s=window_s,
+        records=len(columns),
+        requests=report.requests_of(pofc.summarise(timeline), window_s),
+        stages=report.stages_of(pofc.summarise(timeline)),
+        slowest=report.slowest(timeline, None, report.kernel_plane(meta)),
+        drops=report.drops_of(meta),
+        files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
+        sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),
+        kernels=_kernels(columns, names),
+    )
+
+
+_FILE_KINDS = (
+    Kind.FILE_OPEN,
+    Kind.FILE_READ,
+    Kind.FILE_WRITE,
+    Kind.FILE_SYNC,
+    Kind.FILE_SENDFILE,
+    Kind.FILE_COPY,
+)
+_SOCKET_KINDS = (Kind.NET_RECV, Kind.NET_SEND)
+
+
+def _newest(columns: Columns, begin_ns: int) -> Columns:
+    """The newest records from ``begin_ns`` on, in the order of their start."""
+    order = np.argsort(columns.start_ns, kind="stable")
+    first = int(np.searchsorted(columns.start_ns[order], np.uint64(begin_ns)))
+    return columns.take(order[max(first, len(order) - RECORDS_MAX) :])
+
+
+def _kernels(columns: Columns, names: segments.Names) -> tuple[Busy, ...]:
+    """By device time where the runtime tells it, else by the time of the launch calls."""
+    for kind in (Kind.GPU_EXECUTE, Kind.GPU_LAUNCH):
+        found = _busiest(columns, names, NameClass.KERNEL, (kind,), by_bytes=False)
+        if found:
+            return found
+    return ()
+
+
+def _busiest(
+    columns: Columns,
+    names: segments.Names,
+    name_class: NameClass,
+    kinds: Sequence[Kind],
+    *,
+    by_bytes: bool,
+) -> tuple[Busy, ...]:
+    chosen = columns.take(np.isin(columns.kind, np.array(kinds, np.uint16)))
+    kernel = name_class is NameClass.KERNEL
+    things, index = np.unique(chosen.address if kernel else chosen.object, return_inverse=True)
+    calls = np.bincount(index, minlength=len(things))
+    total_ns = np.bincount(index, chosen.duration_ns, len(things))
+    size_bytes = np.bincount(index, chosen.size_bytes * _moves_bytes(chosen), len(things))
+    best = np.argsort(-(size_bytes if by_bytes else total_ns), kind="stable")[:TOP_MAX]
+    return tuple(
+        Busy(
+            _name(names, name_class, things, position),
+            int(calls[position]),
+            None if kernel else int(size_bytes[position]),
+            int(total_ns[position]),
+        )
+        for position in best.tolist()
+    )
+
+
+def _moves_bytes(columns: Columns) -> U64:
+    """1 for the records whose ``size_bytes`` is a number of bytes that moved, else 0."""
+    kinds = np.array(sorted(report.BYTE_KINDS), np.uint16)
+    return (np.isin(columns.kind, kinds) & (columns.status >= 0)).astype(np.uint64)
+
+
+def _name(names: segments.Names, name_class: NameClass, things: U64, position: int) -> str:
+    thing = things[position]
+    known = np.flatnonzero((names.object == thing) & (names.name_class == name_class))
+    return names.name[int(known[-1])] if len(known) else f"{int(thing):#x}"

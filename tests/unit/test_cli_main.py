@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point: help, unknown words, error lines, exit codes, and what it imports."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from anaros.errors import PolicyError, QueryError, UsageError
+from anaros_cli import errors
+from anaros_cli.main import COMMANDS, cli, main
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    """Every command and subcommand with its full name."""
+    context = click.Context(cli, info_name="anaros")
+    found: list[tuple[str, click.Command]] = []
+    queue: list[tuple[str, click.Command | None]] = [
+        (name, cli.get_command(context, name)) for name in COMMANDS
+    ]
+    while queue:
+        name, command = queue.pop(0)
+        assert command is not None, name
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            inner = click.Context(command, info_name=name)
+            names = command.list_commands(inner)
+            queue += [(f"{name} {word}", command.get_command(inner, word)) for word in names]
+    return found
+
+
+def example_of(command: click.Command) -> list[str]:
+    """The example lines of a command's help."""
+    _, heading, rest = (command.help or "").partition("Example:\n")
+    assert heading, "no example in the help"
+    return [line.strip() for line in rest.split("\n\n")[0].splitlines() if line.strip()]
+
+
+def test_alone_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: anaros")
+    assert all(name in out for name in COMMANDS)
+    assert err == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["run", "--help"], ["query", "-h"]])
+def test_help_is_not_an_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert "Usage: anaros" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"anaros \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "fact", "remedy"),
+    [
+        (["reprot"], "there is no command 'reprot'", "did you mean report?"),
+        (["zzz"], "there is no command 'zzz'", "the commands are run, report"),
+        (["--verbos"], "no such option '--verbos'", "see anaros --help"),
+        (["report", "--jsn"], "no such option '--jsn'", "see anaros report --help"),
+        (["report", "--window", "5..2"], "ends before it starts", "see anaros report --help"),
+        (["report", "--window", "soon"], "'soon' is not a window", "see anaros report --help"),
+        (["query", "latest"], "missing argument 'SQL'", "see anaros query --help"),
+        (["query", "latest", " "], "no SQL is given", "for example"),
+        (["run"], "no program is given", "anaros run -- python serve.py"),
+        (["run", "--"], "no program is given", "anaros run -- python serve.py"),
+    ],
+)
+def test_usage_errors(
+    words: list[str], fact: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    first, second, *rest = err.splitlines()
+    assert out == ""
+    assert first.startswith("anaros: ")
+    assert fact in first
+    assert second.startswith("  ")
+    assert remedy in second
+    assert rest == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (
+            PolicyError("the file is not valid", "fix line 3"),
+            1,
+            "anaros: the file is not valid\n  fix line 3\n",
+        ),
+        (QueryError("no such table"), 1, "anaros: no such table\n"),
+        (UsageError("wrong word", "right word"), 2, "anaros: wrong word\n  right word\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (click.exceptions.Abort(), 130, ""),
+        (click.ClickException("It did not work."), 1, "anaros: it did not work\n"),
+        (
+            OSError(28, "No space left on device", "/tmp/x"),
+            1,
+            "anaros: /tmp/x: No space left on device\n",
+        ),
+        (
+            ModuleNotFoundError("no", name="duckdb"),
+            1,
+            "anaros: the Python package duckdb is missing\n"
+            "  run scripts/setup, or install anaros again\n",
+        ),
+    ],
+)
+def test_explain(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert errors.explain(error) == code
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), ImportError(name="anaros.gone")])
+def test_a_defect_keeps_its_traceback(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        errors.explain(error)
+
+
+def test_summaries_are_those_of_the_commands() -> None:
+    context = click.Context(cli, info_name="anaros")
+    for name, entry in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(limit=200) == entry.summary
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_is_documented(name: str, command: click.Command) -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    assert f"## anaros {name}\n" in text
+    section = text.partition(f"## anaros {name}\n")[2].partition("\n## ")[0]
+    for parameter in command.params:
+        for option in parameter.opts if isinstance(parameter, click.Option) else ():
+            assert f"`{option}" in section, f"{option} is not documented"
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_example_parses(name: str, command: click.Command) -> None:
+    for line in example_of(command):
+        words = shlex.split(line)
+        assert words[: 1 + len(name.split())] == ["anaros", *name.split()]
+        command.make_context(name, words[1 + len(name.split()) :])
+
+
+def test_start_up_imports_click_and_no_more() -> None:
+    code = (
+        "import sys; from anaros_cli.main import main; code = main(['run']); "
+        "print(code, sorted({'numpy', 'duckdb', 'rich', 'psutil', 'pyroute2', 'orjson', 'yaml'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2 []\n"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    command = [sys.executable, "-m", "anaros_cli", "--help"]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_control_c_is_130() -> None:
+    code = (
+        "import os, signal; from anaros_cli import main as m; "
+        "m.cli.callback = lambda *a: os.kill(os.getpid(), signal.SIGINT); "
+        "raise SystemExit(m.main(['doctor']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
