@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from typing import IO
 
 from rich.console import Console, RenderableType
@@ -35,8 +36,8 @@ def console(stream: IO[str] | None = None) -> Console:
     return PipeConsole(file=target, highlight=False, emoji=False, markup=False)
 
 
-def show(frame: RenderableType) -> None:
-    """Print ``frame`` once on stdout.
+def show(draw: Callable[[int], RenderableType]) -> None:
+    """Print once on stdout what ``draw`` makes for its width.
 
     A narrow terminal is told so on stderr, and gets lines that it has to wrap. Where stdout is
     not a terminal, the lines end where their text ends.
@@ -49,8 +50,8 @@ def show(frame: RenderableType) -> None:
         )
         made.width = COLUMNS_MIN
     if made.is_terminal:
-        made.print(frame)
+        made.print(draw(made.width))
         return
     with made.capture() as captured:
-        made.print(frame)
+        made.print(draw(made.width))
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())

@@ -116,8 +116,10 @@ def test_usage_errors(
         (
             ModuleNotFoundError("no", name="duckdb"),
             1,
-            "anaros: the Python package duckdb is missing\n"
-            "  run scripts/setup, or install anaros again\n",
+            (
+                "anaros: the Python package duckdb is missing\n"
+                "  run scripts/setup, or install anaros again\n"
+            ),
         ),
     ],
 )

@@ -44,5 +44,5 @@ def doctor(as_json: bool) -> int:
         from anaros_cli.terminal import show
         from anaros_cli.views.doctor import frame
 
-        show(frame(found, works))
+        show(lambda _: frame(found, works))
     return 0 if works else 1

@@ -55,4 +55,4 @@ def query(run: str, sql: str, shape: str) -> None:
     else:
         from anaros_cli.terminal import show
 
-        show(view.frame(result.columns, result.rows))
+        show(lambda _: view.frame(result.columns, result.rows))

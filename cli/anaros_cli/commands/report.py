@@ -46,4 +46,4 @@ def report(
         from anaros_cli.terminal import show
         from anaros_cli.views.report import frame
 
-        show(frame(found))
+        show(lambda width: frame(found, width))

@@ -70,11 +70,11 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
         print_json(found)
     elif once or not going or not sys.stdout.isatty():
         from anaros_cli.terminal import show
-        from anaros_cli.views.xray import Frame
+        from anaros_cli.views.xray import frame
 
         with working("Reading the run"):
-            frame = Frame(look())
-        show(frame)
+            seen = look()
+        show(lambda width: frame(seen, width))
     else:
         from anaros_cli.terminal import console
 

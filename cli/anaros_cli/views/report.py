@@ -14,19 +14,20 @@ from rich.text import Text
 
 from anaros_cli.views import format as fmt
 
-#: Cells of the bar that shows a stage's share of the slowest requests.
-BAR_COLUMNS = 12
+#: The stage table needs this many columns; where there are fewer it is drawn more closely.
+_STAGES_COLUMNS = 72
 
 _WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "device"}
 #: Lines of one kind (programs without the shim, rewrites) before the rest is only counted.
 _LINES_MAX = 8
 
 
-def frame(report: Mapping[str, Any]) -> RenderableType:
+def frame(report: Mapping[str, Any], width: int) -> RenderableType:
     """The whole report: what ran, its requests by stage, and what the numbers are worth."""
     parts: list[RenderableType] = [_header(report["run"]), Text()]
     if report["requests"]["count"]:
-        parts += [_requests(report["requests"]), Text(), stages(report["stages"]), Text()]
+        parts += [_requests(report["requests"]), Text()]
+        parts += [stages(report["stages"], width), Text()]
         parts += [_slowest(report["slowest"]), Text()]
     else:
         parts += [_no_requests(report), Text(), calls(report["calls"]), Text()]
@@ -76,20 +77,22 @@ def _requests(requests: Mapping[str, Any]) -> Text:
     )
 
 
-def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
+def stages(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """The stage table; times in ms."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    close = width < _STAGES_COLUMNS
+    bar_columns = 4 if close else 12
+    table = Table(box=None, padding=(0, 1 if close else 2, 0, 0), header_style="bold")
     table.add_column("stage, ms", no_wrap=True)
     for name in ("self p50", "self p99", "wait p50", "wait p99"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("share of slowest 1 %", no_wrap=True)
+    table.add_column("slowest 1 %" if close else "share of slowest 1 %", no_wrap=True)
     for row in rows:
         times = (row[f"{what}_{rank}_ms"] for what in ("self", "wait") for rank in ("p50", "p99"))
         part = row["share_of_p99"]
         table.add_row(
             row["stage"],
             *(fmt.milliseconds(value) for value in times),
-            Text.assemble((fmt.bar(part, BAR_COLUMNS), "cyan"), f" {fmt.share(part):>6}"),
+            Text.assemble((fmt.bar(part, bar_columns), "cyan"), f" {fmt.share(part):>6}"),
         )
     return table
 

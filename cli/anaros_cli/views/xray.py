@@ -36,7 +36,7 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
     """The frame at ``width`` columns."""
     parts: list[RenderableType] = [_header(snapshot, width), _rates(snapshot), Text()]
     if snapshot.requests["count"]:
-        parts += [stages(snapshot.stages), Text()]
+        parts += [stages(snapshot.stages, width), Text()]
         parts += [Text.assemble(("slowest 1 %  ", "bold"), waits_line(snapshot.slowest)), Text()]
     for title, things in (
         ("files", snapshot.files),

@@ -21,6 +21,7 @@ from typing import Any
 from anaros import __version__, artifacts
 from anaros.capture import host, survey
 from anaros.errors import AnarosError
+from anaros.store.rundir import runs_root
 
 #: What the arena of one run needs in shared memory: 2,048 chunks of 64 KiB, and its tables.
 ARENA_BYTES = 2048 * 65536 + 1048576
@@ -68,7 +69,7 @@ def examine() -> tuple[Check, ...]:
         check_drain(),
         check_packages(),
         check_shared_memory(survey.shared_memory_bytes()),
-        check_runs(_runs_root()),
+        check_runs(runs_root()),
         check_btf(survey.btf_bytes()),
         check_capabilities(survey.capabilities()),
         check_bpf_call(survey.bpf_errno()),
@@ -163,10 +164,6 @@ def check_shared_memory(facts: tuple[int, int] | None) -> Check:
     if size >= ARENA_BYTES:
         remedy = "remove what fills /dev/shm"
     return Check(name, State.MISSING, fact, remedy, required=True)
-
-
-def _runs_root() -> Path:
-    return Path(os.environ.get("ANAROS_RUNS") or "anaros-runs")
 
 
 def check_runs(root: Path) -> Check:

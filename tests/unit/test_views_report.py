@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as text at 80 columns."""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from anaros_cli.views.report import frame
+
+REPORT: dict[str, Any] = {
+    "run": {
+        "path": "anaros-runs/20261121-103312-4242",
+        "command": ["python", "examples/serve.py", "--name", "a b"],
+        "host": "vm",
+        "start_unix_ns": 1_795_257_192_000_000_000,
+        "duration_s": 12.34,
+        "records": 1_842_233,
+        "state": "finished",
+        "exit_code": 0,
+        "term_signal": None,
+        "window_s": None,
+    },
+    "requests": {"count": 5021, "per_second": 406.9, "p50_ms": 3.214, "p99_ms": 9.876},
+    "stages": [
+        {
+            "stage": "ingest",
+            "self_p50_ms": 0.121,
+            "self_p99_ms": 0.453,
+            "wait_p50_ms": 0.004,
+            "wait_p99_ms": 2.031,
+            "share_of_p99": 0.31,
+        },
+        {
+            "stage": "execute",
+            "self_p50_ms": 1.502,
+            "self_p99_ms": 2.9,
+            "wait_p50_ms": 0.3,
+            "wait_p99_ms": 3.1,
+            "share_of_p99": 0.645,
+        },
+        {
+            "stage": "persist",
+            "self_p50_ms": 0.2,
+            "self_p99_ms": 0.4,
+            "wait_p50_ms": None,
+            "wait_p99_ms": None,
+            "share_of_p99": 0.045,
+        },
+    ],
+    "slowest": {
+        "requests": 51,
+        "threshold_ms": 9.876,
+        "waits": {"runqueue": 0.123, "io": 0.45, "lock": None, "device": 0.0},
+    },
+    "calls": [],
+    "drops": {"shim": 0, "kernel": 12, "by_probe": {"sched": 12, "block": 0}},
+    "coverage": {
+        "processes": 4,
+        "with_shim": 3,
+        "without_shim": [{"pid": 77, "program": "/bin/static", "reason": "a static program"}],
+        "kernel_plane": True,
+        "kernel_reason": None,
+        "kernel_missing": ["this kernel has no tracepoint napi_poll"],
+        "damaged_segments": [
+            {"name": "records/segment-00000003.parquet", "reason": "it is cut off"}
+        ],
+        "environments_restored": 1,
+        "environments_lost": 2,
+        "names_dropped": 0,
+        "vfork_calls": 0,
+        "unhooked": None,
+    },
+    "overhead": {
+        "record_ns": 41.2,
+        "records": 1_842_233,
+        "recording_s": 0.076,
+        "supervisor_cpu_s": 0.15,
+        "supervisor_cpu_percent": 1.216,
+        "supervisor_rss_mb": 83.7,
+        "bpf_run_time_ms": 12.0,
+    },
+    "policy": {
+        "digest": "3f9a2c1d5b7e" + "0" * 52,
+        "tenant": "research",
+        "files": ["/etc/anaros/a.yaml"],
+        "rewrites": [{"what": "device", "order": "1"}],
+        "not_applied": ["fabric: no interface eth9"],
+    },
+}
+
+GOLDEN = """\
+python examples/serve.py --name 'a b'
+vm · 2026-11-21 10:33:12 · 12.34 s · 1,842,233 records · exit 0
+run anaros-runs/20261121-103312-4242
+
+5,021 requests · 406.9/s · p50 3.21 ms · p99 9.88 ms
+
+stage, ms  self p50  self p99  wait p50  wait p99  share of slowest 1 %
+ingest        0.121     0.453     0.004      2.03  ███▊           31 %
+execute        1.50      2.90     0.300      3.10  ███████▊       64 %
+persist       0.200     0.400         —         —  ▌             4.5 %
+
+the slowest 51 requests, from 9.88 ms on, waited for
+  run queue 12 % · I/O 45 % · lock — · device 0 %
+
+seen      3 of 4 processes from inside · kernel plane on
+drops     shim 0 · kernel 12 (sched 12)
+overhead  41 ns a record · supervisor 1.2 % of a CPU, 84 MB · BPF 12.00 ms
+policy    3f9a2c1d5b7e · tenant research
+changed   what device, order 1
+          not applied: fabric: no interface eth9
+damaged   records/segment-00000003.parquet: it is cut off
+not seen  pid 77 /bin/static: a static program
+          this kernel has no tracepoint napi_poll
+          2 programs started without the shim"""
+
+GOLDEN_CALLS = """\
+No requests were found; what was called, by kind:
+
+kind              count    bytes   total      p50      p99
+file.read     1,200,000  4.6 GiB  697 ms   581 ns  2.10 µs
+sched.offcpu         14        —  1.20 s  2.00 ms   250 ms"""
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    return copy.deepcopy(REPORT)
+
+
+def drawn(report: dict[str, Any], width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False, markup=False).print(frame(report, width))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def test_golden_at_80_columns(report: dict[str, Any]) -> None:
+    assert drawn(report) == GOLDEN
+
+
+def test_it_fits_60_columns(report: dict[str, Any]) -> None:
+    lines = drawn(report, width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(
+        line == "execute       1.50     2.90    0.300     3.10 ██▋    64 %" for line in lines
+    )
+
+
+def test_a_program_without_requests_gets_its_calls(report: dict[str, Any]) -> None:
+    report["requests"] = {"count": 0, "per_second": 0.0, "p50_ms": None, "p99_ms": None}
+    report["calls"] = [
+        {
+            "kind": "file.read",
+            "plane": "program",
+            "count": 1_200_000,
+            "bytes": 4_915_200_000,
+            "total_ms": 697.2,
+            "p50_ms": 0.000581,
+            "p99_ms": 0.0021,
+        },
+        {
+            "kind": "sched.offcpu",
+            "plane": "kernel",
+            "count": 14,
+            "bytes": None,
+            "total_ms": 1200.0,
+            "p50_ms": 2.0,
+            "p99_ms": 250.0,
+        },
+    ]
+    said = drawn(report)
+    assert GOLDEN_CALLS in said
+    assert "slowest" not in said
+
+
+def test_a_run_without_records_says_so(report: dict[str, Any]) -> None:
+    report["requests"]["count"] = 0
+    report["run"]["records"] = 0
+    assert "Nothing was recorded here." in drawn(report)
+
+
+def test_what_is_unknown_is_a_dash(report: dict[str, Any]) -> None:
+    def unknown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: unknown(item) for key, item in value.items()}
+        return [] if isinstance(value, list) else None
+
+    nothing = unknown(report)
+    nothing["drops"]["by_probe"] = {}
+    lines = drawn(nothing).splitlines()
+    assert lines[:3] == ["—", "— · — · — · — records · ending unknown", "run None"]
+    assert "seen      — of — processes from inside · kernel plane —" in lines
+    assert "drops     shim — · kernel —" in lines
+    assert "overhead  — a record · supervisor — of a CPU, — MB · BPF —" in lines
+    assert "policy    none" in lines
+    assert "0" not in "".join(lines).replace("p50", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "term_signal", "said"),
+    [
+        ("running", None, None, "still running"),
+        ("finished", 3, None, "exit 3"),
+        ("finished", None, 9, "ended by signal 9"),
+        ("recovered", None, None, "recovered"),
+    ],
+)
+def test_how_it_ended(
+    state: str, exit_code: int | None, term_signal: int | None, said: str, report: dict[str, Any]
+) -> None:
+    report["run"] |= {"state": state, "exit_code": exit_code, "term_signal": term_signal}
+    assert drawn(report).splitlines()[1].endswith(f" · {said}")
+
+
+def test_a_window_is_named(report: dict[str, Any]) -> None:
+    report["run"]["window_s"] = [2.0, 5.5]
+    assert "window 2.000 s to 5.500 s after the start" in drawn(report)
+
+
+def test_long_lists_are_counted(report: dict[str, Any]) -> None:
+    one = report["coverage"]["without_shim"][0]
+    report["coverage"]["without_shim"] = [{**one, "pid": pid} for pid in range(100)]
+    said = drawn(report)
+    assert "pid 7 " in said
+    assert "pid 8 " not in said
+    assert "and 94 more" in said
