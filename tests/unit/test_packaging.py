@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -58,7 +57,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "CFLAGS": "-O0"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return next(folder.glob("*.whl"))
