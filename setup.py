@@ -57,11 +57,17 @@ class BuildArtifacts(Command):
         """Without clang the product works without its kernel plane, so that part may be absent."""
         if platform.system() != "Linux":
             sys.exit("anaros runs on Linux only")
-        subprocess.run(["make", "--no-print-directory", "-s", "-C", "shim"], cwd=ROOT, check=True)
+        self._make("shim")
         if shutil.which("clang") is None:
             self.warn("clang is not installed: built without the kernel plane")
             return
-        subprocess.run(["make", "--no-print-directory", "-s", "-C", "ebpf"], cwd=ROOT, check=True)
+        self._make("ebpf")
+
+    @staticmethod
+    def _make(folder: str) -> None:
+        words = ["make", "--no-print-directory", "-s", "-C", folder]
+        if subprocess.run(words, cwd=ROOT, check=False).returncode:
+            sys.exit(f"{' '.join(words)} failed, see above")
 
 
 class NativeDistribution(Distribution):
