@@ -57,14 +57,13 @@ def rate(bench: Bench) -> float:
         NotMeasured: The native drain is not built, or shared memory is too small.
     """
     try:
-        from anaros import _native
-    except ImportError as error:
-        raise NotMeasured(f"the native drain is not built: {error}") from error
-    ffi, lib = _native.ffi, _native.lib
+        from anaros._native import ffi, lib
+    except ImportError as missing:
+        raise NotMeasured(f"the native drain is not built: {missing}") from missing
     path = Path("/dev/shm") / f"anaros-bench-{bench.scratch.name}"
     columns = path.with_suffix(".segment")
     error = ffi.new("int *")
-    rates = []
+    rates: list[float] = []
     try:
         arena = lib.anaros_arena_create(str(path).encode(), CHUNKS, error)
         segment = lib.anaros_segment_create(
@@ -83,7 +82,7 @@ def rate(bench: Bench) -> float:
                 elapsed = time.perf_counter() - start
                 if moved != CHUNKS * CHUNK_RECORDS:
                     raise NotMeasured(f"the drain moved {moved} of {CHUNKS * CHUNK_RECORDS}")
-                rates.append(moved / elapsed)
+                rates.append(CHUNKS * CHUNK_RECORDS / elapsed)
             del memory
         lib.anaros_segment_close(segment)
         lib.anaros_arena_close(arena)

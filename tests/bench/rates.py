@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from measure import ROOT, Bench, NotMeasured, environment
+from measure import ROOT, Bench, Command, NotMeasured, environment
 
 from anaros.records import Columns
 from anaros.store.rundir import RunDirectory
@@ -44,7 +44,7 @@ class Supervised:
 def supervised(bench: Bench, per_second: int, seconds: int) -> Supervised:
     """Runs the ``pread`` loop at a rate and watches the process that records it."""
     run = bench.scratch / "rated-run"
-    loop = [bench.program("pread_loop"), str(per_second * seconds), str(per_second)]
+    loop: Command = [bench.program("pread_loop"), str(per_second * seconds), str(per_second)]
     command = bench.run_under(run, loop, kernel=False)
     rss_bytes, cpu_s = 0, 0.0
     start = time.perf_counter()

@@ -70,7 +70,7 @@ def cost(bench: Bench) -> ServerCost:
     """
     run = bench.scratch / "server-run"
     shutil.rmtree(run, ignore_errors=True)
-    commands = []
+    commands: list[list[str | Path]] = []
     for name in ("bare", "recorded"):
         data = bench.scratch / f"data-{name}"
         commands.append([sys.executable, SERVE, "--port", "0", "--data", data])
