@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,23 +69,21 @@ class Columns:
     def __len__(self) -> int:
         return len(self.start_ns)
 
-    def __iter__(self) -> Iterator[npt.NDArray[np.generic]]:
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         return (getattr(self, field.name) for field in fields(self))
 
-    def as_dict(self) -> dict[str, npt.NDArray[np.generic]]:
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by field name; nothing is copied."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def take(self, index: npt.NDArray[np.generic] | slice) -> Columns:
+    def take(self, index: npt.NDArray[Any] | slice) -> Columns:
         """The records that ``index`` (positions, a mask or a slice) selects."""
         return Columns(*(column[index] for column in self))
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, npt.NDArray[np.generic]]) -> Columns:
+    def from_mapping(cls, mapping: Mapping[str, npt.NDArray[Any]]) -> Columns:
         """Columns from arrays by name; each is cast to the record's type if it differs."""
-        return cls(
-            *(np.asarray(mapping[name]).astype(dtype, copy=False) for name, dtype in FIELDS)
-        )
+        return cls(*(np.asarray(mapping[name]).astype(dtype, copy=False) for name, dtype in FIELDS))
 
     @classmethod
     def from_records(cls, records: npt.NDArray[np.void]) -> Columns:

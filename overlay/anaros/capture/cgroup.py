@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workload's own cgroup v2 leaf, where we may make one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+
+def _mount_point() -> Path | None:
+    """Where cgroup v2 is mounted (alone, or beside v1)."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return None
+    points = [fields[1] for line in lines if (fields := line.split())[2:3] == ["cgroup2"]]
+    return Path(points[0]) if points else None
+
+
+def _own_path() -> str | None:
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    return next((line[3:] for line in lines if line.startswith("0::")), None)
+
+
+class Leaf:
+    """A cgroup that holds one workload.
+
+    Args:
+        path: Its directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, name: str) -> Leaf | None:
+        """A new leaf below our own cgroup; None where there is no v2 or we may not."""
+        mount, own = _mount_point(), _own_path()
+        if mount is None or own is None:
+            return None
+        path = mount / own.lstrip("/") / name
+        try:
+            path.mkdir()
+        except OSError:
+            return None
+        return cls(path)
+
+    def add(self, pid: int) -> bool:
+        """Moves a process in; False: we may not."""
+        try:
+            (self.path / "cgroup.procs").write_text(str(pid))
+        except OSError:
+            return False
+        return True
+
+    def processes(self) -> list[int]:
+        """Who is in it now."""
+        try:
+            return [int(word) for word in (self.path / "cgroup.procs").read_text().split()]
+        except OSError:
+            return []
+
+    def remove(self) -> bool:
+        """Removes it; False: processes still live in it (they stay, and so does it)."""
+        for _ in range(20):
+            try:
+                self.path.rmdir()
+            except FileNotFoundError:
+                return True
+            except OSError:
+                # A process that has just ended leaves its cgroup a moment later.
+                if self.processes():
+                    return False
+                time.sleep(0.001)
+            else:
+                return True
+        return False

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finishes a run whose supervisor was killed, from what its shared memory still holds."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from anaros.capture.arena import Arena, Segment, remove_folder
+from anaros.capture.recorder import SegmentWriter
+from anaros.errors import CaptureError
+from anaros.store.names import read_names
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import segment_files
+
+
+def _supervised(arena: Arena) -> bool:
+    pid = int(arena.control.supervisor_pid)
+    try:
+        return pid > 0 and "anaros" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return False
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder that meta.json names may be trusted: ours alone, and no link."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_dir() and not folder.is_symlink() and status.st_uid in (os.geteuid(), 0)
+
+
+def recover(path: Path) -> bool:
+    """Writes what the rings and the open segments of an unfinished run still hold.
+
+    Does nothing for a run that is finished, or whose supervisor still lives.
+
+    Args:
+        path: The run directory.
+
+    Returns:
+        Whether the run is finished now.
+
+    Raises:
+        RunDirectoryError: It is not a run, or cannot be written.
+    """
+    run = RunDirectory.open(path)
+    meta = run.meta()
+    if meta.get("state") != "running":
+        return True
+    shared = meta.get("shm")
+    folder = Path(shared) if isinstance(shared, str) else None
+    if folder is None or not _is_ours(folder):
+        run.update_meta({"state": "recovered", "shm": None, "lost_shared_memory": True})
+        return True
+    try:
+        arena = Arena.open(folder)
+    except CaptureError:
+        run.update_meta({"state": "recovered", "shm": None, "lost_shared_memory": True})
+        return True
+    try:
+        if _supervised(arena):
+            return False
+        arena.recording = False
+        _write_all(run, arena)
+        drops = meta.get("drops") if isinstance(meta.get("drops"), dict) else {}
+        run.update_meta(
+            {
+                "state": "recovered",
+                "shm": None,
+                "end_ns": time.monotonic_ns(),
+                "drops": {**(drops or {}), "shim": arena.drops()},
+                "counters": arena.counters(),
+            }
+        )
+    finally:
+        arena.close()
+    remove_folder(folder)
+    return True
+
+
+def _write_all(run: RunDirectory, arena: Arena) -> None:
+    """Open segments in their order, then what the chunks hold."""
+    segments = sorted(
+        (Segment.open(arena.folder / name, writable=True) for name in ("segment-0", "segment-1")),
+        key=lambda segment: segment.sequence,
+    )
+    writer = SegmentWriter(run)
+    writer.start_from(read_names(run))
+    stored = {path.stem for path in segment_files(run)}
+    sequence = max(segment.sequence for segment in segments)
+    try:
+        for segment in segments:
+            arena.recover(segment)
+            # Written, but not yet emptied when the supervisor was killed.
+            if f"segment-{segment.sequence:08d}" not in stored:
+                writer.write(segment, segment.sequence)
+            segment.reset(segment.sequence)
+        arena.end_all()
+        full = True
+        while full:
+            sequence += 1
+            segments[0].reset(sequence)
+            full = not arena.drain(segments[0])
+            writer.write(segments[0], sequence)
+    finally:
+        for segment in segments:
+            segment.close()

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run, from start to end: ``anaros run -- CMD``.
+
+The order counts. The child is forked first, while this process has one thread, and waits;
+then come the run directory, shared memory, clock, kernel plane and rewrites; then the child
+becomes the program; and only then, while it starts, are numpy and DuckDB imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anaros import __version__
+from anaros.capture.arena import Arena, Segment, remove_folder, shared_memory_root
+from anaros.capture.cgroup import Leaf
+from anaros.capture.child import Child, exit_code, find
+from anaros.errors import AnarosError, KernelPlaneError
+from anaros.store.rundir import RunDirectory, default_run_path
+
+if TYPE_CHECKING:
+    from anaros.capture.kernel import KernelPlane
+    from anaros.capture.recorder import Recorder
+
+
+def warn(line: str) -> None:
+    """One line on stderr, in our name."""
+    print(f"anaros: {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a run is made of, as far as it has come; `close` undoes it in reverse."""
+
+    arena: Arena | None = None
+    segments: list[Segment] = field(default_factory=list)
+    leaf: Leaf | None = None
+    kernel: KernelPlane | None = None
+    kernel_reason: str = ""
+    recorder: Recorder | None = None
+    undo: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _preload(environment: dict[str, str], library: str) -> None:
+    present = environment.get("LD_PRELOAD", "")
+    environment["LD_PRELOAD"] = f"{library}:{present}" if present else library
+
+
+def _start_kernel(parts: _Parts, child: Child) -> None:
+    """The kernel plane, or one line that says what is not seen without it."""
+    from anaros.capture.kernel import KernelPlane, Target
+
+    assert parts.recorder is not None
+    sample, context = parts.recorder.sample
+    try:
+        parts.kernel = KernelPlane.start(Target(pid=child.pid), sample, context)
+    except KernelPlaneError as problem:
+        parts.kernel_reason = problem.fact
+        remedy = f"; {problem.remedy}" if problem.remedy else ""
+        warn(
+            f"no kernel plane: {problem.fact}; scheduler, disk and network waits are not seen"
+            f"{remedy}"
+        )
+
+
+def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
+    """Shared memory, clock, cgroup and the recorder."""
+    from anaros.capture.recorder import Recorder
+
+    parts.arena = Arena.create(folder)
+    parts.undo.callback(remove_folder, folder)
+    parts.undo.callback(parts.arena.close)
+    for place in (0, 1):
+        segment = Segment.create(folder / f"segment-{place}")
+        parts.segments.append(segment)
+    parts.arena.start_clock()
+    parts.leaf = Leaf.create(folder.name)
+    if parts.leaf is not None and not parts.leaf.add(child.pid):
+        parts.leaf.remove()
+        parts.leaf = None
+    parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
+
+
+def _meta_at_start(argv: Sequence[str], name: str, shared: Path) -> dict[str, object]:
+    return {
+        "name": name,
+        "command": list(argv),
+        "state": "running",
+        "start_ns": time.monotonic_ns(),
+        "start_unix_ns": time.time_ns(),
+        "user": _user_name(),
+        "working_directory": str(Path.cwd()),
+        "versions": {"anaros": __version__},
+        "shm": str(shared),
+    }
+
+
+def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
+    """What is known when all records are durable."""
+    import resource
+
+    from anaros.capture import host
+
+    assert parts.arena is not None
+    assert parts.recorder is not None
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    code = exit_code(status)
+    by_probe = parts.kernel.drops() if parts.kernel else None
+    lost = parts.recorder.kernel_samples_lost
+    residual_last_ns, residual_max_ns = parts.arena.clock_residual_ns()
+    return {
+        "state": "finished",
+        "shm": None,
+        "end_ns": time.monotonic_ns(),
+        "exit_code": code if code >= 0 else None,
+        "term_signal": -code if code < 0 else None,
+        "host": host.identity(),
+        "kernel_plane": {
+            "active": parts.kernel is not None,
+            "missing": list(parts.kernel.missing()) if parts.kernel else [],
+            "reason": parts.kernel_reason or None,
+        },
+        "drops": {
+            "shim": parts.arena.drops(),
+            "kernel": sum(by_probe.values()) + lost if by_probe is not None else None,
+            "by_probe": by_probe,
+        },
+        "counters": parts.arena.counters(),
+        "clock": {"residual_last_ns": residual_last_ns, "residual_max_ns": residual_max_ns},
+        "overhead": {
+            "record_ns": parts.arena.record_cost_ns(),
+            "records": parts.recorder.records,
+            "supervisor_cpu_s": usage.ru_utime + usage.ru_stime - started_cpu_s,
+            "supervisor_rss_bytes": usage.ru_maxrss * 1024,
+            "bpf_run_time_ns": parts.kernel.run_time_ns() if parts.kernel else None,
+        },
+    }
+
+
+def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float) -> None:
+    """Drains, writes and closes; what goes wrong is said, the program's fate stands."""
+    assert parts.recorder is not None
+    parts.recorder.finish()
+    changes = _meta_at_end(parts, status, started_cpu_s)
+    if parts.kernel is not None:
+        parts.kernel.stop()
+    if parts.leaf is not None:
+        changes["left_running"] = parts.leaf.processes()
+        parts.leaf.remove()
+    for problem in (parts.recorder.error,):
+        if problem is not None:
+            changes["state"] = "cut short"
+            changes["cut_short"] = problem.fact
+            warn(str(problem))
+    try:
+        run.update_meta(changes)
+    except AnarosError as problem:
+        warn(str(problem))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    output: Path | None = None,
+    policy_files: Sequence[Path] = (),
+    kernel: bool = True,
+    live: bool = False,
+) -> int:
+    """Runs a program under observation.
+
+    Args:
+        argv: The program and its arguments.
+        output: The run directory to make; None: a new one in the usual place.
+        policy_files: Policies to apply; none: those of /etc/anaros.
+        kernel: Whether to use the kernel plane where it is to be had.
+        live: Whether to show X-Ray on stderr meanwhile.
+
+    Returns:
+        The program's exit code, or minus the signal that ended it.
+
+    Raises:
+        AnarosError: The run could not be started; the program did not run.
+    """
+    environment = dict(os.environ)
+    program = find(argv[0], environment)
+    path = output if output is not None else default_run_path()
+    shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
+    _preload(environment, str(shared / "libanaros.so"))
+    child = Child(program, list(argv), environment)
+    parts = _Parts()
+    try:
+        record = RunDirectory.create(path, _meta_at_start(argv, path.name, shared))
+        _open(parts, shared, record, child)
+        if kernel:
+            _start_kernel(parts, child)
+        else:
+            parts.kernel_reason = "switched off with --no-kernel"
+    except BaseException:
+        child.abandon()
+        _close(parts)
+        raise
+    assert parts.arena is not None
+    assert parts.recorder is not None
+    parts.arena.recording = True
+    usage = os.times()
+    try:
+        child.release()
+    except AnarosError:
+        _close(parts)
+        raise
+    parts.recorder.start(parts.kernel)
+    status = child.wait()
+    _finish(parts, record, status, usage.user + usage.system)
+    _close(parts)
+    return exit_code(status)
+
+
+def _close(parts: _Parts) -> None:
+    if parts.kernel is not None:
+        parts.kernel.stop()
+    if parts.leaf is not None:
+        parts.leaf.remove()
+    for segment in parts.segments:
+        segment.close()
+    parts.undo.close()
+
+
+def recover(path: Path) -> bool:
+    """Finishes a run whose supervisor was killed; see `anaros.capture.recovery.recover`."""
+    from anaros.capture import recovery
+
+    return recovery.recover(path)
