@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from anaros.records import Columns
 from anaros.store.rundir import RunDirectory, resolve_run
 from anaros_cli.progress import working
 
@@ -26,10 +23,3 @@ def open_run(word: str | None) -> RunDirectory:
         with working("Recovering the run"):
             session.recover(path)
     return run
-
-
-def open_records(path: Path, seconds: float) -> Columns:
-    """The last ``seconds`` of a running run that are in no segment yet, from shared memory."""
-    from anaros.capture import live
-
-    return live.window(path, seconds)

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,14 @@ from anaros import pofc, report
 from anaros.kinds import Kind, NameClass
 from anaros.records import U64, Columns
 from anaros.store import segments
+from anaros.store.names import Names
 from anaros.store.rundir import RunDirectory
+from anaros_cli.live import Source
 
 #: A look takes at most this many of the newest records, so that it is done in a moment.
 RECORDS_MAX = 400_000
 #: Lines of each list of busiest things.
 TOP_MAX = 5
-
-#: Gives the records of a running run that are in no segment yet.
-OpenRecords = Callable[[Path, float], Columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +76,32 @@ class Snapshot:
     kernels: tuple[Busy, ...]
 
 
-def take(run: RunDirectory, seconds: float, open_records: OpenRecords | None = None) -> Snapshot:
+def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Snapshot:
     """Look at the last ``seconds`` of ``run``.
 
     Args:
         run: The run.
         seconds: How far to look back: from now where the run goes on, else from its end.
-        open_records: Where the newest records of a running run come from; None reads closed
-            segments only.
+        source: Where the newest facts of a running run come from; None reads only what it has
+            written.
     """
     meta = run.meta()
     live = meta.get("state") == "running"
     end = time.monotonic_ns() if live else report.span_ns(run, meta)[1]
     begin = max(end - round(seconds * 1e9), int(meta.get("start_ns") or 0))
-    columns = segments.load(run, window=(begin, end))
-    if live and open_records is not None:
-        columns = Columns.concatenate([columns, open_records(run.path, seconds)])
-    columns = _newest(columns, begin)
-    if len(columns) == RECORDS_MAX:
+    drops = report.drops_of(meta)
+    if live and source is not None:
+        columns, names = source.records((end - begin) / 1e9), source.names()
+        drops["shim"] = source.shim_drops()
+    else:
+        columns, names = segments.load(run, window=(begin, end + 1)), segments.read_names(run)
+    if len(columns) > RECORDS_MAX:
+        columns = columns.take(slice(-RECORDS_MAX, None))
         begin = int(columns.start_ns[0])
-    timeline = pofc.analyse(columns)
     window_s = max(end - begin, 0) / 1e9 if len(columns) else 0.0
+    timeline = pofc.analyse(columns)
+    summary = pofc.summarise(timeline)
     started = meta.get("start_ns")
-    names = segments.read_names(run)
     return Snapshot(
         path=str(run.path),
         command=tuple(meta.get("command") or ()),
@@ -108,10 +109,10 @@ def take(run: RunDirectory, seconds: float, open_records: OpenRecords | None = N
         elapsed_s=None if started is None else (end - int(started)) / 1e9,
         window_s=window_s,
         records=len(columns),
-        requests=report.requests_of(pofc.summarise(timeline), window_s),
-        stages=report.stages_of(pofc.summarise(timeline)),
-        slowest=report.slowest(timeline, None, report.kernel_plane(meta)),
-        drops=report.drops_of(meta),
+        requests=report.requests_of(summary, window_s),
+        stages=report.stages_of(summary),
+        slowest=report.slowest(timeline),
+        drops=drops,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),
         kernels=_kernels(columns, names),
@@ -129,14 +130,7 @@ _FILE_KINDS = (
 _SOCKET_KINDS = (Kind.NET_RECV, Kind.NET_SEND)
 
 
-def _newest(columns: Columns, begin_ns: int) -> Columns:
-    """The newest records from ``begin_ns`` on, in the order of their start."""
-    order = np.argsort(columns.start_ns, kind="stable")
-    first = int(np.searchsorted(columns.start_ns[order], np.uint64(begin_ns)))
-    return columns.take(order[max(first, len(order) - RECORDS_MAX) :])
-
-
-def _kernels(columns: Columns, names: segments.Names) -> tuple[Busy, ...]:
+def _kernels(columns: Columns, names: Names) -> tuple[Busy, ...]:
     """By device time where the runtime tells it, else by the time of the launch calls."""
     for kind in (Kind.GPU_EXECUTE, Kind.GPU_LAUNCH):
         found = _busiest(columns, names, NameClass.KERNEL, (kind,), by_bytes=False)
@@ -147,7 +141,7 @@ def _kernels(columns: Columns, names: segments.Names) -> tuple[Busy, ...]:
 
 def _busiest(
     columns: Columns,
-    names: segments.Names,
+    names: Names,
     name_class: NameClass,
     kinds: Sequence[Kind],
     *,
@@ -177,7 +171,7 @@ def _moves_bytes(columns: Columns) -> U64:
     return (np.isin(columns.kind, kinds) & (columns.status >= 0)).astype(np.uint64)
 
 
-def _name(names: segments.Names, name_class: NameClass, things: U64, position: int) -> str:
+def _name(names: Names, name_class: NameClass, things: U64, position: int) -> str:
     thing = things[position]
     known = np.flatnonzero((names.object == thing) & (names.name_class == name_class))
     return names.name[int(known[-1])] if len(known) else f"{int(thing):#x}"

@@ -155,6 +155,7 @@ def test_a_cuda_driver_is_asked_through_its_own_calls(
         (checks.check_shared_memory(None), State.MISSING, "tmpfs"),
         (checks.check_shared_memory((64 << 20, 64 << 20)), State.MISSING, "--shm-size"),
         (checks.check_shared_memory((8 << 30, 1 << 20)), State.MISSING, "remove what fills"),
+        (checks.check_shared_memory((128 << 20, 100 << 20)), State.LIMITED, "size=512m"),
         (checks.check_shared_memory((8 << 30, 4 << 30)), State.WORKS, ""),
         (checks.check_btf(None), State.MISSING, "CONFIG_DEBUG_INFO_BTF"),
         (checks.check_bpf_call(errno.EPERM), State.MISSING, "seccomp"),

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -49,7 +50,8 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
     if run is not None and live:
         raise UsageError("RUN and --live exclude each other", "give one of the two")
     from anaros_cli import snapshot
-    from anaros_cli.opening import open_records, open_run
+    from anaros_cli.live import SharedMemory
+    from anaros_cli.opening import open_run
     from anaros_cli.progress import working
 
     opened = open_run(run)
@@ -58,7 +60,7 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
         raise RunDirectoryError("no run goes on", "start one: anaros run -- CMD")
 
     def look() -> Snapshot:
-        return snapshot.take(opened, seconds, open_records)
+        return snapshot.take(opened, seconds, SharedMemory(opened))
 
     if as_json:
         from dataclasses import asdict
@@ -85,7 +87,9 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
     """Show ``look()`` every PERIOD_S until the run ends or `q` is pressed.
 
     The frames are on the alternate screen; the last one stays on the terminal when it ends.
+    However it ends, the terminal is as it was before.
     """
+    import signal
     import time
 
     from rich.live import Live
@@ -93,6 +97,7 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
     from anaros_cli.views.xray import Frame
 
     seen = look()
+    signal.signal(signal.SIGTERM, _terminated)
     with (
         _keys() as pressed,
         Live(
@@ -105,6 +110,10 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
             seen = look()
             display.update(Frame(seen), refresh=True)
     console.print(Frame(seen))
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise SystemExit(128 + number)
 
 
 @contextmanager

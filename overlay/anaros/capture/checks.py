@@ -23,8 +23,10 @@ from anaros.capture import host, survey
 from anaros.errors import AnarosError
 from anaros.store.rundir import runs_root
 
-#: What the arena of one run needs in shared memory: 2,048 chunks of 64 KiB, and its tables.
-ARENA_BYTES = 2048 * 65536 + 1048576
+#: What one run takes of shared memory: two segments of columns that are being filled, and rings
+#: of 128 MiB, fewer where less than twice that is free.
+SHARED_BYTES = 256 << 20
+SHARED_BYTES_MIN = 96 << 20
 #: Below this much free space a run would end before it tells anything.
 DISK_BYTES_MIN = 64 << 20
 
@@ -157,12 +159,15 @@ def check_shared_memory(facts: tuple[int, int] | None) -> Check:
         return Check(name, State.MISSING, "no /dev/shm", "mount a tmpfs there", required=True)
     size, free = facts
     fact = f"/dev/shm: {free // _MIB:,} of {size // _MIB:,} MiB free"
-    if free >= ARENA_BYTES:
+    if free >= SHARED_BYTES:
         return Check(name, State.WORKS, fact, required=True)
-    fact += f", the rings need {ARENA_BYTES // _MIB}"
-    remedy = "mount -o remount,size=256m /dev/shm (in a container: --shm-size=256m)"
-    if size >= ARENA_BYTES:
-        remedy = "remove what fills /dev/shm"
+    remedy = "remove what fills /dev/shm"
+    if size < SHARED_BYTES:
+        remedy = "mount -o remount,size=512m /dev/shm (in a container: --shm-size=512m)"
+    if free >= SHARED_BYTES_MIN:
+        fact += ", so the rings are smaller than usual"
+        return Check(name, State.LIMITED, fact, remedy, required=True)
+    fact += f", a run needs {SHARED_BYTES_MIN // _MIB}"
     return Check(name, State.MISSING, fact, remedy, required=True)
 
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frame of `anaros xray` at 80 columns, and what becomes of it in a narrow terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+from rich.console import Console, RenderableType
+
+from anaros_cli.snapshot import Busy, Snapshot
+from anaros_cli.views.xray import Frame, frame
+
+SNAPSHOT = Snapshot(
+    path="/runs/1",
+    command=("python", "serve.py"),
+    live=True,
+    elapsed_s=12.3,
+    window_s=10.0,
+    records=842_330,
+    requests={"count": 4100, "per_second": 410.0, "p50_ms": 3.214, "p99_ms": 9.876},
+    stages=[
+        {
+            "stage": "ingest",
+            "self_p50_ms": 0.121,
+            "self_p99_ms": 0.453,
+            "wait_p50_ms": 0.004,
+            "wait_p99_ms": 2.031,
+            "share_of_p99": 1.0,
+        }
+    ],
+    slowest={
+        "requests": 41,
+        "threshold_ms": 9.876,
+        "waits": {"runqueue": None, "io": 0.45, "lock": 0.0, "device": 0.2},
+    },
+    drops={"shim": 3, "kernel": None, "by_probe": {}},
+    files=(
+        Busy("/data/tiles/" + "0123456789" * 5 + ".png", 1_234_567, 5 << 30, 4_200_000_000),
+        Busy("/verdicts.log", 12, None, 900),
+    ),
+    sockets=(Busy("tcp 127.0.0.1:8000 -> 127.0.0.1:51234", 8200, 1 << 20, 31_000_000),),
+    kernels=(Busy("classify", 4100, None, 6_200_000_000),),
+)
+
+GOLDEN = """\
+python serve.py                                                   live · 12.30 s
+410.0 requests/s · p50 3.21 ms · p99 9.88 ms
+84,233 records/s in the last 10.0 s · drops: shim 3, kernel —
+
+stage, ms  self p50  self p99  wait p50  wait p99  share of slowest 1 %
+ingest        0.121     0.453     0.004      2.03  ████████████  100 %
+
+slowest 1 %  run queue — · I/O 45 % · lock 0 % · device 20 %
+
+files                                            calls       bytes       time
+/data/tiles/01234567…34567890123456789.png   1,234,567     5.0 GiB     4.20 s
+/verdicts.log                                       12           —     900 ns
+
+sockets                                          calls       bytes       time
+tcp 127.0.0.1:8000 -> 127.0.0.1:51234            8,200     1.0 MiB   31.00 ms
+
+kernels                                          calls       bytes       time
+classify                                         4,100           —     6.20 s
+"""
+
+
+def drawn(frame: RenderableType, width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False, markup=False).print(frame)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def test_golden_at_80_columns() -> None:
+    assert drawn(frame(SNAPSHOT, 80)) == GOLDEN
+
+
+def test_it_uses_a_wider_terminal_for_names_and_fits_60() -> None:
+    assert "0123456789" * 5 + ".png" in drawn(frame(SNAPSHOT, 120), 120)
+    assert max(map(len, drawn(frame(SNAPSHOT, 60), 60).splitlines())) <= 60
+
+
+def test_a_terminal_that_is_too_narrow_is_told_so() -> None:
+    assert drawn(Frame(SNAPSHOT), 40) == "The terminal has 40 columns; xray needs\n60."
+    assert drawn(Frame(SNAPSHOT), 80) == GOLDEN
+
+
+def test_a_finished_run_without_requests() -> None:
+    quiet = dataclasses.replace(
+        SNAPSHOT,
+        live=False,
+        requests={"count": 0, "per_second": 0.0, "p50_ms": None, "p99_ms": None},
+        stages=[],
+        files=(),
+        sockets=(),
+        kernels=(),
+        records=0,
+        window_s=0.0,
+    )
+    said = drawn(frame(quiet, 80))
+    assert said.splitlines()[0].endswith("finished · 12.30 s")
+    assert "p50 — ms · p99 — ms" in said
+    assert "— records/s" in said
+    assert said.endswith("Nothing was recorded in this time.")
+    assert "stage" not in said
