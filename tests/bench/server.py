@@ -55,7 +55,7 @@ def _server(command: Command, log: Path) -> Iterator[str]:
                 raise NotMeasured(f"the server did not start: {log.read_text().strip()[-200:]}")
             yield address
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
