@@ -11,8 +11,6 @@ import signal
 import sys
 from contextlib import suppress
 
-import click
-
 from anaros.errors import AnarosError
 
 FAILED = 1
@@ -33,14 +31,8 @@ def explain(error: BaseException) -> int:
     match error:
         case AnarosError():
             return _say(error.fact, error.remedy, error.exit_code)
-        case click.exceptions.Exit():
-            return error.exit_code
-        case KeyboardInterrupt() | click.exceptions.Abort():
+        case KeyboardInterrupt():
             return INTERRUPTED
-        case click.UsageError():
-            return _say(_sentence(error.format_message()), _usage_remedy(error), USAGE)
-        case click.ClickException():
-            return _say(_sentence(error.format_message()), "", FAILED)
         case BrokenPipeError():
             return _hang_up()
         case ModuleNotFoundError() if not _is_ours(error.name):
@@ -48,6 +40,25 @@ def explain(error: BaseException) -> int:
             return _say(fact, "run scripts/setup, or install anaros again", FAILED)
         case OSError():
             return _say(_os_fact(error), "", FAILED)
+        case _:
+            return _explain_click(error)
+
+
+def _explain_click(error: BaseException) -> int:
+    if type(error).__module__.partition(".")[0] != "click":
+        raise error
+    import click
+
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.exceptions.Abort():
+            return INTERRUPTED
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "anaros"
+            return _say(_sentence(error.format_message()), f"see {path} --help", USAGE)
+        case click.ClickException():
+            return _say(_sentence(error.format_message()), "", FAILED)
         case _:
             raise error
 
@@ -69,11 +80,6 @@ def _sentence(message: str) -> str:
     """Click's message as a fact: one line, without a full stop."""
     text = " ".join(message.split()).rstrip(".")
     return text[:1].lower() + text[1:]
-
-
-def _usage_remedy(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx else "anaros"
-    return f"see {path} --help"
 
 
 def _os_fact(error: OSError) -> str:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import click
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anaros.errors import PolicyError, QueryError, UsageError
 from anaros_cli import errors
-from anaros_cli.main import COMMANDS, cli, main
+from anaros_cli.app import COMMANDS, cli
+from anaros_cli.launch import Launch, parse
+from anaros_cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -162,16 +166,79 @@ def test_every_example_parses(name: str, command: click.Command) -> None:
         command.make_context(name, words[1 + len(name.split()) :])
 
 
-def test_start_up_imports_click_and_no_more() -> None:
-    code = (
-        "import sys; from anaros_cli.main import main; code = main(['run']); "
-        "print(code, sorted({'numpy', 'duckdb', 'rich', 'psutil', 'pyroute2', 'orjson', 'yaml'}"
-        " & set(sys.modules)))"
-    )
+HEAVY = {"numpy", "duckdb", "rich", "psutil", "pyroute2", "yaml"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules of a fresh interpreter that has run ``code``."""
     done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout == "2 []\n"
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_a_plain_run_starts_without_click() -> None:
+    code = (
+        "from anaros_cli.main import launch\n"
+        "assert launch.parse(['run', '--', 'true']) is not None\n"
+        "from anaros import session"
+    )
+    assert loaded_after(code) & (HEAVY | {"click"}) == set()
+
+
+def test_a_usage_error_imports_nothing_heavy() -> None:
+    loaded = loaded_after("from anaros_cli.main import main\nassert main(['run']) == 2")
+    assert "click" in loaded
+    assert loaded & HEAVY == set()
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            "--",
+            "--output",
+            "--policy",
+            "--no-kernel",
+            "--live",
+            "-x",
+            "a",
+            "--help",
+            "--output=b",
+            "-",
+        ]
+    ),
+    max_size=7,
+)
+
+
+@given(WORDS)
+@settings(max_examples=300, deadline=None)
+def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
+    plain = parse(["run", *words])
+    if plain is None:
+        return
+    command = cli.get_command(click.Context(cli), "run")
+    assert command is not None
+    found = command.make_context("run", list(words)).params
+    assert plain == Launch(
+        found["output"],
+        found["policies"],
+        not found["no_kernel"],
+        found["live"],
+        found["command"],
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["run"], ["run", "--"], ["run", "true"], ["run", "--help", "--", "true"], ["report"]],
+)
+def test_what_is_not_plain_goes_to_click(words: list[str]) -> None:
+    assert parse(words) is None
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
@@ -189,9 +256,9 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 def test_control_c_is_130() -> None:
     code = (
-        "import os, signal; from anaros_cli import main as m; "
-        "m.cli.callback = lambda *a: os.kill(os.getpid(), signal.SIGINT); "
-        "raise SystemExit(m.main(['doctor']))"
+        "import os, signal; from anaros_cli import app, main; "
+        "app.cli.callback = lambda *a: os.kill(os.getpid(), signal.SIGINT); "
+        "raise SystemExit(main.main(['doctor']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`anaros run`: hands the program to the session. Start-up counts: nothing heavy is imported."""
+"""`anaros run` for click: its options and help. ``launch`` does the work."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from anaros.errors import UsageError
-
-#: The view ends by itself when the run does; this is how long it may take to draw its last frame.
-_VIEW_PATIENCE_S = 3.0
+from anaros_cli import launch
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -54,59 +48,4 @@ def run(
     """  # noqa: D301
     if not command:
         raise UsageError("no program is given", "for example: anaros run -- python serve.py")
-    from anaros import session
-
-    def record(path: Path | None) -> int:
-        return session.run(
-            list(command), output=path, policy_files=policies, kernel=not no_kernel, live=live
-        )
-
-    if live:
-        with _view(output) as path:
-            code = record(path)
-    else:
-        code = record(output)
-    return code if code >= 0 else _end_by(-code)
-
-
-def _end_by(signal_number: int) -> int:
-    """End this process by the signal that ended the program, so that our parent sees the same."""
-    import resource
-    import signal
-
-    sys.stdout.flush()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if signal_number not in (signal.SIGKILL, signal.SIGSTOP):
-        signal.signal(signal_number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal_number,))
-    os.kill(os.getpid(), signal_number)
-    return 128 + signal_number
-
-
-@contextmanager
-def _view(output: Path | None) -> Iterator[Path]:
-    """`anaros xray` in a process of its own, on the terminal, while the block records a run.
-
-    The program keeps stdin, stdout and stderr for itself: the view writes to the terminal
-    directly and reads nothing, so it shows best where the program's output goes to a file.
-
-    Yields:
-        The run directory to make.
-    """
-    import subprocess
-
-    from anaros.store.rundir import default_run_path
-
-    path = default_run_path() if output is None else output
-    words = [sys.executable, "-m", "anaros_cli.viewer", str(path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    viewer = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment)
-    try:
-        yield path
-        viewer.wait(_VIEW_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        return
-    finally:
-        if viewer.poll() is None:
-            viewer.terminate()
-            viewer.wait()
+    return launch.launch(launch.Launch(output, policies, not no_kernel, live, command))

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros run`: hands the program to the session. Start-up counts: nothing heavy is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+#: The view ends by itself when the run does; this is how long it may take to draw its last frame.
+_VIEW_PATIENCE_S = 3.0
+
+
+class Launch(NamedTuple):
+    """What `anaros run` was asked for.
+
+    Attributes:
+        output: The run directory to make; None is a new one in the usual place.
+        policies: Policy files to apply instead of /etc/anaros.
+        kernel: Use the kernel plane where it is to be had.
+        live: Show the run on the terminal meanwhile.
+        command: The program and its words.
+    """
+
+    output: Path | None
+    policies: tuple[Path, ...]
+    kernel: bool
+    live: bool
+    command: tuple[str, ...]
+
+
+def parse(words: Sequence[str]) -> Launch | None:
+    """The words of a plain ``run [OPTION]... -- CMD...``.
+
+    Returns:
+        None for whatever click has to judge: another command, help, a mistake, a shorthand.
+    """
+    if not words or words[0] != "run" or "--" not in words[1:-1]:
+        return None
+    output: Path | None = None
+    policies: list[Path] = []
+    kernel, live = True, False
+    rest = iter(words[1:])
+    for word in rest:
+        match word:
+            case "--":
+                return Launch(output, tuple(policies), kernel, live, tuple(rest))
+            case "--no-kernel":
+                kernel = False
+            case "--live":
+                live = True
+            case "--output" | "--policy":
+                value = next(rest, None)
+                if value is None:
+                    return None
+                if word == "--output":
+                    output = Path(value)
+                else:
+                    policies.append(Path(value))
+            case _:
+                return None
+    return None
+
+
+def launch(asked: Launch) -> int:
+    """Record the program.
+
+    Returns:
+        Its exit code. Where a signal ended it, that signal ends this process too.
+
+    Raises:
+        AnarosError: The run could not be started; the program did not run.
+    """
+    from anaros import session
+
+    def record(path: Path | None) -> int:
+        return session.run(
+            list(asked.command),
+            output=path,
+            policy_files=asked.policies,
+            kernel=asked.kernel,
+            live=asked.live,
+        )
+
+    if asked.live:
+        with _view(asked.output) as path:
+            code = record(path)
+    else:
+        code = record(asked.output)
+    return code if code >= 0 else _end_by(-code)
+
+
+def _end_by(signal_number: int) -> int:
+    """End this process by the signal that ended the program, so that our parent sees the same."""
+    import resource
+    import signal
+
+    sys.stdout.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if signal_number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(signal_number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal_number,))
+    os.kill(os.getpid(), signal_number)
+    return 128 + signal_number
+
+
+@contextmanager
+def _view(output: Path | None) -> Iterator[Path]:
+    """`anaros xray` in a process of its own, on the terminal, while the block records a run.
+
+    The program keeps stdin, stdout and stderr for itself: the view writes to the terminal
+    directly and reads nothing, so it shows best where the program's output goes to a file.
+
+    Yields:
+        The run directory to make.
+    """
+    import subprocess
+
+    from anaros.store.rundir import default_run_path
+
+    path = default_run_path() if output is None else output
+    words = [sys.executable, "-m", "anaros_cli.viewer", str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    viewer = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment)
+    try:
+        yield path
+        viewer.wait(_VIEW_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return
+    finally:
+        if viewer.poll() is None:
+            viewer.terminate()
+            viewer.wait()
