@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The few fields of kernel structures that the probes read. CO-RE finds each
+ * in the running kernel's BTF by name, so order and completeness do not matter.
+ * What moved or changed between kernels stands in core_fixes.bpf.h instead.
+ */
+#ifndef ANAROS_EBPF_KERNEL_H
+#define ANAROS_EBPF_KERNEL_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __s32 s32;
+typedef __u64 u64;
+typedef __s64 s64;
+typedef _Bool bool;
+
+#define false 0
+#define true 1
+
+#define ANAROS_KERNEL_TYPE __attribute__((preserve_access_index))
+
+struct bpf_local_storage;
+struct bpf_iter_meta;
+
+typedef struct {
+	int counter;
+} ANAROS_KERNEL_TYPE atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+} ANAROS_KERNEL_TYPE;
+
+struct rq;
+
+struct cfs_rq {
+	struct rq *rq;
+} ANAROS_KERNEL_TYPE;
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+} ANAROS_KERNEL_TYPE;
+
+struct thread_info {
+	u32 cpu; /* since 5.16 on x86 */
+} ANAROS_KERNEL_TYPE;
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int __state; /* since 5.14 */
+	long state;           /* until 5.13 */
+	void *stack;
+	unsigned int flags;
+	unsigned int cpu; /* until 5.15 */
+	struct sched_entity se;
+	int exit_code;
+	unsigned int in_iowait : 1;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_time;
+	char comm[16];
+	struct signal_struct *signal;
+	struct bpf_local_storage *bpf_storage;
+} ANAROS_KERNEL_TYPE;
+
+/* Not a structure of the kernel but what it hands to an iterator: always these two. */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct linux_binprm {
+	const char *filename;
+} ANAROS_KERNEL_TYPE;
+
+struct gendisk {
+	int major;
+	int first_minor;
+} ANAROS_KERNEL_TYPE;
+
+struct request_queue {
+	struct gendisk *disk;
+} ANAROS_KERNEL_TYPE;
+
+struct request {
+	struct request_queue *q;
+	struct gendisk *rq_disk; /* until 5.16 */
+	unsigned int cmd_flags;
+	unsigned int __data_len;
+	u64 __sector;
+} ANAROS_KERNEL_TYPE;
+
+typedef struct {
+	s64 counter;
+} ANAROS_KERNEL_TYPE atomic64_t;
+
+struct sock_common {
+	atomic64_t skc_cookie;
+} ANAROS_KERNEL_TYPE;
+
+struct sock {
+	struct sock_common __sk_common;
+	struct bpf_local_storage *sk_bpf_storage;
+} ANAROS_KERNEL_TYPE;
+
+struct Qdisc {
+	void *enqueue;
+	unsigned int flags;
+} ANAROS_KERNEL_TYPE;
+
+struct net_device {
+	int ifindex;
+	struct Qdisc *qdisc;
+} ANAROS_KERNEL_TYPE;
+
+struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned int len;
+} ANAROS_KERNEL_TYPE;
+
+struct napi_struct {
+	struct net_device *dev;
+} ANAROS_KERNEL_TYPE;
+
+#define PF_KTHREAD        0x00200000
+#define SIGNAL_GROUP_EXIT 0x00000004
+#define TCQ_F_MQROOT      0x8
+#define REQ_OP_MASK       0xff
+#define TCP_SYN_SENT      2
+#define TCP_CLOSE         7
+#define TCP_LISTEN        10
+
+#endif
