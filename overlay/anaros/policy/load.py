@@ -105,7 +105,7 @@ def _read(sources: Sequence[Source]) -> tuple[Policy, list[Problem]]:
             tenants += read_file(own, parse(source))
         except MalformedError as error:
             own.problems.append(error.problem)
-        reader.problems += own.problems
+        reader.problems += sorted(own.problems, key=lambda one: (one.place.line, one.place.column))
     tenants = check_tenants(reader, tenants)
     policy = Policy(
         files=tuple(source.path for source in sources),

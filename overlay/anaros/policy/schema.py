@@ -215,8 +215,10 @@ def _fabric_of(tenant: Fields) -> tuple[FabricRule, ...]:
         reader.complain(
             tenant.place_of("fabric"), f"more than {FABRIC_RULES_MAX} fabric rules", "join some"
         )
+    before = len(reader.problems)
     rules = tuple(_fabric(reader, item) for item in items)
-    _check_overlap(reader, rules)
+    if len(reader.problems) == before:
+        _check_overlap(reader, rules)
     return rules
 
 
