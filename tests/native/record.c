@@ -68,7 +68,7 @@ static int run(char **command)
 
 int main(int argc, char **argv)
 {
-	uint32_t chunk_count = 256;
+	uint32_t chunk_count = ANAROS_CHUNKS_DEFAULT;
 	struct arena *arena;
 	char *library;
 	int option, error = 0, status;
