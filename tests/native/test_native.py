@@ -29,7 +29,7 @@ def programs() -> Path:
     if shutil.which("make") is None or shutil.which("cc") is None:
         pytest.skip("needs make and a C compiler")
     done = subprocess.run(
-        ["make", "-s", "-C", HERE], capture_output=True, text=True, check=False, timeout=300
+        ["make", "-s", "-j2", "-C", HERE], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return BUILD
