@@ -117,7 +117,6 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             f"version: 1\ndefault:\n  device:\n    visibel: 0\n    {WHY}\n    {WHY}\n",
             [
                 "4:5: a device rule has no key 'visibel'; did you mean visible?",
-                "4:5: a device rule needs visible: or order:; add one",
                 "6:5: the key 'reason' is written twice; keep one",
             ],
         ),

@@ -14,7 +14,10 @@ TEXT_MAX = 1000
 
 
 class Fields:
-    """The entries of one table; each is taken by its key, what is left over is unknown.
+    """The entries of one table.
+
+    ``misspelled`` is true where something in it was not understood: then nothing is said of
+    what seems to be missing.
 
     Args:
         reader: Where complaints go.
@@ -28,10 +31,12 @@ class Fields:
         self.place = table.place
         self.what = what
         self.values: dict[str, Node] = {}
+        self.misspelled = False
         for key, value in table.items:
             if not isinstance(key, Scalar) or not isinstance(key.value, str):
                 reader.complain(key.place, "a key must be a word", f"use {', '.join(keys)}")
             elif key.value not in keys:
+                self.misspelled = True
                 reader.complain(
                     key.place, f"{what} has no key {quoted(key.value)}", nearest(key.value, keys)
                 )
@@ -56,7 +61,7 @@ class Fields:
         """One line of text, empty where it is missing; ``required`` is the remedy then."""
         node = self.get(key)
         if node is None:
-            if required:
+            if required and not self.misspelled:
                 self.reader.complain(self.place, f"{self.what} needs {key}:", required)
             return ""
         return self.reader.text(node, f"{key}:")
@@ -129,7 +134,9 @@ class Reader:
             self.complain(
                 node.place, f"{what} must be a table, not {kind(node)}", f"keys: {', '.join(keys)}"
             )
-            node = Table(node.place)
+            empty = Fields(self, Table(node.place), what, keys)
+            empty.misspelled = True
+            return empty
         return Fields(self, node, what, keys)
 
     def items(self, node: Node | None, what: str) -> list[Node]:

@@ -54,8 +54,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def read_file(reader: Reader, root: Node) -> list[Tenant]:
     """The tenants of one file, the default as the last; problems go to ``reader``."""
     fields = reader.fields(root, "a policy file", _FILE)
-    if isinstance(root, Table):
-        _check_version(fields)
+    _check_version(fields)
     tenants = []
     node = fields.get("tenants")
     if isinstance(node, Scalar):
@@ -87,6 +86,8 @@ def check_tenants(reader: Reader, tenants: list[Tenant]) -> list[Tenant]:
 
 def _check_version(fields: Fields) -> None:
     if fields.get("version") is None:
+        if fields.misspelled:
+            return
         fields.reader.complain(
             fields.place, "a policy file needs version:", f"begin it with: version: {VERSION}"
         )
@@ -109,7 +110,7 @@ def _tenant(reader: Reader, node: Node) -> Tenant:
     if name == DEFAULT:
         reader.complain(fields.place_of("name"), "a tenant cannot be named default", "rename it")
     match = fields.get("match")
-    if match is None:
+    if match is None and not fields.misspelled:
         remedy = "say whom it is for, or move it to default:"
         reader.complain(fields.place, f"the tenant {quoted(name)} needs match:", remedy)
     return Tenant(
@@ -172,7 +173,7 @@ def _device_of(tenant: Fields) -> DeviceRule | None:
         return None
     fields = tenant.reader.fields(node, "a device rule", _DEVICE)
     visible, order = (_selectors(fields, key) for key in ("visible", "order"))
-    if visible is None and order is None and isinstance(node, Table):
+    if visible is None and order is None and not fields.misspelled:
         fields.reader.complain(node.place, "a device rule needs visible: or order:", "add one")
     return DeviceRule(
         visible=visible,
@@ -235,7 +236,7 @@ def _fabric(reader: Reader, node: Node) -> FabricRule:
     networks = _networks(fields)
     mark = fields.integer("mark", 1, (1 << 32) - 1)
     sockets = Sockets(fields.choice("sockets", tuple(Sockets), Sockets.CONNECTING))
-    if isinstance(node, Table) and not {"interface", "source", "mark"} & fields.values.keys():
+    if not fields.misspelled and not {"interface", "source", "mark"} & fields.values.keys():
         remedy = "add interface:, source: or mark:"
         reader.complain(node.place, "a fabric rule needs something to set", remedy)
     if sockets is Sockets.ALL and fields.get("to") is not None:

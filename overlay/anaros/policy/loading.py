@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 
 from anaros.errors import PolicyError
@@ -117,6 +115,9 @@ def _read(sources: Sequence[Source]) -> tuple[Policy, list[Problem]]:
 
 def digest(tenants: Sequence[Tenant]) -> str:
     """SHA-256 (hex) over what the tenants mean, wherever they were written."""
+    import json
+    from hashlib import sha256
+
     canonical = json.dumps(
         {"version": 1, "tenants": [_plain(tenant) for tenant in tenants]},
         sort_keys=True,

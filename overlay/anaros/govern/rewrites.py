@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All rewrites of one run: decided before the program starts, all of them or none.
+
+Without policy files nothing of this is imported but this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anaros.errors import AnarosError, GovernError, PolicyError
+
+if TYPE_CHECKING:
+    from anaros.govern.fabric import FabricRewrite
+    from anaros.policy import Decision
+
+_SYSTEM_FOLDER = Path("/etc/anaros")
+
+
+@dataclass(slots=True)
+class Rewrites:
+    """What a policy changes for one run.
+
+    Attributes:
+        digest: Digest of the policy; None without one.
+        files: The policy's files.
+        tenant: The tenant that matched; None for none.
+        environment: What is set in the program's environment.
+        cuda: Order of CUDA devices for the control page, None to let the list pass.
+        opencl: The same for OpenCL.
+        done: One sentence for each rewrite.
+        not_applied: One sentence for each that could not be made, with its remedy.
+    """
+
+    digest: str | None = None
+    files: tuple[str, ...] = ()
+    tenant: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    cuda: tuple[int, ...] | None = None
+    opencl: tuple[int, ...] | None = None
+    done: tuple[str, ...] = ()
+    not_applied: tuple[str, ...] = ()
+    _fabric: FabricRewrite | None = None
+
+    def describe(self) -> dict[str, object]:
+        """For ``meta.json``; connections rewritten so far are counted."""
+        fabric = self._fabric.describe() if self._fabric is not None else ()
+        return {
+            "digest": self.digest,
+            "files": list(self.files),
+            "tenant": self.tenant,
+            "rewrites": [*self.done, *fabric],
+            "not_applied": list(self.not_applied),
+        }
+
+    def revert(self) -> None:
+        """Takes back what outlives the program's start."""
+        if self._fabric is not None:
+            self._fabric.revert()
+            self._fabric = None
+
+
+def decide(
+    argv: Sequence[str],
+    program: Path,
+    user: str,
+    environment: Mapping[str, str],
+    files: Sequence[Path],
+    cgroup: Path | None,
+) -> Rewrites:
+    """Finds the rewrites for a command and makes those that come before its start.
+
+    Args:
+        argv: The command line.
+        program: The file that it runs.
+        user: Who runs it.
+        environment: What it would start with.
+        files: Policies that the user named; none: those of /etc/anaros.
+        cgroup: The run's cgroup; None where there is none.
+
+    Returns:
+        The rewrites; where one could not be made, none is, and ``not_applied`` says why.
+
+    Raises:
+        PolicyError: A file that the user named is missing, not trusted or not valid.
+    """
+    if not files and not _SYSTEM_FOLDER.is_dir():
+        return Rewrites()
+    from anaros.policy import load, select
+
+    try:
+        policy = load(files or None)
+    except PolicyError as problem:
+        if files:
+            raise
+        # The system's policy is not the user's to mend: the program runs without it.
+        return Rewrites(not_applied=(str(problem),))
+    if not policy.digest:
+        return Rewrites()
+    decision = select(policy, user, program, argv)
+    found = Rewrites(
+        digest=policy.digest,
+        files=tuple(str(path) for path in policy.files),
+        tenant=decision.tenant,
+    )
+    if decision.changes_nothing:
+        return found
+    try:
+        _make(found, decision, environment, cgroup)
+    except AnarosError as problem:
+        found.revert()
+        return Rewrites(
+            digest=found.digest,
+            files=found.files,
+            tenant=found.tenant,
+            not_applied=(str(problem),),
+        )
+    return found
+
+
+def _make(
+    found: Rewrites, decision: Decision, environment: Mapping[str, str], cgroup: Path | None
+) -> None:
+    from anaros.govern import device, fabric
+
+    change = device.rewrite(decision, environment)
+    if decision.fabric:
+        if cgroup is None:
+            raise GovernError(
+                "the run has no cgroup v2 of its own, so its connections cannot be told apart",
+                "run as root, with cgroup v2 mounted",
+            )
+        found._fabric = fabric.apply(decision, cgroup)
+    found.environment = change.environment
+    found.cuda, found.opencl = change.cuda, change.opencl
+    found.done = change.notes
