@@ -9,8 +9,9 @@ import sys
 def print_json(value: object) -> None:
     """Write ``value`` as indented JSON with a newline.
 
-    NaN becomes null, an integer beyond 64 bits its digits in a string, bytes become hex, and what
-    JSON has no word for (a decimal, an interval) becomes its text.
+    NaN becomes null, an integer beyond 64 bits its digits in a string, bytes become hex, bytes of
+    a path that are not UTF-8 are spelled out, and what JSON has no word for (a decimal, an
+    interval) becomes its text.
     """
     import orjson
 
@@ -27,11 +28,13 @@ def _text(value: object) -> object:
 
 
 def _narrowed(value: object) -> object:
-    """``value`` with integers that orjson refuses, those beyond 64 bits, as text."""
+    """``value`` without what orjson refuses: integers beyond 64 bits and lone surrogates."""
     if isinstance(value, dict):
         return {key: _narrowed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_narrowed(item) for item in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return str(value)
     return value

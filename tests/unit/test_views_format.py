@@ -58,3 +58,8 @@ def test_bar(value: float | None, drawn: str) -> None:
 def test_shortened_keeps_both_ends() -> None:
     assert fmt.shortened("short", 8) == "short"
     assert fmt.shortened("/data/tiles/0000001.png", 11) == "/data…1.png"
+
+
+def test_printable_disarms_what_a_terminal_obeys() -> None:
+    assert fmt.printable("/data/größe 1.png") == "/data/größe 1.png"
+    assert fmt.printable("a\x1b[2Jb\nc\udcff") == "a\\x1b[2Jb\\nc\\udcff"

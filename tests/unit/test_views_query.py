@@ -19,7 +19,9 @@ from anaros_cli.views.query import ROWS_MAX, frame, objects, write_csv
 
 def drawn(columns: list[str], rows: list[tuple[object, ...]], width: int = 80) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width, highlight=False, markup=False).print(frame(columns, rows))
+    Console(file=stream, width=width, highlight=False, markup=False).print(
+        frame(columns, rows, width)
+    )
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
@@ -29,6 +31,20 @@ def test_numbers_right_words_left_null_a_dash() -> None:
         "kind                    object  share\n"
         "file.read  9223372036854775808    0.5\n"
         "[b]net                       —      —\n"
+        "2 rows"
+    )
+
+
+def test_a_row_too_wide_for_the_terminal_becomes_a_block() -> None:
+    rows: list[tuple[object, ...]] = [("file.read", "/" + "x" * 30), ("net.recv", None)]
+    assert drawn(["kind", "name"], rows, width=30) == (
+        "row 1\n"
+        "  kind  file.read\n"
+        "  name  /xxxxxxxxxxxxxxxxxxxxx\n"
+        "        xxxxxxxxx\n"
+        "row 2\n"
+        "  kind  net.recv\n"
+        "  name  —\n"
         "2 rows"
     )
 
@@ -61,6 +77,11 @@ def test_json_keeps_integers_and_knows_null(capsys: pytest.CaptureFixture[str]) 
     assert second["x"] is None
     assert second["n"] is True
     assert second["d"] == "2026-11-21"
+
+
+def test_json_spells_out_what_is_not_unicode(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"command": ["cat", "f\udcff"]})
+    assert json.loads(capsys.readouterr().out) == {"command": ["cat", "f\\udcff"]}
 
 
 def test_columns_of_one_name_stay_apart() -> None:

@@ -29,7 +29,7 @@ def query(run: str, sql: str, shape: str) -> None:
 
     RUN is a run directory or its name; `latest` is the latest. SQL is DuckDB's; `-` reads it
     from stdin. The views are records (one row for each event; kind and name in words), requests,
-    spans and names.
+    spans, names and segments.
 
     \b
     Example:
@@ -55,4 +55,4 @@ def query(run: str, sql: str, shape: str) -> None:
     else:
         from anaros_cli.terminal import show
 
-        show(lambda _: view.frame(result.columns, result.rows))
+        show(lambda width: view.frame(result.columns, result.rows, width))

@@ -80,6 +80,16 @@ def bar(value: float | None, columns: int) -> str:
     return drawn.ljust(columns)
 
 
+def printable(text: str) -> str:
+    """``text`` with each character that a terminal might obey spelled out as its code."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def shortened(text: str, columns: int) -> str:
     """``text`` in at most ``columns`` cells; what is cut is cut from its middle."""
     if len(text) <= columns:

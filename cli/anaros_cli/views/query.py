@@ -8,11 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import IO
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from anaros_cli.views.format import UNKNOWN
+from anaros_cli.views.format import UNKNOWN, printable
 
 Rows = Sequence[tuple[object, ...]]
 
@@ -20,24 +20,48 @@ Rows = Sequence[tuple[object, ...]]
 ROWS_MAX = 1000
 
 
-def frame(columns: Sequence[str], rows: Rows) -> RenderableType:
-    """A table of the first ROWS_MAX rows; numbers to the right, NULL as a dash."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for position, name in enumerate(columns):
-        numeric = _is_numeric(rows, position)
-        table.add_column(
-            Text(name),
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            overflow="fold",
-        )
-    for row in rows[:ROWS_MAX]:
-        table.add_row(*(Text(cell(value)) for value in row))
+def frame(columns: Sequence[str], rows: Rows, width: int) -> RenderableType:
+    """The first ROWS_MAX rows: a table where it fits ``width``, else a block for each row."""
+    shown = [[cell(value) for value in row] for row in rows[:ROWS_MAX]]
+    if _width(columns, shown) <= width:
+        body = _table(columns, rows, shown)
+    else:
+        body = _blocks(columns, shown)
     if len(rows) <= ROWS_MAX:
         noun = "row" if len(rows) == 1 else "rows"
-        return Group(table, Text(f"{len(rows):,} {noun}", "dim"))
+        return Group(body, Text(f"{len(rows):,} {noun}", "dim"))
     said = f"the first {ROWS_MAX:,} of {len(rows):,} rows; --format csv or json prints all"
-    return Group(table, Text(said, "dim"))
+    return Group(body, Text(said, "dim"))
+
+
+def _width(columns: Sequence[str], shown: Sequence[Sequence[str]]) -> int:
+    widths = [len(name) for name in columns]
+    for row in shown:
+        widths = [max(width, len(text)) for width, text in zip(widths, row, strict=True)]
+    return sum(widths) + 2 * (len(columns) - 1)
+
+
+def _table(columns: Sequence[str], rows: Rows, shown: Sequence[Sequence[str]]) -> Table:
+    """Numbers to the right, NULL as a dash."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        justify: JustifyMethod = "right" if _is_numeric(rows, position) else "left"
+        table.add_column(Text(printable(name)), justify=justify, no_wrap=True)
+    for row in shown:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _blocks(columns: Sequence[str], shown: Sequence[Sequence[str]]) -> Table:
+    """Each row as lines of name and value, below its number."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for number, row in enumerate(shown, 1):
+        table.add_row(Text(f"row {number:,}", "bold"), "")
+        for name, text in zip(columns, row, strict=True):
+            table.add_row(Text(f"  {printable(name)}", "dim"), Text(text))
+    return table
 
 
 def cell(value: object) -> str:
@@ -46,7 +70,7 @@ def cell(value: object) -> str:
         return UNKNOWN
     if isinstance(value, bytes):
         return value.hex()
-    return str(value)
+    return printable(str(value))
 
 
 def _is_numeric(rows: Rows, position: int) -> bool:

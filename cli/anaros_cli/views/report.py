@@ -49,7 +49,7 @@ def _header(run: Mapping[str, Any]) -> RenderableType:
         _ending(run),
     ]
     lines = [
-        Text(shlex.join(run["command"]) or fmt.UNKNOWN, "bold"),
+        Text(fmt.printable(shlex.join(run["command"])) or fmt.UNKNOWN, "bold"),
         Text(" · ".join(facts)),
         Text(f"run {run['path']}", "dim"),
     ]
@@ -154,7 +154,7 @@ def _facts(report: Mapping[str, Any]) -> Table:
         ("not seen", list(_not_seen(coverage))),
     ):
         for index, line in enumerate(_bounded(lines)):
-            table.add_row(label if index == 0 else "", Text(line, "yellow"))
+            table.add_row(label if index == 0 else "", Text(fmt.printable(line), "yellow"))
     return table
 
 

@@ -55,7 +55,7 @@ def _header(snapshot: Snapshot, width: int) -> RenderableType:
     elapsed = snapshot.elapsed_s
     age = fmt.duration(None if elapsed is None else elapsed * 1e9)
     right = f"{state} · {age}"
-    command = shlex.join(snapshot.command) or fmt.UNKNOWN
+    command = fmt.printable(shlex.join(snapshot.command)) or fmt.UNKNOWN
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True)
     line.add_column(justify="right", no_wrap=True)
@@ -91,7 +91,7 @@ def _busy(title: str, things: Sequence[Busy], width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True, width=columns)
     for thing in things:
         table.add_row(
-            Text(fmt.shortened(thing.name, name_columns)),
+            Text(fmt.shortened(fmt.printable(thing.name), name_columns)),
             fmt.count(thing.calls),
             fmt.size(thing.size_bytes),
             fmt.duration(thing.total_ns),
