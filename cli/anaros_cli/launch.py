@@ -82,7 +82,6 @@ def launch(asked: Launch) -> int:
             output=path,
             policy_files=asked.policies,
             kernel=asked.kernel,
-            live=asked.live,
         )
 
     if asked.live:
