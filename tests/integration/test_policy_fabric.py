@@ -507,6 +507,25 @@ def test_supervisor_that_is_killed_leaves_nothing_behind(bed: Bed) -> None:
         holder.communicate()
 
 
+def test_run_takes_the_path_of_its_policy_and_keeps_the_count(bed: Bed, tmp_path: Path) -> None:
+    bed.decide(f"interface: b0, {BOTH}")
+    options = ["--no-kernel", "--policy", bed.tmp / "policy.yaml", "--output", tmp_path / "run"]
+    client = [bed.binary, "tcp", PEER, str(PORT)]
+    done = subprocess.run(
+        [sys.executable, "-m", "anaros_cli", "run", *options, "--", *client],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'overlay'}:{ROOT / 'cli'}"},
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, B[4]), done.stderr
+    kept = json.loads((tmp_path / "run" / "meta.json").read_text())["policy"]
+    assert len(kept["digest"]) == 64
+    assert kept["tenant"] == "default"
+    assert "by b0: 1 connection" in kept["rewrites"][0]
+    assert bed.ask("tcp", PEER) == A[4]
+
+
 def wait_for(holds: Callable[[], bool]) -> bool:
     for _ in range(50):
         if holds():

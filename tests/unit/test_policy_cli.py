@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from anaros.errors import AnarosError, PolicyError, UsageError
-from anaros.govern.governed import govern
+from anaros.govern import rewrites
+from anaros.govern.rewrites import Rewrites
 from anaros.policy import InvalidPolicyError
 from anaros_cli.commands.policy import policy
 
@@ -126,19 +127,20 @@ def test_help_of_each_command_has_an_example(capsys: pytest.CaptureFixture[str])
         assert "Example:" in command.help
 
 
-def test_workload_runs_on_when_a_rule_cannot_be_applied(good: Path, tmp_path: Path) -> None:
-    env = {"PATH": "/bin", "A": "b"}
-    governed = govern([good], Path("/bin/sh"), ["sh", "serve.sh"], env)
-    assert governed is not None
-    governed.enter(tmp_path)
-    assert governed.environment == env
-    assert (governed.cuda, governed.opencl) == (None, None)
-    meta = governed.meta()
-    governed.leave()
+def decide(words: list[str], files: list[Path], cgroup: Path | None = None) -> Rewrites:
+    return rewrites.decide(words, Path("/bin") / words[0], "root", {"A": "b"}, files, cgroup)
+
+
+def test_rule_that_cannot_be_applied_changes_nothing_and_is_told(
+    good: Path, tmp_path: Path
+) -> None:
+    found = decide(["sh", "serve.sh"], [good], tmp_path)
+    assert (found.environment, found.cuda, found.opencl, found.fabric) == ({}, None, None, None)
+    meta = found.describe()
     assert json.loads(json.dumps(meta)) == meta
     assert (meta["tenant"], meta["files"], meta["rewrites"]) == ("server", [str(good)], [])
-    assert len(meta["digest"]) == 64
-    (reason,) = meta["not_applied"]
+    assert len(str(meta["digest"])) == 64
+    (reason,) = found.not_applied
     if os.geteuid() == 0:
         assert reason.startswith(f"{good}:9:9: there is no interface anaros-none")
     else:
@@ -146,21 +148,15 @@ def test_workload_runs_on_when_a_rule_cannot_be_applied(good: Path, tmp_path: Pa
 
 
 def test_workload_without_a_cgroup_is_told(good: Path) -> None:
-    governed = govern([good], Path("/bin/sh"), ["sh", "serve.sh"], {})
-    assert governed is not None
-    governed.enter(None)
-    assert "without a cgroup" in governed.meta()["not_applied"][0]
+    assert "cgroup" in decide(["sh", "serve.sh"], [good]).not_applied[0]
 
 
 def test_workload_of_no_tenant_keeps_the_digest(good: Path) -> None:
-    governed = govern([good], Path("/bin/true"), ["true"], {})
-    assert governed is not None
-    governed.enter(None)
-    meta = governed.meta()
-    assert (meta["tenant"], meta["rewrites"], meta["not_applied"]) == (None, [], [])
-    assert len(meta["digest"]) == 64
+    found = decide(["true"], [good])
+    assert found.digest is not None
+    assert (found.tenant, found.done, found.not_applied) == (None, (), ())
 
 
 def test_file_that_is_not_valid_stops_the_run(bad: Path) -> None:
     with pytest.raises(PolicyError):
-        govern([bad], Path("/bin/true"), ["true"], {})
+        decide(["true"], [bad])

@@ -156,6 +156,16 @@ def _load(files: tuple[Path, ...]) -> Policy:
     return load(list(files) or None)
 
 
+def _own_name() -> str:
+    import os
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def _explain(policy: Policy, user: str | None, command: tuple[str, ...]) -> dict[str, Any]:
     """What the policy says about a command, as plain data."""
     import os
@@ -170,7 +180,7 @@ def _explain(policy: Policy, user: str | None, command: tuple[str, ...]) -> dict
     program = find_program(command[0], environment)
     if program is None:
         raise UsageError(f"there is no program {command[0]!r}", "check the name, or its PATH")
-    decision = select(policy, user or str(os.geteuid()), program, command)
+    decision = select(policy, user or _own_name(), program, command)
     obstacles: list[GovernError] = []
     rewrites: list[dict[str, Any]] = []
     if decision.device is not None:

@@ -137,7 +137,7 @@ def describe_rule(rule: FabricRule) -> str:
 
 
 def _counted(count: FabricCounters) -> str:
-    parts = [f"{count.connected} connections"]
+    parts = [f"{count.connected} connection{'' if count.connected == 1 else 's'}"]
     named = {
         "sockets at creation": count.created,
         "left alone as bound by the program": count.own,
