@@ -8,3 +8,9 @@
 #define ANAROS_NAME(name) ANAROS_EXPORT_##name
 ANAROS_HOOKS(ANAROS_NAME, ANAROS_NAME)
 ANAROS_HOOKS_WITHOUT_REAL(ANAROS_NAME)
+
+#include "cuda_hooks.h"
+
+#define ANAROS_NAME_CUDA(base, symbol, version, per_thread) ANAROS_EXPORT_##symbol
+ANAROS_CUDA(ANAROS_NAME_CUDA)
+ANAROS_EXPORT_dlsym

@@ -43,7 +43,7 @@
 	ANAROS_KIND(0x0407, GPU_ALLOC, "gpu.alloc", "device pointer or buffer", "device or pinned memory is allocated; address is the host pointer if any") \
 	ANAROS_KIND(0x0408, GPU_FREE, "gpu.free", "device pointer or buffer", "device or pinned memory is released") \
 	ANAROS_KIND(0x0409, GPU_SYNC, "gpu.sync", "stream, queue or event; 0 = device", "the thread waits for the device") \
-	ANAROS_KIND(0x040a, GPU_EVENT, "gpu.event", "stream or queue", "an event is recorded or waited for on the device; address is the event") \
+	ANAROS_KIND(0x040a, GPU_EVENT, "gpu.event", "stream or queue", "an event is recorded or, with size_bytes 1, waited for on the device; address is the event") \
 	ANAROS_KIND(0x040b, GPU_MAP, "gpu.map", "stream or queue", "a device buffer is mapped to the host; address is the host side") \
 	ANAROS_KIND(0x040c, GPU_UNMAP, "gpu.unmap", "stream or queue", "a mapped buffer goes back; address is the host side") \
 	ANAROS_KIND(0x040d, GPU_STREAM, "gpu.stream", "stream or queue", "a stream or queue is made or destroyed") \

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CUDA driver family. A driver function reaches a program in two ways,
+ * and each has a wrapper and a slot for the real function of its own:
+ *
+ *   next    the program calls the exported name, so without the shim it
+ *           would reach the next object that defines it;
+ *   found   the program asked dlsym or cuGetProcAddress, and the answer was
+ *           this address inside the driver.
+ *
+ * They differ where a second interposer is loaded; one slot for both would
+ * let it skip its turn, or call itself for ever.
+ *
+ * No wrapper of work calls CUDA: that is not allowed during stream capture,
+ * and can deadlock in a callback. (cuda_device.c asks for counts, and only
+ * where a policy changes the enumeration.)
+ */
+#ifndef ANAROS_CUDA_H
+#define ANAROS_CUDA_H
+
+#include "cuda_hooks.h"
+#include "shim.h"
+
+#define CUDA_SUCCESS                       0
+#define CUDA_ERROR_INVALID_DEVICE          101
+#define CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL 302
+
+/* What a NULL stream stands for, as the driver numbers it. */
+#define CUDA_STREAM_LEGACY     1u
+#define CUDA_STREAM_PER_THREAD 2u
+
+enum anaros_cuda_hook {
+#define ANAROS_CUDA_ROW(base, symbol, version, per_thread) ANAROS_CUDA_##symbol,
+	ANAROS_CUDA(ANAROS_CUDA_ROW)
+#undef ANAROS_CUDA_ROW
+	    ANAROS_CUDA_COUNT
+};
+
+extern void *anaros_cuda_next[ANAROS_CUDA_COUNT] __attribute__((visibility("hidden")));
+extern void *anaros_cuda_found[ANAROS_CUDA_COUNT] __attribute__((visibility("hidden")));
+
+/* cuda_table.c */
+void *anaros_cuda_resolve(enum anaros_cuda_hook hook) COLD;
+bool anaros_cuda_wraps(const char *symbol);
+void *anaros_cuda_from_dlsym(void *handle, const char *symbol) COLD;
+void *anaros_cuda_from_resolver(const char *base, void *function, int version,
+				bool per_thread) COLD;
+
+/* cuda_object.c */
+bool anaros_cuda_driver_loaded(void) COLD;
+bool anaros_cuda_in_driver(const void *address) COLD;
+void *anaros_cuda_driver_symbol(const char *symbol) COLD;
+
+static inline void *anaros_cuda_real_next(enum anaros_cuda_hook hook)
+{
+	void *function = __atomic_load_n(&anaros_cuda_next[hook], __ATOMIC_RELAXED);
+
+	return likely(function != NULL) ? function : anaros_cuda_resolve(hook);
+}
+
+/* A found wrapper is only handed out after its slot was filled. */
+static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
+{
+	return __atomic_load_n(&anaros_cuda_found[hook], __ATOMIC_RELAXED);
+}
+
+#define CUDA_ENTRY(linkage, function, real_of, symbol, parameters, arguments, twin, ...)           \
+	linkage int function parameters;                                                           \
+	linkage int function parameters                                                            \
+	{                                                                                          \
+		int(*real) parameters = (__typeof__(real))real_of(ANAROS_CUDA_##symbol);           \
+		enum { PER_THREAD = (twin) };                                                      \
+		struct anaros_call call;                                                           \
+		int result;                                                                        \
+                                                                                                   \
+		if (unlikely(real == NULL))                                                        \
+			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
+		if (!anaros_enter(&call))                                                          \
+			return real arguments;                                                     \
+		result = real arguments;                                                           \
+		__VA_ARGS__;                                                                       \
+		return result;                                                                     \
+	}
+
+#define CUDA_BOTH(symbol, parameters, arguments, twin, ...)                                        \
+	CUDA_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, parameters, arguments, twin,     \
+		   __VA_ARGS__)                                                                    \
+	CUDA_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, parameters, arguments, \
+		   twin, __VA_ARGS__)
+
+/* The last arguments are what happens after the call: `call` and `result`. */
+#define CUDA_WRAP(symbol, parameters, arguments, ...)                                              \
+	CUDA_BOTH(symbol, parameters, arguments, 0, __VA_ARGS__)
+
+/* A function and its per-thread-default-stream twin. */
+#define CUDA_PAIR(symbol, suffix, parameters, arguments, ...)                                      \
+	CUDA_BOTH(symbol, parameters, arguments, 0, __VA_ARGS__)                                   \
+	CUDA_BOTH(symbol##suffix, parameters, arguments, 1, __VA_ARGS__)
+
+#define CUDA_RECORD(...)                                                                           \
+	anaros_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
+
+/* What the call put there, if it did. */
+#define CUDA_OUT(pointer) (result == CUDA_SUCCESS && (pointer) != NULL ? *(pointer) : 0)
+
+/* Which stream; 0 would mean the device. */
+#define CUDA_STREAM(stream)                                                                        \
+	((stream) != NULL ? (uint64_t)(uintptr_t)(stream)                                          \
+			  : (PER_THREAD ? CUDA_STREAM_PER_THREAD : CUDA_STREAM_LEGACY))
+
+/* cuda_stream.c: streams in capture, where a call records and does not run. */
+extern uint32_t anaros_cuda_captures __attribute__((visibility("hidden")));
+bool anaros_cuda_captured(uint64_t handle) COLD;
+
+static inline uint16_t anaros_cuda_flags(uint64_t stream, uint16_t flags)
+{
+	if (unlikely(__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) != 0) &&
+	    anaros_cuda_captured(stream))
+		flags |= ANAROS_FLAG_CAPTURE;
+	return flags;
+}
+
+#define CUDA_FLAGS(stream, flags) anaros_cuda_flags(CUDA_STREAM(stream), (flags))
+
+#endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Code that is loaded, and the names of its kernels. A name is sent when a
+ * program asks for the kernel, which it must do before it can launch it.
+ */
+#include <string.h>
+
+#include "cuda.h"
+
+#define KERNELS    1024u
+#define NAME_BYTES 112u
+
+/* Names of kernels that belong to a library, until a function is made of one. */
+static struct kernel {
+	uint64_t handle;
+	uint32_t length;
+	char name[NAME_BYTES];
+} kernels[KERNELS];
+static uint32_t kernels_lock;
+
+static struct kernel *kernel_slot(uint64_t handle)
+{
+	return &kernels[(handle * 0x9e3779b97f4a7c15ull) >> 54];
+}
+
+/* Never waits: a name that is being written or read is left out. */
+static bool try_lock_kernels(void)
+{
+	return __atomic_exchange_n(&kernels_lock, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void unlock_kernels(void)
+{
+	__atomic_store_n(&kernels_lock, 0, __ATOMIC_RELEASE);
+}
+
+static void send_name(uint64_t handle, const char *name, size_t length)
+{
+	uint64_t hash = 14695981039346656037ull;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ull;
+	if (anaros_name_is_new(handle, hash))
+		anaros_name(ANAROS_NAME_KERNEL, handle, name, length);
+}
+
+static void name_kernel(int result, void *const *out, const char *name)
+{
+	uint64_t handle = (uintptr_t)CUDA_OUT(out);
+	struct kernel *slot = kernel_slot(handle);
+	size_t length;
+
+	if (handle == 0 || name == NULL)
+		return;
+	length = strlen(name);
+	send_name(handle, name, length);
+	if (!try_lock_kernels())
+		return;
+	slot->handle = handle;
+	slot->length = (uint32_t)(length < NAME_BYTES ? length : NAME_BYTES);
+	memcpy(slot->name, name, slot->length);
+	unlock_kernels();
+}
+
+static void name_function_of(int result, void *const *out, void *kernel)
+{
+	uint64_t handle = (uintptr_t)CUDA_OUT(out);
+	const struct kernel *slot = kernel_slot((uintptr_t)kernel);
+	struct kernel copy = {.handle = 0};
+
+	if (handle == 0 || !try_lock_kernels())
+		return;
+	if (slot->handle == (uintptr_t)kernel)
+		copy = *slot;
+	unlock_kernels();
+	if (copy.handle != 0)
+		send_name(handle, copy.name, copy.length);
+}
+
+#define BUILD(module)                                                                              \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)CUDA_OUT(module))
+
+CUDA_WRAP(cuModuleLoad, (void **module, const char *path), (module, path), BUILD(module))
+CUDA_WRAP(cuModuleLoadData, (void **module, const void *image), (module, image), BUILD(module))
+CUDA_WRAP(cuModuleLoadDataEx,
+	  (void **module, const void *image, unsigned int count, int *options, void **values),
+	  (module, image, count, options, values), BUILD(module))
+CUDA_WRAP(cuModuleLoadFatBinary, (void **module, const void *image), (module, image), BUILD(module))
+CUDA_WRAP(cuLibraryLoadData,
+	  (void **library, const void *image, int *jit, void **jit_values, unsigned int jit_count,
+	   int *options, void **values, unsigned int count),
+	  (library, image, jit, jit_values, jit_count, options, values, count), BUILD(library))
+CUDA_WRAP(cuLibraryLoadFromFile,
+	  (void **library, const char *path, int *jit, void **jit_values, unsigned int jit_count,
+	   int *options, void **values, unsigned int count),
+	  (library, path, jit, jit_values, jit_count, options, values, count), BUILD(library))
+CUDA_WRAP(cuModuleGetFunction, (void **function, void *module, const char *name),
+	  (function, module, name), name_kernel(result, function, name))
+CUDA_WRAP(cuLibraryGetKernel, (void **kernel, void *library, const char *name),
+	  (kernel, library, name), name_kernel(result, kernel, name))
+CUDA_WRAP(cuKernelGetFunction, (void **function, void *kernel), (function, kernel),
+	  name_function_of(result, function, kernel))

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cuGetProcAddress in both ABIs. The driver answers first, and its result,
+ * its status word and its refusals stay as they are: only a function that it
+ * did give, and that we wrap, is exchanged.
+ */
+#include "cuda.h"
+
+#define PER_THREAD_STREAM 2u
+#define DEFAULT_STREAM    0u
+
+static void exchange(int result, const char *name, void **function, int version, uint64_t flags,
+		     bool twin)
+{
+	int saved = errno;
+
+	/* An empty name is a probe of the runtime's. */
+	if (result != CUDA_SUCCESS || name == NULL || name[0] == '\0' || function == NULL ||
+	    *function == NULL)
+		return;
+	*function = anaros_cuda_from_resolver(name, *function, version,
+					      flags == PER_THREAD_STREAM ||
+						  (twin && flags == DEFAULT_STREAM));
+	errno = saved;
+}
+
+#define RESOLVER(linkage, entry, real_of, symbol, twin, parameters, arguments)                     \
+	linkage int entry parameters;                                                              \
+	linkage int entry parameters                                                               \
+	{                                                                                          \
+		int(*real) parameters = (__typeof__(real))real_of(ANAROS_CUDA_##symbol);           \
+		int result;                                                                        \
+                                                                                                   \
+		if (unlikely(real == NULL))                                                        \
+			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
+		result = real arguments;                                                           \
+		exchange(result, name, function, version, flags, twin);                            \
+		return result;                                                                     \
+	}
+
+#define RESOLVERS(symbol, twin, parameters, arguments)                                             \
+	RESOLVER(EXPORT, symbol, anaros_cuda_real_next, symbol, twin, parameters, arguments)       \
+	RESOLVER(, anaros_found_##symbol, anaros_cuda_real_found, symbol, twin, parameters,        \
+		 arguments)
+
+#define RESOLVER_V1(symbol, twin)                                                                  \
+	RESOLVERS(symbol, twin, (const char *name, void **function, int version, uint64_t flags),  \
+		  (name, function, version, flags))
+#define RESOLVER_V2(symbol, twin)                                                                  \
+	RESOLVERS(symbol, twin,                                                                    \
+		  (const char *name, void **function, int version, uint64_t flags, int *status),   \
+		  (name, function, version, flags, status))
+
+RESOLVER_V1(cuGetProcAddress, false)
+RESOLVER_V1(cuGetProcAddress_ptsz, true)
+RESOLVER_V2(cuGetProcAddress_v2, false)
+RESOLVER_V2(cuGetProcAddress_v2_ptsz, true)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where a call of dlsym goes: see dlsym.S. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
+#include "cuda.h"
+
+typedef void *(*dlsym_function)(void *handle, const char *name);
+
+dlsym_function anaros_dlsym_pick(void *handle, const char *name);
+
+static void *no_dlsym(void *handle, const char *name)
+{
+	return NULL;
+}
+
+/* Only the shim itself has such a name: fail as without it, with the message. */
+static void *not_there(void *handle, const char *name)
+{
+	void *function = anaros_real_dlsym(RTLD_NEXT, name);
+
+	/* A call, no jump: "next" is to mean behind the shim. */
+	__asm__ volatile("" : "+r"(function));
+	return function;
+}
+
+static dlsym_function real_dlsym(void)
+{
+	static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
+	static dlsym_function real;
+	dlsym_function found = __atomic_load_n(&real, __ATOMIC_RELAXED);
+
+	for (size_t i = 0; found == NULL && i < sizeof(versions) / sizeof(*versions); i++)
+		*(void **)(&found) = dlvsym(RTLD_NEXT, "dlsym", versions[i]);
+	__atomic_store_n(&real, found, __ATOMIC_RELAXED);
+	return found != NULL ? found : no_dlsym;
+}
+
+/*
+ * Exact names only: cublas, cudnn and curl begin with the same letters.
+ * RTLD_NEXT is another interposer at work, and finds our exported function
+ * or what lies behind, as the order of loading says.
+ */
+dlsym_function anaros_dlsym_pick(void *handle, const char *name)
+{
+	if (name == NULL || name[0] != 'c' || name[1] != 'u' || !anaros_cuda_wraps(name))
+		return real_dlsym();
+	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
+		return anaros_cuda_from_dlsym;
+	return anaros_cuda_driver_loaded() ? real_dlsym() : not_there;
+}
