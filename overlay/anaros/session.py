@@ -28,6 +28,7 @@ from anaros.store.rundir import RunDirectory, default_run_path
 if TYPE_CHECKING:
     from anaros.capture.kernel import KernelPlane
     from anaros.capture.recorder import Recorder
+    from anaros.govern.rewrites import Rewrites
 
 
 def warn(line: str) -> None:
@@ -39,6 +40,7 @@ def warn(line: str) -> None:
 class _Parts:
     """What a run is made of, as far as it has come; `close` undoes it in reverse."""
 
+    rewrites: Rewrites | None = None
     arena: Arena | None = None
     segments: list[Segment] = field(default_factory=list)
     leaf: Leaf | None = None
@@ -77,6 +79,33 @@ def _start_kernel(parts: _Parts, child: Child) -> None:
         )
 
 
+def _decide(
+    parts: _Parts, argv: Sequence[str], program: Path, files: Sequence[Path], shared: Path
+) -> dict[str, str]:
+    """The cgroup and the policy; returns the environment that the program starts with."""
+    from anaros.govern.rewrites import decide
+
+    environment = dict(os.environ)
+    parts.leaf = Leaf.create(shared.name)
+    try:
+        parts.rewrites = decide(
+            argv,
+            program,
+            _user_name(),
+            environment,
+            files,
+            parts.leaf.path if parts.leaf is not None else None,
+        )
+    except BaseException:
+        _close(parts)
+        raise
+    for problem in parts.rewrites.not_applied:
+        warn(f"the policy is not applied: {problem}")
+    environment.update(parts.rewrites.environment)
+    _preload(environment, str(shared / "libanaros.so"))
+    return environment
+
+
 def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
     """Shared memory, clock, cgroup and the recorder."""
     from anaros.capture.recorder import Recorder
@@ -88,10 +117,13 @@ def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
         segment = Segment.create(folder / f"segment-{place}")
         parts.segments.append(segment)
     parts.arena.start_clock()
-    parts.leaf = Leaf.create(folder.name)
+    assert parts.rewrites is not None
+    for runtime in ("cuda", "opencl"):
+        order = getattr(parts.rewrites, runtime)
+        if order is not None:
+            parts.arena.set_device_map(runtime, list(order))
     if parts.leaf is not None and not parts.leaf.add(child.pid):
-        parts.leaf.remove()
-        parts.leaf = None
+        warn(f"the program could not be put into the cgroup {parts.leaf.path}")
     parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
 
 
@@ -140,6 +172,7 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
             "by_probe": by_probe,
         },
         "counters": parts.arena.counters(),
+        "policy": parts.rewrites.describe() if parts.rewrites else None,
         "clock": {"residual_last_ns": residual_last_ns, "residual_max_ns": residual_max_ns},
         "overhead": {
             "record_ns": parts.arena.record_cost_ns(),
@@ -161,11 +194,10 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
     if parts.leaf is not None:
         changes["left_running"] = parts.leaf.processes()
         parts.leaf.remove()
-    for problem in (parts.recorder.error,):
-        if problem is not None:
-            changes["state"] = "cut short"
-            changes["cut_short"] = problem.fact
-            warn(str(problem))
+    if parts.recorder.error is not None:
+        changes["state"] = "cut short"
+        changes["cut_short"] = parts.recorder.error.fact
+        warn(str(parts.recorder.error))
     try:
         run.update_meta(changes)
     except AnarosError as problem:
@@ -178,7 +210,6 @@ def run(
     output: Path | None = None,
     policy_files: Sequence[Path] = (),
     kernel: bool = True,
-    live: bool = False,
 ) -> int:
     """Runs a program under observation.
 
@@ -187,7 +218,6 @@ def run(
         output: The run directory to make; None: a new one in the usual place.
         policy_files: Policies to apply; none: those of /etc/anaros.
         kernel: Whether to use the kernel plane where it is to be had.
-        live: Whether to show X-Ray on stderr meanwhile.
 
     Returns:
         The program's exit code, or minus the signal that ended it.
@@ -195,13 +225,12 @@ def run(
     Raises:
         AnarosError: The run could not be started; the program did not run.
     """
-    environment = dict(os.environ)
-    program = find(argv[0], environment)
+    program = find(argv[0], os.environ)
     path = output if output is not None else default_run_path()
     shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    _preload(environment, str(shared / "libanaros.so"))
-    child = Child(program, list(argv), environment)
     parts = _Parts()
+    environment = _decide(parts, argv, program, policy_files, shared)
+    child = Child(program, list(argv), environment)
     try:
         record = RunDirectory.create(path, _meta_at_start(argv, path.name, shared))
         _open(parts, shared, record, child)
@@ -232,6 +261,8 @@ def run(
 def _close(parts: _Parts) -> None:
     if parts.kernel is not None:
         parts.kernel.stop()
+    if parts.rewrites is not None:
+        parts.rewrites.revert()
     if parts.leaf is not None:
         parts.leaf.remove()
     for segment in parts.segments:

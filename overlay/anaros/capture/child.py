@@ -74,7 +74,7 @@ class Child:
         environment: All of its environment.
     """
 
-    def __init__(self, program: Path, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, program: Path, argv: list[str], environment: Mapping[str, str]) -> None:
         self._watched = {*_FORWARDED, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -160,15 +160,3 @@ class Child:
 def exit_code(status: int) -> int:
     """The exit code of a wait status, or minus the signal that ended the program."""
     return os.waitstatus_to_exitcode(status)
-
-
-def die_of(number: int) -> None:
-    """Ends this process by the signal that ended the program, so that our parent sees the same."""
-    import resource
-
-    # The core dump, if any, was the program's.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if number not in (signal.SIGKILL, signal.SIGSTOP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    os.kill(os.getpid(), number)

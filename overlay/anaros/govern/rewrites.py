@@ -33,6 +33,7 @@ class Rewrites:
         opencl: The same for OpenCL.
         done: One sentence for each rewrite.
         not_applied: One sentence for each that could not be made, with its remedy.
+        fabric: The connections that are rewritten while the run lasts.
     """
 
     digest: str | None = None
@@ -43,11 +44,11 @@ class Rewrites:
     opencl: tuple[int, ...] | None = None
     done: tuple[str, ...] = ()
     not_applied: tuple[str, ...] = ()
-    _fabric: FabricRewrite | None = None
+    fabric: FabricRewrite | None = None
 
     def describe(self) -> dict[str, object]:
         """For ``meta.json``; connections rewritten so far are counted."""
-        fabric = self._fabric.describe() if self._fabric is not None else ()
+        fabric = self.fabric.describe() if self.fabric is not None else ()
         return {
             "digest": self.digest,
             "files": list(self.files),
@@ -58,9 +59,9 @@ class Rewrites:
 
     def revert(self) -> None:
         """Takes back what outlives the program's start."""
-        if self._fabric is not None:
-            self._fabric.revert()
-            self._fabric = None
+        if self.fabric is not None:
+            self.fabric.revert()
+            self.fabric = None
 
 
 def decide(
@@ -133,7 +134,7 @@ def _make(
                 "the run has no cgroup v2 of its own, so its connections cannot be told apart",
                 "run as root, with cgroup v2 mounted",
             )
-        found._fabric = fabric.apply(decision, cgroup)
+        found.fabric = fabric.apply(decision, cgroup)
     found.environment = change.environment
     found.cuda, found.opencl = change.cuda, change.opencl
     found.done = change.notes

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros run` from outside: the program's fate is passed on, and nothing recorded is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anaros import session
+from anaros.kinds import Kind
+from anaros.store.names import read_names
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load
+
+Command = Callable[..., list[str]]
+Recorded = Callable[..., subprocess.CompletedProcess[bytes]]
+Started = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def recorded(anaros: Command) -> Recorded:
+    """Runs a program under observation, without the kernel plane, to its end."""
+
+    def run(output: Path, *command: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
+            anaros("run", "--no-kernel", "--output", output, "--", *command),
+            capture_output=True,
+            timeout=60,
+            check=False,
+            **more,
+        )
+        return done
+
+    return run
+
+
+@pytest.fixture
+def started(anaros: Command) -> Started:
+    """Starts one."""
+
+    def start(output: Path, *command: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            anaros("run", "--no-kernel", "--output", output, "--", *command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return start
+
+
+def shared_memory(output: Path) -> Path:
+    return Path(json.loads((output / "meta.json").read_text())["shm"])
+
+
+def test_the_program_is_as_it_is_alone(recorded: Recorded, tmp_path: Path) -> None:
+    script = "cat; echo out; echo err >&2; exit 3"
+    alone = subprocess.run(["sh", "-c", script], input=b"in\n", capture_output=True, check=False)
+    done = recorded(tmp_path / "run", "sh", "-c", script, input=b"in\n")
+    assert (done.returncode, done.stdout, done.stderr) == (3, alone.stdout, alone.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
+def test_a_signal_that_ends_the_program_ends_us(
+    recorded: Recorded, tmp_path: Path, number: int
+) -> None:
+    done = recorded(tmp_path / "run", "sh", "-c", f"kill -{number} $$")
+    assert done.returncode == -number
+    meta = RunDirectory.open(tmp_path / "run").meta()
+    assert meta["term_signal"] == number
+    assert meta["exit_code"] is None
+
+
+def test_a_signal_sent_to_us_reaches_the_program(started: Started, tmp_path: Path) -> None:
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "signal.pause()\n"
+    )
+    process = started(tmp_path / "run", sys.executable, "-c", code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 7
+
+
+def test_the_program_inherits_no_descriptor_and_no_disposition(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    code = (
+        "import os\n"
+        "print(sorted(os.listdir('/proc/self/fd')))\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "print([line for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt'))])\n"
+        "print(sorted(set(os.environ) - {'LD_PRELOAD'}))\n"
+    )
+    command = ["/usr/bin/env", "-u", "LD_PRELOAD", sys.executable, "-S", "-c", code]
+    alone = subprocess.run(command, capture_output=True, check=True)
+    done = recorded(tmp_path / "run", *command)
+    assert done.stdout == alone.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "fact"),
+    [("no-such-program-x", 127, "no program"), ("/etc/passwd", 126, "Permission denied")],
+)
+def test_a_program_that_cannot_run(
+    recorded: Recorded, tmp_path: Path, word: str, code: int, fact: str
+) -> None:
+    done = recorded(tmp_path / "run", word)
+    assert done.returncode == code
+    assert fact in done.stderr.decode()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_program_did_is_in_the_run(recorded: Recorded, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(b"x" * 5000)
+    code = (
+        "import os, sys\n"
+        "fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "for _ in range(100): os.pread(fd, 4096, 0)\n"
+    )
+    assert recorded(tmp_path / "run", sys.executable, "-c", code, str(data)).returncode == 0
+    run = RunDirectory.open(tmp_path / "run")
+    reads = load(run, kinds=[Kind.FILE_READ])
+    wanted = data.stat().st_ino
+    mine = reads.take((reads.object & 0xFFFFFFFFFFFF) == wanted)
+    assert len(mine) == 100
+    assert set(mine.size_bytes.tolist()) == {4096}
+    names = read_names(run)
+    assert str(data) in names.name
+    meta = run.meta()
+    assert meta["state"] == "finished"
+    assert meta["drops"]["shim"] == 0
+    assert meta["counters"]["processes"] == 1
+
+
+def test_nothing_is_left_behind(started: Started, tmp_path: Path) -> None:
+    process = started(tmp_path / "run", "sh", "-c", "echo ready; read x")
+    process.communicate(timeout=30)
+    assert json.loads((tmp_path / "run/meta.json").read_text())["shm"] is None
+    assert not list(Path("/dev/shm").glob(f"anaros-{os.geteuid()}-*/arena-{process.pid}"))
+
+
+def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> None:
+    """The workload goes on unharmed, and the report finds all that the rings hold."""
+    data = tmp_path / "data"
+    data.write_bytes(b"x" * 100)
+    code = (
+        "import os, sys, time\n"
+        "fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "for _ in range(5000): os.pread(fd, 7, 0)\n"
+        "print('half', flush=True)\n"
+        "while not os.path.exists(sys.argv[1] + '.go'): time.sleep(0.01)\n"
+        "for _ in range(5000): os.pread(fd, 7, 0)\n"
+        "open(sys.argv[1] + '.done', 'w').close()\n"
+        "time.sleep(0.5)\n"
+    )
+    process = started(tmp_path / "run", sys.executable, "-c", code, str(data))
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"half\n"
+    # The drain has taken some of them, the chunks hold the rest.
+    time.sleep(0.3)
+    folder = shared_memory(tmp_path / "run")
+    process.kill()
+    process.wait(timeout=10)
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.close()
+    Path(f"{data}.go").touch()
+    until = time.monotonic() + 20
+    while not Path(f"{data}.done").exists():
+        assert time.monotonic() < until, "the workload did not go on"
+        time.sleep(0.01)
+    assert session.recover(tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    reads = load(run, kinds=[Kind.FILE_READ])
+    mine = (reads.object & 0xFFFFFFFFFFFF) == data.stat().st_ino
+    assert int(mine.sum()) == 10_000
+    assert run.meta()["state"] == "recovered"
+    assert not folder.exists()
+    assert str(data) in read_names(run).name
+
+
+def test_a_full_disk_stops_the_recording_not_the_program(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it mounts a small tmpfs")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], check=True)
+    try:
+        code = (
+            "import os, random\n"
+            "fd = os.open('/proc/self/exe', os.O_RDONLY)\n"
+            "for i in range(300000): os.pread(fd, random.randrange(1, 999), 0)\n"
+            "print('whole')\n"
+        )
+        done = recorded(small / "run", sys.executable, "-c", code)
+        assert done.returncode == 0
+        assert done.stdout == b"whole\n"
+        assert "No space left" in done.stderr.decode()
+        assert json.loads((small / "run/meta.json").read_text())["state"] != "finished"
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_an_output_that_cannot_be_written(recorded: Recorded, tmp_path: Path) -> None:
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "file").touch()
+    done = recorded(occupied, "touch", str(tmp_path / "ran"))
+    assert done.returncode == 1
+    assert not (tmp_path / "ran").exists()
+    assert str(occupied) in done.stderr.decode()
