@@ -14,3 +14,9 @@ ANAROS_HOOKS_WITHOUT_REAL(ANAROS_NAME)
 #define ANAROS_NAME_OPENCL(type, name, arguments) ANAROS_EXPORT_##name
 #define ANAROS_NAME_NONE(type, name, arguments)
 ANAROS_OPENCL(ANAROS_NAME_OPENCL, ANAROS_NAME_NONE)
+
+#include "cuda_hooks.h"
+
+#define ANAROS_NAME_CUDA(base, symbol, version, per_thread) ANAROS_EXPORT_##symbol
+ANAROS_CUDA(ANAROS_NAME_CUDA)
+ANAROS_EXPORT_dlsym
