@@ -35,6 +35,16 @@ static inline void bench_fail(const char *what)
 	exit(1);
 }
 
+/* A supervisor imports its libraries while the program starts: let it. */
+static inline void bench_settle(void)
+{
+	const char *settle = getenv("BENCH_SETTLE_MS");
+	long ms = settle ? atol(settle) : 0;
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&pause, NULL);
+}
+
 /* usage: PROGRAM CALLS [PER_SECOND] */
 static inline void bench_start(struct bench *bench, int argc, char **argv, uint64_t batch)
 {
@@ -44,6 +54,7 @@ static inline void bench_start(struct bench *bench, int argc, char **argv, uint6
 	bench->batch = batch;
 	if (bench->per_second) /* a burst each millisecond */
 		bench->batch = bench->per_second < 1000 ? 1 : bench->per_second / 1000;
+	bench_settle();
 	bench->started_ns = bench_now_ns();
 }
 

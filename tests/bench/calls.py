@@ -17,12 +17,13 @@ CUDA_SIMULATOR = ROOT / "tests/native/cuda_sim"
 def _added(bench: Bench, command: Command, extra: dict[str, str] | None = None) -> float:
     output = bench.scratch / "run"
     wrapped = bench.run_under(output, command, kernel=False)
+    settled = {"BENCH_SETTLE_MS": "1000", **(extra or {})}
 
     def with_it() -> float:
         shutil.rmtree(output, ignore_errors=True)
-        return ns_per_call(wrapped, extra)
+        return ns_per_call(wrapped, settled)
 
-    return in_turn(lambda: ns_per_call(command, extra), with_it, bench.pair_count).added
+    return in_turn(lambda: ns_per_call(command, settled), with_it, bench.pair_count).added
 
 
 def pread(bench: Bench) -> float:

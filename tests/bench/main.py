@@ -51,7 +51,7 @@ class Suite:
         return self._run
 
     def _supervisor(self) -> Results:
-        done = rates.supervised(self._bench, 20_000, 2 if self._bench.quick else 10)
+        done = rates.supervised(self._bench, 20_000, 4 if self._bench.quick else 12)
         return {"supervisor_cpu_percent": done.cpu_percent, "supervisor_rss_mb": done.rss_mb}
 
     def _zero_loss(self) -> Results:

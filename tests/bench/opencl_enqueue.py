@@ -8,6 +8,7 @@ usage: opencl_enqueue.py CALLS
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -27,6 +28,7 @@ def main() -> None:
     kernel = cl.Kernel(cl.Program(context, source).build(), "nothing")
     target = cl.Buffer(context, cl.mem_flags.READ_WRITE, np.dtype(np.int32).itemsize)
     kernel.set_args(target)
+    time.sleep(float(os.environ.get("BENCH_SETTLE_MS", "0")) / 1e3)
     samples = []
     for _ in range(max(1, calls // BATCH)):
         gate = cl.UserEvent(context)

@@ -78,7 +78,7 @@ def markdown(results: Mapping[str, float | None], notes: Mapping[str, str]) -> s
     for key, what, bar in ROWS:
         if key in results:
             lines.append(f"| {what} | {text(results[key])} | {bar} | `{key}` |")
-    lines += ["", *(f"- `{key}`: {note}." for key, note in notes.items())]
+    lines += ["", *(f"- `{key}`: {note.rstrip('.')}." for key, note in notes.items())]
     return "\n".join([*lines, END]).replace("\n\n" + END, "\n" + END)
 
 
