@@ -15,6 +15,9 @@ COMMANDS = {
     ),
     "query": Entry("anaros_cli.commands.query:query", "Ask a run a question in SQL."),
     "xray": Entry("anaros_cli.commands.xray:xray", "Watch a run while it happens."),
+    "policy": Entry(
+        "anaros_cli.commands.policy:policy", "Look at policy files and at what they would do."
+    ),
     "doctor": Entry(
         "anaros_cli.commands.doctor:doctor", "Say what works on this machine, and what does not."
     ),

@@ -103,3 +103,27 @@ def test_opencl_devices_are_counted_over_all_platforms(tmp_path: Path) -> None:
     assert device.control_map(decision, env) == (None, (1, 0))
     decision = decide(tmp_path, f"visible: ['{known[0].name[:7]}*'], order: [1], runtime: opencl")
     assert device.control_map(decision, env)[1] == (1, 0, *range(2, len(known)))
+
+
+COUNT = "import pyopencl; print(sum(len(p.get_devices()) for p in pyopencl.get_platforms()))"
+
+
+def test_opencl_program_under_a_run_sees_what_the_rule_names(tmp_path: Path) -> None:
+    pytest.importorskip("pyopencl")
+    env = dict(os.environ) | {
+        "POCL_DEVICES": "pthread pthread",
+        "PYTHONPATH": f"{ROOT / 'overlay'}:{ROOT / 'cli'}",
+    }
+    known = devices.opencl_devices(env)
+    if not known or len(known) < 2:
+        pytest.skip("PoCL does not offer two devices here")
+    decide(tmp_path, "visible: [1], runtime: opencl")
+    options = ["--no-kernel", "--policy", tmp_path / "policy.yaml", "--output", tmp_path / "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "anaros_cli", "run", *options, "--", sys.executable, "-c", COUNT],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
