@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anaros.policy.model import Match, Place, Policy, Tenant
-from anaros.policy.select import find_program, select
+from anaros.policy.selection import find_program, select
 
 PLACE = Place(Path("p.yaml"), 1, 1)
 PYTHON = Path("/opt/python/bin/python3.11")
