@@ -127,7 +127,10 @@ def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
     parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
 
 
-def _meta_at_start(argv: Sequence[str], name: str, shared: Path) -> dict[str, object]:
+def _meta_at_start(
+    parts: _Parts, argv: Sequence[str], name: str, shared: Path
+) -> dict[str, object]:
+    """What a report needs even if we are killed before the end."""
     return {
         "name": name,
         "command": list(argv),
@@ -138,6 +141,8 @@ def _meta_at_start(argv: Sequence[str], name: str, shared: Path) -> dict[str, ob
         "working_directory": str(Path.cwd()),
         "versions": {"anaros": __version__},
         "shm": str(shared),
+        "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
+        "policy": parts.rewrites.describe() if parts.rewrites is not None else None,
     }
 
 
@@ -232,7 +237,7 @@ def run(
     environment = _decide(parts, argv, program, policy_files, shared)
     child = Child(program, list(argv), environment)
     try:
-        record = RunDirectory.create(path, _meta_at_start(argv, path.name, shared))
+        record = RunDirectory.create(path, _meta_at_start(parts, argv, path.name, shared))
         _open(parts, shared, record, child)
         if kernel:
             _start_kernel(parts, child)

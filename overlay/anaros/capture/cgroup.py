@@ -6,15 +6,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-
-def _mount_point() -> Path | None:
-    """Where cgroup v2 is mounted (alone, or beside v1)."""
-    try:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-    except OSError:
-        return None
-    points = [fields[1] for line in lines if (fields := line.split())[2:3] == ["cgroup2"]]
-    return Path(points[0]) if points else None
+from anaros.govern.cgroups import cgroup2_mounts
 
 
 def _own_path() -> str | None:
@@ -38,10 +30,10 @@ class Leaf:
     @classmethod
     def create(cls, name: str) -> Leaf | None:
         """A new leaf below our own cgroup; None where there is no v2 or we may not."""
-        mount, own = _mount_point(), _own_path()
-        if mount is None or own is None:
+        mounts, own = cgroup2_mounts(), _own_path()
+        if not mounts or own is None:
             return None
-        path = mount / own.lstrip("/") / name
+        path = mounts[0] / own.lstrip("/") / name
         try:
             path.mkdir()
         except OSError:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from anaros.capture.arena import Arena, Segment, remove_folder
+from anaros.capture.cgroup import Leaf
 from anaros.capture.recorder import SegmentWriter
 from anaros.errors import CaptureError
 from anaros.store.names import read_names
@@ -78,6 +79,10 @@ def recover(path: Path) -> bool:
     finally:
         arena.close()
     remove_folder(folder)
+    cgroup = meta.get("cgroup")
+    # Its name is that of the shared memory, which is ours: nothing else is removed.
+    if isinstance(cgroup, str) and Path(cgroup).name == folder.name:
+        Leaf(Path(cgroup)).remove()
     return True
 
 
