@@ -3,9 +3,11 @@
  * Block layer: each request from issue to completion, with the time it waited
  * for its issue.
  *
- * The owner of a request is the thread in whose context it was first seen. A
- * kernel thread (writeback, journal) or an interrupt works for somebody that
- * the request does not name: the owner is then unknown, pid 0, and the request
+ * The owner of a request is the thread that inserted it into the I/O scheduler;
+ * without a scheduler, the one that issued it. (With one, whoever happens to
+ * dispatch issues the requests of all.) A kernel thread (writeback, journal) or
+ * an interrupt works for somebody that the request does not name, and a flush
+ * serves whoever waits for it: the owner is then unknown, pid 0, and the request
  * is neither the target's nor another tenant's.
  *
  * Requests of others are followed only on devices where the target has I/O in
@@ -101,9 +103,11 @@ static __always_inline void begin(const u64 *ctx, u64 now, bool issued)
 	u64 key = ctx[0];
 	struct io io = {
 	    .device = device_number(request),
-	    .owner = current_owner(ctx),
+	    .owner = OWNER_UNKNOWN,
 	};
 
+	if (!issued || !request->q->elevator)
+		io.owner = current_owner(ctx);
 	if (io.owner != OWNER_TARGET && !concerns_target(io.device, now)) {
 		anaros_count(ANAROS_PROBE_BLOCK, ANAROS_COUNTER_OTHERS);
 		return;
@@ -142,7 +146,11 @@ static __always_inline void end(u64 key, struct io *io, u64 now)
 SEC("tp_btf/block_rq_insert")
 int block_insert(u64 *ctx)
 {
-	begin(ctx, bpf_ktime_get_ns(), false);
+	u64 key = ctx[0];
+
+	/* A request that comes back from the driver keeps its owner. */
+	if (!bpf_map_lookup_elem(&requests, &key))
+		begin(ctx, bpf_ktime_get_ns(), false);
 	return 0;
 }
 

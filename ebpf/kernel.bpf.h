@@ -88,6 +88,7 @@ struct gendisk {
 } ANAROS_KERNEL_TYPE;
 
 struct request_queue {
+	void *elevator;
 	struct gendisk *disk;
 } ANAROS_KERNEL_TYPE;
 
