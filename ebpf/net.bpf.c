@@ -70,11 +70,11 @@ static __always_inline u64 socket_cookie(const struct sock *socket)
 /* The target's thread at work here, NULL in an interrupt or for anybody else. */
 static __always_inline struct task_struct *target_thread(const u64 *ctx)
 {
-	if (anaros_context(ctx) != ANAROS_CONTEXT_TASK)
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!anaros_task(task) || anaros_context(ctx) != ANAROS_CONTEXT_TASK)
 		return NULL;
-	if (!anaros_current_task(ANAROS_PROBE_NET))
-		return NULL;
-	return bpf_get_current_task_btf();
+	return task;
 }
 
 static __always_inline struct socket_owner *adopt(struct sock *socket, struct task_struct *thread)
