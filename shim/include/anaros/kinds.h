@@ -51,13 +51,13 @@
 	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched") \
 	ANAROS_KIND(0x0410, GPU_EXECUTE, "gpu.execute", "stream or queue", "a kernel ran on the device, in device time; address is the kernel's handle, context the time queued in ns") \
 	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side") \
-	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted") \
+	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
 	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread moved between CPUs; address is the CPU it goes to") \
-	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error") \
+	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error, or 0 read, 1 write, 2 flush, 3 discard; pid 0 = nobody can tell for whom") \
 	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget") \
-	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length") \
+	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie") \
 	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \
 	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old") \
 	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
