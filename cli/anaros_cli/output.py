@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import sys
 
+_PIECE_BYTES = 1 << 16
+
 
 def print_json(value: object) -> None:
     """Write ``value`` as indented JSON with a newline.
@@ -15,12 +17,15 @@ def print_json(value: object) -> None:
     """
     import orjson
 
+    sys.stdout.flush()
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
     try:
         text = orjson.dumps(value, default=_text, option=options)
     except TypeError:
         text = orjson.dumps(_narrowed(value), default=_text, option=options)
-    sys.stdout.write(text.decode())
+    # In pieces: an unbuffered stdout forgets what a reader that went away left of one write.
+    for start in range(0, len(text), _PIECE_BYTES):
+        sys.stdout.buffer.write(text[start : start + _PIECE_BYTES])
 
 
 def _text(value: object) -> object:

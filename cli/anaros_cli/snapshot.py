@@ -22,6 +22,9 @@ from anaros_cli.live import Source
 RECORDS_MAX = 400_000
 #: Lines of each list of busiest things.
 TOP_MAX = 5
+#: Of so many things the names are looked up; those of one name (a kernel in several programs, a
+#: file that was replaced) are one line.
+_CANDIDATES_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +156,21 @@ def _busiest(
     calls = np.bincount(index, minlength=len(things))
     total_ns = np.bincount(index, chosen.duration_ns, len(things))
     size_bytes = np.bincount(index, chosen.size_bytes * _moves_bytes(chosen), len(things))
-    best = np.argsort(-(size_bytes if by_bytes else total_ns), kind="stable")[:TOP_MAX]
-    return tuple(
-        Busy(
-            _name(names, name_class, things, position),
-            int(calls[position]),
-            None if kernel else int(size_bytes[position]),
-            int(total_ns[position]),
+    best = np.argsort(-(size_bytes if by_bytes else total_ns), kind="stable")[:_CANDIDATES_MAX]
+    found: dict[str, Busy] = {}
+    for position in best.tolist():
+        name = _name(names, name_class, things, position)
+        before = found.get(name, Busy(name, 0, None if kernel else 0, 0))
+        found[name] = Busy(
+            name,
+            before.calls + int(calls[position]),
+            None if before.size_bytes is None else before.size_bytes + int(size_bytes[position]),
+            before.total_ns + int(total_ns[position]),
         )
-        for position in best.tolist()
+    busiest = sorted(
+        found.values(), key=lambda busy: (busy.size_bytes or 0) if by_bytes else busy.total_ns
     )
+    return tuple(busiest[: -TOP_MAX - 1 : -1])
 
 
 def _moves_bytes(columns: Columns) -> U64:
