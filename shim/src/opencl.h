@@ -124,10 +124,19 @@ void *anaros_opencl_from_dlsym(void *handle, const char *name);
 			return failure;                                                            \
 	} while (0)
 
-/* opencl_queue.c */
+/* opencl_times.c */
 struct cl_queue;
-struct cl_queue *cl_queue_of(const struct cl_api *api, cl_command_queue queue);
-bool cl_queue_profiles(const struct cl_queue *queue);
+/* NULL: not known. */
+struct cl_queue *cl_queue_lookup(cl_command_queue handle);
+/* Describes a queue that the application holds `references` of. */
+struct cl_queue *cl_queue_learn(const struct cl_api *api, cl_command_queue handle,
+				int32_t references) COLD;
+void cl_queue_retained(struct cl_queue *queue);
+/* True: that was the application's last reference. */
+bool cl_queue_released(struct cl_queue *queue);
+void cl_queue_forget(struct cl_queue *queue) COLD;
+/* Records the device times of what is complete; NULL is no queue. */
+void cl_harvest(struct cl_queue *queue);
 
 struct cl_call {
 	struct anaros_call call;

@@ -84,7 +84,7 @@
 	     (cl_context, cl_uint, const cl_device_id *, const size_t *, const unsigned char **,   \
 	      cl_int *, cl_int *))                                                                 \
 	USED(cl_int, clGetKernelInfo, (cl_kernel, cl_uint, size_t, void *, size_t *))              \
-	/* opencl_queue.c */                                                                       \
+	/* opencl_queue.c, opencl_times.c */                                                        \
 	HOOK(cl_command_queue, clCreateCommandQueue,                                               \
 	     (cl_context, cl_device_id, cl_bitfield, cl_int *))                                    \
 	HOOK(cl_command_queue, clCreateCommandQueueWithProperties,                                 \

@@ -243,6 +243,14 @@ static void *wrapper_of(const void *caller, const char *name, void *real)
 	return real;
 }
 
+static bool is_wrapper(const void *function)
+{
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		if (functions[i].wrapper == function)
+			return true;
+	return false;
+}
+
 void *anaros_opencl_from_dlsym(void *handle, const char *name)
 {
 	const void *caller = __builtin_return_address(0);
@@ -252,6 +260,9 @@ void *anaros_opencl_from_dlsym(void *handle, const char *name)
 	/* Not found: dlerror has the program's own message. */
 	if (real == NULL)
 		return NULL;
+	/* Ours, by the handle of the whole program: is there one without us? */
+	if (is_wrapper(real))
+		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real : NULL;
 	real = wrapper_of(caller, name, real);
 	dlerror();
 	errno = saved;
