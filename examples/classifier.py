@@ -224,10 +224,12 @@ class OpenClLane:
     def classify(self) -> NDArray[np.float32]:
         """The probability of each class for what `pixels` holds."""
         cl, lane = self._cl, self._queue
-        cl.enqueue_copy(lane, self._image, self.pixels, is_blocking=False)
+        # pyopencl waits for a copy when its event is dropped: hold this one to the end.
+        upload = cl.enqueue_copy(lane, self._image, self.pixels, is_blocking=False)
         for kernel, count in self._kernels:
             cl.enqueue_nd_range_kernel(lane, kernel, (count,), None)
         cl.enqueue_copy(lane, self._scores, self._scores_buffer, is_blocking=False).wait()
+        del upload
         return self._scores
 
 
