@@ -97,7 +97,8 @@ static bool arrange(char *const list[], size_t count, char **out, char *variable
 
 	if (usable == (value != NULL && names_library(value, library)))
 		return false;
-	memcpy(out, list, count * sizeof(*out));
+	if (count > 0) /* list may be NULL, which memcpy may not be given */
+		memcpy(out, list, count * sizeof(*out));
 	out[count] = out[count + 1] = NULL;
 	memcpy(variable, PRELOAD, PRELOAD_LENGTH);
 	if (usable) {

@@ -89,8 +89,8 @@ struct anaros_shared {
 	anaros_u64 environments_restored; /* exec with the preload added back */
 	anaros_u64 environments_lost;     /* exec that will not carry the shim */
 	anaros_u64 names_dropped;
-	anaros_u64 vfork_calls; /* calls in a vfork child, passed through */
-	anaros_u64 unhooked;    /* entry points resolved past the shim */
+	anaros_u64 vfork_calls;   /* calls in a vfork child, passed through */
+	anaros_u64 unhooked;      /* entry points resolved past the shim */
 	anaros_u64 drops_retired; /* of lanes that were set free; the drain adds */
 	anaros_u64 records_drained;
 	anaros_u64 reserved[6];
