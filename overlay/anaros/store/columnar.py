@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays to Parquet and back through DuckDB, without a copy that is not needed.
+
+Reading goes through Arrow's C stream, of which DuckDB hands out a capsule and which needs no
+Arrow library: 10 M records of 8 fields arrive in a third of the time that ``fetchnumpy`` takes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from anaros.errors import RunDirectoryError
+from anaros.store.rundir import replacing
+
+Array = npt.NDArray[np.generic]
+
+#: Level 1 costs 2 % of size against the default and saves a third of the time. A column whose
+#: row group has more distinct values than the limit is better off with delta encoding, and finding
+#: that out early saves as much again.
+_PARQUET = (
+    "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1,"
+    " DICTIONARY_SIZE_LIMIT 1024, ROW_GROUP_SIZE 131072, USE_TMP_FILE false"
+)
+
+
+def connect(threads: int, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory database that sees no Python variables and spills to no disk.
+
+    Args:
+        threads: How many it may use, the caller's included.
+        memory_limit_mb: Of its buffers; None is DuckDB's own limit.
+    """
+    config: dict[str, Any] = {
+        "threads": threads,
+        "python_enable_replacements": "false",
+        "temp_directory": "",
+        "autoload_known_extensions": "false",
+        "autoinstall_known_extensions": "false",
+    }
+    if memory_limit_mb is not None:
+        config["memory_limit"] = f"{memory_limit_mb}MB"
+    return duckdb.connect(":memory:", config=config)
+
+
+@functools.cache
+def _writer() -> duckdb.DuckDBPyConnection:
+    """The database that all writes share: a new one each time costs 25 ms and 20 MB.
+
+    One thread, so that a supervisor takes no more than one core from the workload.
+    """
+    return connect(threads=1, memory_limit_mb=512)
+
+
+def quoted(text: str | Path) -> str:
+    """A string literal of SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def write_parquet(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write arrays of one length as the columns of a Parquet file, atomically and durably.
+
+    Args:
+        path: The file to make or replace, mode 0600.
+        arrays: The columns, in order; arrays of objects must hold strings only.
+        metadata: Key-value pairs for the file's footer.
+
+    Raises:
+        RunDirectoryError: It cannot be written; nothing is left behind.
+    """
+    options = _PARQUET
+    if metadata:
+        pairs = ", ".join(f"{quoted(key)}: {quoted(value)}" for key, value in metadata.items())
+        options += f", KV_METADATA {{{pairs}}}"
+    cursor = _writer().cursor()
+    with replacing(path) as temporary:
+        try:
+            cursor.register("arrays", dict(arrays))
+            cursor.execute(f"COPY (SELECT * FROM arrays) TO {quoted(temporary)} ({options})")
+        except duckdb.IOException as error:
+            raise _write_error(path, error) from error
+        finally:
+            cursor.close()
+
+
+def _write_error(path: Path, error: duckdb.Error) -> RunDirectoryError:
+    message = first_line(error)
+    if "No space left on device" in message:
+        return RunDirectoryError(
+            f"cannot write {path}: No space left on device",
+            "free some space there; what was closed before is safe",
+        )
+    return RunDirectoryError(f"cannot write {path}: {message}")
+
+
+def first_line(error: duckdb.Error) -> str:
+    """What DuckDB says, without the class of the error and what follows the first line."""
+    line = str(error).partition("\n")[0]
+    head, colon, rest = line.partition(" Error: ")
+    return rest if colon and " " not in head.strip() else line
+
+
+def footer_fault(path: Path) -> str | None:
+    """Why ``path`` cannot be a whole Parquet file, by its first and last bytes; else None."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if size < 12:
+                return f"truncated to {size} bytes"
+            file.seek(size - 8)
+            tail = file.read(8)
+            file.seek(0)
+            head = file.read(4)
+    except OSError as error:
+        return error.strerror or str(error)
+    if head != b"PAR1":
+        return "does not begin like a Parquet file"
+    if tail[4:] != b"PAR1":
+        return "truncated: the footer is missing"
+    if int.from_bytes(tail[:4], "little") > size - 12:
+        return "truncated: the footer is longer than the file"
+    return None
+
+
+class _ArrowArray(ctypes.Structure):
+    """``struct ArrowArray`` of Arrow's C data interface."""
+
+
+_ArrowArray._fields_ = [
+    ("length", ctypes.c_int64),
+    ("null_count", ctypes.c_int64),
+    ("offset", ctypes.c_int64),
+    ("n_buffers", ctypes.c_int64),
+    ("n_children", ctypes.c_int64),
+    ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+    ("children", ctypes.POINTER(ctypes.POINTER(_ArrowArray))),
+    ("dictionary", ctypes.c_void_p),
+    ("release", ctypes.c_void_p),
+    ("private_data", ctypes.c_void_p),
+]
+
+
+class _ArrowStream(ctypes.Structure):
+    """``struct ArrowArrayStream`` of Arrow's C stream interface."""
+
+
+_ArrowStream._fields_ = [
+    ("get_schema", ctypes.c_void_p),
+    (
+        "get_next",
+        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_ArrowStream), ctypes.POINTER(_ArrowArray)),
+    ),
+    ("get_last_error", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.POINTER(_ArrowStream))),
+    ("release", ctypes.c_void_p),
+    ("private_data", ctypes.c_void_p),
+]
+
+_RELEASE_ARRAY = ctypes.CFUNCTYPE(None, ctypes.POINTER(_ArrowArray))
+
+
+def batches(
+    connection: duckdb.DuckDBPyConnection, sql: str, dtypes: Sequence[np.dtype[Any]]
+) -> Iterator[list[Array]]:
+    """Run a query and give its result as arrays, some 100,000 rows at a time.
+
+    The query must cast its columns to what ``dtypes`` says: their bytes are taken as they lie.
+    The interpreter's lock is released while DuckDB works.
+
+    Args:
+        connection: Where to run it; it is busy until the last batch.
+        sql: A query whose columns hold integers or floats, and no NULL.
+        dtypes: The types of its columns.
+
+    Yields:
+        One array for each column; they are views of DuckDB's memory, valid until the next batch.
+
+    Raises:
+        duckdb.Error: The query fails, at its start or in the middle.
+    """
+    capsule = cast("Any", connection.sql(sql)).__arrow_c_stream__()
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype = ctypes.c_void_p
+    pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    stream = _ArrowStream.from_address(cast("int", pointer(capsule, b"arrow_array_stream")))
+    while True:
+        batch = _ArrowArray()
+        if stream.get_next(ctypes.byref(stream), ctypes.byref(batch)) != 0:
+            raise duckdb.IOException(_last_error(stream))
+        if not batch.release:
+            return
+        try:
+            yield [
+                _view(batch.children[position].contents, dtype)
+                for position, dtype in enumerate(dtypes)
+            ]
+        finally:
+            _RELEASE_ARRAY(batch.release)(ctypes.byref(batch))
+
+
+def _last_error(stream: _ArrowStream) -> str:
+    message = stream.get_last_error(ctypes.byref(stream))
+    return message.decode(errors="replace") if message else "the result ends in an error"
+
+
+def _view(column: _ArrowArray, dtype: np.dtype[Any]) -> Array:
+    if column.length == 0:
+        return np.empty(0, dtype)
+    address = column.buffers[1] + column.offset * dtype.itemsize
+    memory = (ctypes.c_char * (column.length * dtype.itemsize)).from_address(address)
+    return np.frombuffer(memory, dtype)

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments of records: written once, atomically, and read back as columns sorted by time.
+
+Inside a segment, blocks of records follow each other in time, but inside a block they lie by kind,
+then thread, then time. Neighbours then resemble each other, which takes 40 % off the size on disk
+and a third off the time to write it. `load` restores the order of time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from anaros.errors import RunDirectoryError
+from anaros.records import FIELDS, U64, Columns
+from anaros.store import columnar, order
+from anaros.store.columnar import Array
+from anaros.store.names import Names, read_names, write_names
+from anaros.store.rundir import RunDirectory
+
+__all__ = [
+    "RECORD_FIELDS_SQL",
+    "DamagedSegment",
+    "Names",
+    "damaged_segments",
+    "find_damage",
+    "load",
+    "next_sequence",
+    "read_names",
+    "row_counts",
+    "segment_files",
+    "sound_segments",
+    "write_names",
+    "write_segment",
+]
+
+I64 = npt.NDArray[np.int64]
+
+_SQL_TYPES = {"<u8": "UBIGINT", "<u4": "UINTEGER", "<u2": "USMALLINT", "<i4": "INTEGER"}
+
+#: The fields of a record as SQL reads them from a segment, each with its exact type.
+RECORD_FIELDS_SQL: dict[str, str] = {name: f"{name}::{_SQL_TYPES[dtype]}" for name, dtype in FIELDS}
+_DTYPES = {name: np.dtype(dtype) for name, dtype in FIELDS}
+
+#: Small enough that putting a block back in the order of time stays in the caches, large enough
+#: that like records find each other. Above 65,536 blocks in a segment, blocks far apart mix.
+_BLOCK_RECORDS = 1 << 16
+
+#: Segments are read in groups of about this many records: few queries, and a sort that stays near
+#: the caches.
+_GROUP_RECORDS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedSegment:
+    """A file of the run that cannot be read, or not as a whole.
+
+    Attributes:
+        path: The file.
+        size_bytes: Its size; None if not even that can be told.
+        reason: What is wrong with it.
+    """
+
+    path: Path
+    size_bytes: int | None
+    reason: str
+
+
+def write_segment(run: RunDirectory, columns: Columns, sequence: int) -> Path:
+    """Write records as one segment, durable when this returns.
+
+    Args:
+        run: The run.
+        columns: Records sorted by ``start_ns``. About a million is best; of 20,000 each takes a
+            fifth more space.
+        sequence: The segment's number; those of a run follow its time.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunDirectoryError: There is such a segment already, or it cannot be written. Neither it
+            nor a temporary file is left, and what was closed before is untouched.
+    """
+    path = run.records / f"segment-{sequence:08d}.parquet"
+    if path.exists():
+        raise RunDirectoryError(f"{path} exists already", "segments are never written twice")
+    clustered = _clustered(columns)
+    columnar.write_parquet(
+        path, {name: _gather(column, clustered) for name, column in columns.as_dict().items()}
+    )
+    return path
+
+
+def _clustered(columns: Columns) -> I64:
+    """The order by block, then kind, then thread, then as given.
+
+    Stable sorts of 16-bit keys, which numpy does by counting. Threads whose numbers agree in the
+    low 16 bits mix: that costs a little space and nothing else.
+    """
+    index = np.argsort((columns.tid & np.uint32(0xFFFF)).astype(np.uint16), kind="stable")
+    index = index.take(np.argsort(columns.kind.take(index), kind="stable"))
+    if len(index) > _BLOCK_RECORDS:
+        block = (index // _BLOCK_RECORDS).astype(np.uint16)
+        index = index.take(np.argsort(block, kind="stable"))
+    return index
+
+
+def _gather(column: Array, index: I64) -> Array:
+    if len(column) and column[0] == column[-1] and bool((column == column[0]).all()):
+        return column
+    return column.take(index)
+
+
+def segment_files(run: RunDirectory) -> list[Path]:
+    """The segments of a run in their order, sound or not.
+
+    Raises:
+        RunDirectoryError: They may not be listed.
+    """
+    try:
+        return sorted(run.records.glob("segment-*.parquet"))
+    except OSError as error:
+        raise RunDirectoryError(f"cannot read {run.records}: {error.strerror}") from error
+
+
+def next_sequence(run: RunDirectory) -> int:
+    """The number of the segment that would come next."""
+    numbers = [int(path.stem.rpartition("-")[2]) for path in segment_files(run)]
+    return max(numbers, default=-1) + 1
+
+
+def damaged_segments(run: RunDirectory, *, deep: bool = False) -> list[DamagedSegment]:
+    """The files of a run that are left out when it is read.
+
+    Args:
+        run: The run; what failed to decode when this object was read before counts.
+        deep: Decode every segment, to find damage inside (40 ms for a million records).
+    """
+    if deep:
+        find_damage(run)
+    faults = {path: columnar.footer_fault(path) for path in segment_files(run)}
+    if run.names.exists():
+        faults[run.names] = columnar.footer_fault(run.names)
+    faults.update(run.unreadable)
+    return [
+        DamagedSegment(path, _size_bytes(path), reason)
+        for path, reason in faults.items()
+        if reason is not None
+    ]
+
+
+def sound_segments(run: RunDirectory) -> list[Path]:
+    """The segments that look whole by their first and last bytes and have not failed before."""
+    return [
+        path
+        for path in segment_files(run)
+        if path not in run.unreadable and columnar.footer_fault(path) is None
+    ]
+
+
+def _size_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def find_damage(run: RunDirectory) -> bool:
+    """Decode every segment and the names, and note in ``run.unreadable`` what fails.
+
+    Returns:
+        True if anything failed that had not before.
+    """
+    known = len(run.unreadable)
+    read_names(run)
+    with columnar.connect(threads=1) as connection:
+        for path in sound_segments(run):
+            fault = _decode_fault(connection, path)
+            if fault is not None:
+                run.unreadable[path] = fault
+    return len(run.unreadable) > known
+
+
+def _decode_fault(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+    """Why ``path`` cannot be decoded as records; None if it can."""
+    # Not min or max, which DuckDB answers from the footer.
+    everything = ", ".join(f"bit_xor({field})" for field in RECORD_FIELDS_SQL.values())
+    try:
+        connection.execute(f"SELECT {everything} FROM {_table([path])}").fetchall()
+    except duckdb.Error as error:
+        return columnar.first_line(error)
+    return None
+
+
+def _table(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(columnar.quoted, paths))}])"
+
+
+def load(
+    run: RunDirectory,
+    *,
+    kinds: Sequence[int] | None = None,
+    window: tuple[int, int] | None = None,
+    fields: Sequence[str] | None = None,
+) -> Columns:
+    """Read records, sorted by ``start_ns``; of equal starts by segment, block, kind and thread.
+
+    Args:
+        run: The run; segments that cannot be read are left out (`damaged_segments` tells).
+        kinds: Only records of these kinds.
+        window: Only records with ``first <= start_ns < last``.
+        fields: Only these fields are read; ``start_ns`` always is. The others are zeros, which
+            take no memory until they are written to.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+        ValueError: A field does not exist.
+    """
+    unknown = set(fields or ()) - set(_DTYPES)
+    if unknown:
+        raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
+    wanted = [name for name in _DTYPES if name != "start_ns" and (fields is None or name in fields)]
+    where = _where(kinds, window)
+    while True:
+        try:
+            found = _load(sound_segments(run), wanted, where)
+        except duckdb.Error as error:
+            if not find_damage(run):
+                message = columnar.first_line(error)
+                raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
+        else:
+            break
+    count = len(found["start_ns"])
+    return Columns.from_mapping(
+        {
+            name: found[name] if name in found else np.zeros(count, dtype)
+            for name, dtype in _DTYPES.items()
+        }
+    )
+
+
+def _where(kinds: Sequence[int] | None, window: tuple[int, int] | None) -> str:
+    conditions = []
+    if kinds is not None:
+        listed = ", ".join(str(int(kind)) for kind in kinds) or "NULL"
+        conditions.append(f"kind IN ({listed})")
+    if window is not None:
+        begin, end = (max(int(bound), 0) for bound in window)
+        conditions.append(f"start_ns >= {begin} AND start_ns < {end}")
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _load(paths: list[Path], wanted: list[str], where: str) -> dict[str, Array]:
+    """Read segments in two passes, each in as many threads as there are processors.
+
+    The first reads the starts, from which the place of every record follows; the second puts all
+    other fields straight where they belong, so that nothing is held twice.
+    """
+    threads = min(os.cpu_count() or 1, 8)
+    with ThreadPoolExecutor(threads) as pool, columnar.connect(threads=1) as connection:
+        readers = [
+            _GroupReader(connection.cursor(), _table(group), where)
+            for group in _groups(connection, paths)
+        ]
+        runs = list(pool.map(_GroupReader.read_starts, readers))
+        places = order.places([run.starts for run in runs])
+        count = sum(len(run.starts) for run in runs)
+        found = {name: np.empty(count, _DTYPES[name]) for name in ("start_ns", *wanted)}
+        list(
+            pool.map(
+                lambda job: job[0].read_fields(*job[1:], found),
+                zip(readers, runs, places, strict=True),
+            )
+        )
+    return found
+
+
+def _groups(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> list[list[Path]]:
+    """Consecutive segments of about `_GROUP_RECORDS` in all."""
+    groups: list[list[Path]] = []
+    inside = 0
+    for path, rows in _row_counts(connection, paths).items():
+        if not groups or inside + rows > _GROUP_RECORDS:
+            groups.append([])
+            inside = 0
+        groups[-1].append(path)
+        inside += rows
+    return groups
+
+
+def row_counts(run: RunDirectory) -> dict[Path, int]:
+    """The number of records of each sound segment, by its footer; in the segments' order.
+
+    A segment whose footer cannot be read is noted in ``run.unreadable``.
+    """
+    paths = sound_segments(run)
+    with columnar.connect(threads=1) as connection:
+        try:
+            return _row_counts(connection, paths)
+        except duckdb.Error:
+            counts: dict[Path, int] = {}
+            for path in paths:
+                try:
+                    counts |= _row_counts(connection, [path])
+                except duckdb.Error as error:
+                    run.unreadable[path] = columnar.first_line(error)
+            return counts
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> dict[Path, int]:
+    if not paths:
+        return {}
+    listed = ", ".join(map(columnar.quoted, paths))
+    rows = connection.execute(
+        f"SELECT file_name, num_rows FROM parquet_file_metadata([{listed}])"
+    ).fetchall()
+    counts = dict(rows)
+    return {path: counts[str(path)] for path in paths}
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupReader:
+    """Reads a group of segments, twice; DuckDB gives the records in the same order both times."""
+
+    connection: duckdb.DuckDBPyConnection
+    table: str
+    where: str
+
+    def _batches(self, fields: Sequence[str]) -> Iterator[list[Array]]:
+        selected = ", ".join(RECORD_FIELDS_SQL[name] for name in fields)
+        sql = f"SELECT {selected} FROM {self.table}{self.where}"
+        return columnar.batches(self.connection, sql, [_DTYPES[name] for name in fields])
+
+    def read_starts(self) -> order.SortedRun:
+        """The starts of the group's records, sorted."""
+        return order.sort_run(cast("U64", batch[0]) for batch in self._batches(["start_ns"]))
+
+    def read_fields(
+        self, run: order.SortedRun, place: order.Place, found: Mapping[str, Array]
+    ) -> None:
+        """Put the group's records at their places in the arrays of ``found``."""
+        rank = place.ranks(len(run.starts))
+        found["start_ns"][rank] = run.starts
+        target = np.empty(len(rank), np.int64)
+        target[run.order] = rank
+        fields = [name for name in found if name != "start_ns"]
+        if not fields:
+            return
+        position = 0
+        for batch in self._batches(fields):
+            end = position + len(batch[0])
+            for name, column in zip(fields, batch, strict=True):
+                found[name][target[position:end]] = column
+            position = end
