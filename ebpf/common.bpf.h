@@ -136,6 +136,12 @@ static __always_inline void anaros_submit(struct anaros_record *record)
 	bpf_ringbuf_submit(record, anaros_wake_flags());
 }
 
+/* For a record that follows another at once: the first has looked at the mark. */
+static __always_inline void anaros_submit_quietly(struct anaros_record *record)
+{
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
 /* The probe's room for a name; its text is to be filled before anaros_ship_name. */
 static __always_inline struct anaros_text *anaros_name(u32 probe)
 {

@@ -84,7 +84,7 @@ static __always_inline void ship_runqueue(struct task_struct *prev, struct task_
 	}
 	if (foreign)
 		record->flags |= ANAROS_FLAG_OTHER_TENANT;
-	anaros_submit(record);
+	anaros_submit_quietly(record);
 }
 
 static __always_inline void ship_wakeup(struct task_struct *next, struct anaros_task *task)
@@ -100,7 +100,7 @@ static __always_inline void ship_wakeup(struct task_struct *next, struct anaros_
 	record->address = bpf_get_smp_processor_id();
 	if (task->waker & ANAROS_WAKER_SOFTIRQ)
 		record->flags |= ANAROS_FLAG_ASYNC;
-	anaros_submit(record);
+	anaros_submit_quietly(record);
 }
 
 static __always_inline void enter(struct task_struct *prev, struct task_struct *next, u64 now)
