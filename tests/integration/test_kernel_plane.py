@@ -605,6 +605,31 @@ def test_an_object_of_another_version(idle: subprocess.Popen[str], tmp_path: Pat
         kernel._open(libbpf, other, plan)
 
 
+def test_the_branches_for_older_kernels_load() -> None:
+    libbpf = kernel._Libbpf()
+    plan = kernel._Plan(kernel.Settings(), switch_has_state=False, drop_has_socket=False)
+    loaded = kernel._load(libbpf, OBJECT, plan)
+    assert plan.off == {}
+    assert not plan.switch_has_state, "no second attempt was needed"
+    libbpf.lib.bpf_object__close(loaded)
+
+
+def test_without_the_preempt_count_the_stack_tells_interrupts(
+    workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel._Libbpf, "preempt_distance", lambda _self: 0)
+    direct_or_skip(tmp_path / "direct")
+    script = f"{workload} write {tmp_path / 'direct'} 8 65536; {workload} echo 100"
+    run = record(["/bin/sh", "-c", f"{script}; {workload} pingpong 300"])
+    requests = run.of(Kind.BLOCK_IO)
+    own = requests.take((requests.pid != 0) & (requests.flags & FLAG_OTHER_TENANT == 0))
+    assert own.size_bytes[own.status == 1].sum() >= 8 * 65536
+    edges = run.of(Kind.SCHED_WAKEUP)
+    assert (edges.tid == run.said["first"]).sum() > 30
+    assert not (edges.flags & FLAG_ASYNC).any()
+    assert not edges.take(edges.object == run.said["child"]).tid[1:].any()
+
+
 def test_what_a_kernel_lacks_is_left_out_and_named() -> None:
     libbpf = kernel._Libbpf()
     plan = kernel._Plan(kernel.Settings())
