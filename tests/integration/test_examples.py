@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -148,8 +149,9 @@ def test_sigterm_under_load_ends_with_zero(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*command, "--duration", "1.5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as loading:
-        while not (tmp_path / "verdicts.jsonl").stat().st_size:
-            pass
+        deadline = time.monotonic() + 20
+        while not server.verdicts() and time.monotonic() < deadline:
+            time.sleep(0.01)
         server.process.terminate()
         _, errors = server.process.communicate(timeout=20)
         loading.communicate(timeout=60)

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +52,6 @@ class Recording:
 
     def of(self, kind: Kind) -> Columns:
         return self.gpu.take(self.gpu.kind == kind)
-
-    def counts(self) -> dict[str, int]:
-        return {Kind(kind).name: count for kind, count in Counter(self.gpu.kind.tolist()).items()}
 
 
 def environment(devices: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
