@@ -199,6 +199,10 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
     if parts.leaf is not None:
         changes["left_running"] = parts.leaf.processes()
         parts.leaf.remove()
+    if parts.kernel is not None and parts.recorder.error is None:
+        from anaros.capture.census import census
+
+        changes["processes"] = census(run)
     if parts.recorder.error is not None:
         changes["state"] = "cut short"
         changes["cut_short"] = parts.recorder.error.fact

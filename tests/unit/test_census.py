@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anaros.capture.census import is_static, without_shim
+
+EVENTS = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(0, 1000), st.booleans()),
+    unique_by=lambda event: event[:2],
+    max_size=30,
+)
+
+
+@given(EVENTS)
+def test_a_start_without_a_shim_before_the_next_start(
+    events: list[tuple[int, int, bool]],
+) -> None:
+    starts = [(pid, when) for pid, when, is_shim in events if not is_shim]
+    shims = [(pid, when) for pid, when, is_shim in events if is_shim]
+    seen = without_shim(
+        np.array([pid for pid, _ in starts], np.uint32),
+        np.array([when for _, when in starts], np.uint64),
+        np.array([pid for pid, _ in shims], np.uint32),
+        np.array([when for _, when in shims], np.uint64),
+    )
+    wanted = []
+    for pid, when in starts:
+        later = [other for who, other in starts if who == pid and other > when]
+        until = min(later, default=10_000)
+        wanted.append(not any(who == pid and when < other < until for who, other in shims))
+    assert seen.tolist() == wanted
+
+
+def test_static_programs_are_told_from_dynamic_ones(tmp_path: Path) -> None:
+    assert is_static(Path(sys.executable).resolve()) is False
+    text = tmp_path / "text"
+    text.write_text("#!/bin/sh\n")
+    assert is_static(text) is None
+    assert is_static(tmp_path / "missing") is None
+    # A program header table without an interpreter, and one that lies about its size.
+    header = bytearray(64)
+    header[:5] = b"\x7fELF\x02"
+    header[32:40] = (64).to_bytes(8, "little")
+    header[54:58] = (56).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    program = tmp_path / "static"
+    program.write_bytes(bytes(header) + (1).to_bytes(4, "little") + bytes(52))
+    assert is_static(program) is True
+    header[56:58] = (0xFFFF).to_bytes(2, "little")
+    program.write_bytes(bytes(header))
+    assert is_static(program) is None
