@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "cuda.h"
+#include "opencl.h"
 
 typedef void *(*dlsym_function)(void *handle, const char *name);
 
@@ -43,6 +44,11 @@ static dlsym_function real_dlsym(void)
  */
 dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 {
+	if (name != NULL && name[0] == 'c' && name[1] == 'l' && anaros_opencl_wraps(name)) {
+		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
+			return anaros_opencl_from_dlsym;
+		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym() : not_there;
+	}
 	if (name == NULL || name[0] != 'c' || name[1] != 'u' || !anaros_cuda_wraps(name))
 		return real_dlsym();
 	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)

@@ -394,3 +394,24 @@ def test_two_libraries_in_local_scopes(tmp_path: Path) -> None:
     run = record([program, *plugins])
     assert run.output == expected
     assert run.of(Kind.GPU_SYNC).status.tolist() == [-3, -4, -3, -4]
+
+
+# ctypes, and any program that loads OpenCL at run time, takes pointers with dlsym.
+CTYPES = """
+import ctypes, json, pathlib, pyopencl as cl
+path = next((pathlib.Path(cl.__file__).parent / ".libs").glob("libOpenCL*"))
+library = ctypes.CDLL(str(path))
+count = ctypes.c_uint()
+found = [library.clGetPlatformIDs(0, None, ctypes.byref(count)), count.value]
+context = cl.Context(cl.get_platforms()[0].get_devices()[:1])
+queue = cl.CommandQueue(context)
+found.append(library.clFinish(ctypes.c_void_p(queue.int_ptr)))
+print(json.dumps([found, hasattr(ctypes.CDLL(None), "clFinish")]))
+"""
+
+
+def test_pointers_taken_with_dlsym() -> None:
+    command = [sys.executable, "-c", CTYPES]
+    run = record(command)
+    assert json.loads(run.output) == json.loads(bare(command)) == [[0, 1, 0], False]
+    assert len(run.of(Kind.GPU_SYNC)) == 1
