@@ -10,7 +10,7 @@ from anaros_cli.progress import working
 def open_run(word: str | None) -> RunDirectory:
     """The run that ``word`` names, the latest where None.
 
-    Where its supervisor is gone before its end, what the rings still hold is recovered first.
+    Where its supervisor was killed, what the rings still hold is recovered first.
 
     Raises:
         RunDirectoryError: There is no such run, or it cannot be read.

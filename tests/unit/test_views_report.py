@@ -65,6 +65,10 @@ REPORT: dict[str, Any] = {
         "processes": 4,
         "with_shim": 3,
         "without_shim": [{"pid": 77, "program": "/bin/static", "reason": "a static program"}],
+        "without_shim_count": 1,
+        "cut_short": None,
+        "lost_shared_memory": False,
+        "left_running": [],
         "kernel_plane": True,
         "kernel_reason": None,
         "kernel_missing": ["this kernel has no tracepoint napi_poll"],
@@ -90,7 +94,7 @@ REPORT: dict[str, Any] = {
         "digest": "3f9a2c1d5b7e" + "0" * 52,
         "tenant": "research",
         "files": ["/etc/anaros/a.yaml"],
-        "rewrites": [{"what": "device", "order": "1"}],
+        "rewrites": ["devices: CUDA 1, OpenCL all"],
         "not_applied": ["fabric: no interface eth9"],
     },
 }
@@ -110,11 +114,11 @@ persist       0.200     0.400         —         —  ▌             4.5 %
 the slowest 51 requests, from 9.88 ms on, waited for
   run queue 12 % · I/O 45 % · lock — · device 0 %
 
-seen      3 of 4 processes from inside · kernel plane on
+seen      3 of 4 programs from inside · kernel plane on
 drops     shim 0 · kernel 12 (sched 12)
 overhead  41 ns a record · supervisor 1.2 % of a CPU, 84 MB · BPF 12.00 ms
 policy    3f9a2c1d5b7e · tenant research
-changed   what device, order 1
+changed   devices: CUDA 1, OpenCL all
           not applied: fabric: no interface eth9
 damaged   records/segment-00000003.parquet: it is cut off
 not seen  pid 77 /bin/static: a static program
@@ -204,7 +208,7 @@ def test_what_is_unknown_is_a_dash(report: dict[str, Any]) -> None:
     nothing["drops"]["by_probe"] = {}
     lines = drawn(nothing).splitlines()
     assert lines[:3] == ["—", "— · — · — · — records · ending unknown", "run None"]
-    assert "seen      — of — processes from inside · kernel plane —" in lines
+    assert "seen      — of — programs from inside · kernel plane —" in lines
     assert "drops     shim — · kernel —" in lines
     assert "overhead  — a record · supervisor — of a CPU, — MB · BPF —" in lines
     assert "policy    none" in lines
@@ -232,10 +236,24 @@ def test_a_window_is_named(report: dict[str, Any]) -> None:
     assert "window 2.000 s to 5.500 s after the start" in drawn(report)
 
 
-def test_long_lists_are_counted(report: dict[str, Any]) -> None:
+def test_many_programs_without_the_shim_are_counted(report: dict[str, Any]) -> None:
     one = report["coverage"]["without_shim"][0]
-    report["coverage"]["without_shim"] = [{**one, "pid": pid} for pid in range(100)]
+    report["coverage"]["without_shim"] = [{**one, "pid": pid} for pid in range(64)]
+    report["coverage"]["without_shim_count"] = 100
     said = drawn(report)
-    assert "pid 7 " in said
-    assert "pid 8 " not in said
-    assert "and 94 more" in said
+    assert "pid 4 " in said
+    assert "pid 5 " not in said
+    assert "95 more programs without the shim" in said
+
+
+def test_an_end_that_was_not_regular_is_told(report: dict[str, Any]) -> None:
+    report["run"] |= {"state": "cut short", "exit_code": 0}
+    report["coverage"] |= {
+        "cut_short": "cannot write /x: No space left on device",
+        "lost_shared_memory": True,
+        "left_running": [7, 8],
+    }
+    said = " ".join(drawn(report).split())
+    assert "what came after the recording failed: cannot write /x: No space left" in said
+    assert "when the recording ended: its shared memory is gone" in said
+    assert "2 processes that went on after the program's end" in said

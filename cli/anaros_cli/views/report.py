@@ -18,8 +18,8 @@ from anaros_cli.views import format as fmt
 _STAGES_COLUMNS = 72
 
 _WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "device"}
-#: Lines of one kind (programs without the shim, rewrites) before the rest is only counted.
-_LINES_MAX = 8
+#: Programs without the shim that are named; the others are only counted.
+_PROGRAMS_MAX = 5
 
 
 def frame(report: Mapping[str, Any], width: int) -> RenderableType:
@@ -153,21 +153,15 @@ def _facts(report: Mapping[str, Any]) -> Table:
         ("damaged", [f"{d['name']}: {d['reason']}" for d in coverage["damaged_segments"]]),
         ("not seen", list(_not_seen(coverage))),
     ):
-        for index, line in enumerate(_bounded(lines)):
+        for index, line in enumerate(lines):
             table.add_row(label if index == 0 else "", Text(fmt.printable(line), "yellow"))
     return table
 
 
-def _bounded(lines: Sequence[str]) -> list[str]:
-    if len(lines) <= _LINES_MAX:
-        return list(lines)
-    return [*lines[:_LINES_MAX], f"and {len(lines) - _LINES_MAX:,} more"]
-
-
 def _seen(coverage: Mapping[str, Any]) -> str:
-    processes, shimmed = fmt.count(coverage["processes"]), fmt.count(coverage["with_shim"])
+    programs, shimmed = fmt.count(coverage["processes"]), fmt.count(coverage["with_shim"])
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
-    return f"{shimmed} of {processes} processes from inside · {plane[coverage['kernel_plane']]}"
+    return f"{shimmed} of {programs} programs from inside · {plane[coverage['kernel_plane']]}"
 
 
 def _drops(drops: Mapping[str, Any]) -> str:
@@ -188,26 +182,28 @@ def _overhead(overhead: Mapping[str, Any]) -> str:
 
 
 def _policy(policy: Mapping[str, Any]) -> str:
-    if not policy["digest"]:
+    if not policy["digest"] or not policy["files"]:
         return "none"
     text = policy["digest"][:12]
     return f"{text} · tenant {policy['tenant']}" if policy["tenant"] else text
 
 
 def _changes(policy: Mapping[str, Any]) -> list[str]:
-    applied = [_told(rewrite) for rewrite in policy["rewrites"]]
-    return applied + [f"not applied: {_told(rule)}" for rule in policy["not_applied"]]
-
-
-def _told(rule: object) -> str:
-    if isinstance(rule, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in rule.items())
-    return str(rule)
+    return [*policy["rewrites"], *(f"not applied: {rule}" for rule in policy["not_applied"])]
 
 
 def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
-    for process in coverage["without_shim"]:
-        yield f"pid {process['pid']} {process['program'] or '—'}: {process['reason']}"
+    if coverage["cut_short"]:
+        yield f"what came after the recording failed: {coverage['cut_short']}"
+    if coverage["lost_shared_memory"]:
+        yield "what was not written yet when the recording ended: its shared memory is gone"
+    if coverage["left_running"]:
+        yield f"{len(coverage['left_running']):,} processes that went on after the program's end"
+    listed = coverage["without_shim"][:_PROGRAMS_MAX]
+    for program in listed:
+        yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}"
+    if (coverage["without_shim_count"] or 0) > len(listed):
+        yield f"{coverage['without_shim_count'] - len(listed):,} more programs without the shim"
     if coverage["kernel_reason"]:
         yield f"the kernel's side: {coverage['kernel_reason']}"
     yield from coverage["kernel_missing"]

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explains a run as one dictionary: what `anaros report --json` prints and the view draws.
+
+``requests``, ``stages``, ``drops``, ``coverage``, ``overhead`` and ``policy`` are names that other
+tools rely on; ``run``, ``slowest`` and ``calls`` come with them. None is "unknown" everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anaros import pofc
+from anaros.capture.census import census
+from anaros.errors import UsageError
+from anaros.kinds import KIND_NAMES, Kind
+from anaros.records import FLAG_KERNEL, Columns
+from anaros.store import segments
+from anaros.store.rundir import RunDirectory
+
+Window = tuple[int, int]
+
+#: Kinds whose ``size_bytes`` is a number of bytes.
+BYTE_KINDS = frozenset(
+    {
+        Kind.FILE_READ,
+        Kind.FILE_WRITE,
+        Kind.FILE_MMAP,
+        Kind.FILE_MUNMAP,
+        Kind.FILE_SENDFILE,
+        Kind.FILE_COPY,
+        Kind.NET_RECV,
+        Kind.NET_SEND,
+        Kind.GPU_COPY_H2D,
+        Kind.GPU_COPY_D2H,
+        Kind.GPU_COPY_D2D,
+        Kind.GPU_COPY,
+        Kind.GPU_MEMSET,
+        Kind.GPU_ALLOC,
+        Kind.GPU_MAP,
+        Kind.GPU_TRANSFER,
+        Kind.BLOCK_IO,
+        Kind.NIC_QUEUE,
+    }
+)
+
+WAITS = ("runqueue", "io", "lock", "device")
+
+_CALL_FIELDS = ("start_ns", "duration_ns", "kind", "flags", "size_bytes")
+
+
+def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
+    """Explain a run.
+
+    Args:
+        run: The run; one that goes on is explained as far as its closed segments reach.
+        window: First and last ns (CLOCK_MONOTONIC) to look at; None is the whole run. ``drops``,
+            ``coverage``, ``overhead`` and ``policy`` are always those of the whole run.
+
+    Returns:
+        A dictionary of plain values, ready for JSON; its shape is in docs/report.md.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    meta = run.meta()
+    timeline = pofc.derive(run)
+    columns = segments.load(run, window=window, fields=_CALL_FIELDS)
+    begin, end = span_ns(run, meta, columns if window is None else None)
+    summary = pofc.summarise(timeline, window)
+    return {
+        "run": _run(run, meta, columns, (begin, end), window),
+        "requests": requests_of(summary, _busy_s(timeline, window)),
+        "stages": stages_of(summary),
+        "slowest": slowest(timeline, window),
+        "calls": calls(columns),
+        "drops": drops_of(meta),
+        "coverage": _coverage(run, meta, timeline),
+        "overhead": _overhead(meta, (end - begin) / 1e9),
+        "policy": _policy(meta),
+    }
+
+
+def window_ns(run: RunDirectory, start_s: float | None, end_s: float | None) -> Window:
+    """A window of ``run`` in ns of its clock.
+
+    Args:
+        run: The run that the seconds count in.
+        start_s: Seconds after its start, or before its end where negative; None is its start.
+        end_s: The same for the end of the window; None is the run's end.
+
+    Raises:
+        UsageError: Nothing lies between the two.
+    """
+    begin, end = span_ns(run, run.meta())
+    first = begin if start_s is None else _instant(start_s, begin, end)
+    last = end if end_s is None else _instant(end_s, begin, end)
+    first, last = max(first, begin), min(last, end)
+    if first >= last:
+        seconds = (end - begin) / 1e9
+        raise UsageError(
+            "the window holds nothing of the run", f"the run lasts from 0 to {seconds:.3f} s"
+        )
+    return first, last
+
+
+def _instant(seconds: float, begin: int, end: int) -> int:
+    return (end if math.copysign(1.0, seconds) < 0 else begin) + round(seconds * 1e9)
+
+
+def span_ns(
+    run: RunDirectory, meta: Mapping[str, Any], columns: Columns | None = None
+) -> tuple[int, int]:
+    """Start and end of the run; where its end was not seen, that of the last record."""
+    begin, end = meta.get("start_ns"), meta.get("end_ns")
+    if meta.get("state") == "recovered":
+        end = None  # what meta.json has is the time of the recovery
+    if begin is not None and end is not None:
+        return int(begin), int(end)
+    if columns is None:
+        columns = segments.load(run, fields=("start_ns", "duration_ns"))
+    if not len(columns):
+        start = int(begin or end or 0)
+        return start, start
+    if begin is None:
+        begin = columns.start_ns.min()
+    if end is None:
+        end = (columns.start_ns + columns.duration_ns).max()
+    return int(begin), max(int(begin), int(end))
+
+
+def _run(
+    run: RunDirectory,
+    meta: Mapping[str, Any],
+    columns: Columns,
+    whole: Window,
+    window: Window | None,
+) -> dict[str, Any]:
+    begin, end = whole
+    seconds = None if window is None else [(bound - begin) / 1e9 for bound in window]
+    return {
+        "path": str(run.path),
+        "command": list(meta.get("command") or ()),
+        "host": (meta.get("host") or {}).get("hostname"),
+        "start_unix_ns": meta.get("start_unix_ns"),
+        "duration_s": (end - begin) / 1e9 if end > begin else None,
+        "records": len(columns),
+        "state": meta.get("state"),
+        "exit_code": meta.get("exit_code"),
+        "term_signal": meta.get("term_signal"),
+        "window_s": seconds,
+    }
+
+
+def calls(columns: Columns) -> list[dict[str, Any]]:
+    """What was recorded by kind, the longest total time first.
+
+    ``plane`` tells who saw it: ``program`` (from inside, by the shim) or ``kernel``. ``bytes`` is
+    None for kinds that move none.
+    """
+    # A pass for each kind costs no more than sorting all by kind, and the passes share the cores.
+    kinds = np.flatnonzero(np.bincount(columns.kind, minlength=1)).tolist()
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        rows = pool.map(lambda kind: _call(columns, kind), set(kinds) - {Kind.META_NAME})
+        return sorted(rows, key=lambda row: (-row["total_ms"], row["kind"]))
+
+
+def _call(columns: Columns, kind: int) -> dict[str, Any]:
+    chosen = np.flatnonzero(columns.kind == kind)
+    durations = columns.duration_ns[chosen]
+    p50, p99 = np.quantile(durations, (0.5, 0.99)) / 1e6
+    kernel = bool(columns.flags[chosen[0]] & FLAG_KERNEL)
+    return {
+        "kind": KIND_NAMES.get(kind, f"{kind:#06x}"),
+        "plane": "kernel" if kernel else "program",
+        "count": len(chosen),
+        "bytes": int(columns.size_bytes[chosen].sum()) if kind in BYTE_KINDS else None,
+        "total_ms": float(durations.sum()) / 1e6,
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+    }
+
+
+def _chosen(requests: pofc.Requests, window: Window | None) -> npt.NDArray[np.intp]:
+    """The places of the requests that ended in the window, as ``pofc.summarise`` counts them."""
+    if window is None:
+        return np.arange(len(requests))
+    ends_ns = requests.start_ns + requests.duration_ns
+    return np.flatnonzero((ends_ns >= window[0]) & (ends_ns <= window[1]))
+
+
+def _busy_s(timeline: pofc.Timeline, window: Window | None) -> float | None:
+    """From the start of the first request that counts to the end of the last one."""
+    requests = timeline.requests
+    chosen = _chosen(requests, window)
+    if not len(chosen):
+        return None
+    ends_ns = requests.start_ns[chosen] + requests.duration_ns[chosen]
+    return float(ends_ns.max() - requests.start_ns[chosen].min()) / 1e9
+
+
+def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, Any]:
+    """What the slowest 1 % of the requests waited for, as shares of their time.
+
+    Without the kernel plane nobody knows what time passed in a run queue: that share is None.
+    """
+    requests, spans = timeline.requests, timeline.spans
+    chosen = _chosen(requests, window)
+    if not len(chosen):
+        return {"requests": 0, "threshold_ms": None, "waits": dict.fromkeys(WAITS)}
+    ranked = np.argsort(-requests.duration_ns[chosen].astype(np.int64), kind="stable")
+    slow = chosen[ranked[: -(-len(chosen) // 100)]]
+    mine = np.isin(spans.request, requests.request[slow])
+    total_ns = float(requests.duration_ns[slow].sum())
+    waits: dict[str, float | None] = {}
+    for name in WAITS:
+        waited_ns = float(getattr(spans, f"wait_{name}_ns")[mine].sum())
+        seen = name != "runqueue" or timeline.coverage.kernel_plane
+        waits[name] = waited_ns / total_ns if seen and total_ns else None
+    return {
+        "requests": len(slow),
+        "threshold_ms": float(requests.duration_ns[slow[-1]]) / 1e6,
+        "waits": waits,
+    }
+
+
+def requests_of(summary: pofc.Summary, seconds: float | None) -> dict[str, Any]:
+    """``requests`` of the report; ``seconds`` is the time that ``summary`` is about."""
+    return {
+        "count": summary.count,
+        "per_second": summary.count / seconds if seconds else None,
+        "p50_ms": _number(summary.p50_ms),
+        "p99_ms": _number(summary.p99_ms),
+    }
+
+
+def stages_of(summary: pofc.Summary) -> list[dict[str, Any]]:
+    """``stages`` of the report, in the order of the stages; absent ones are left out."""
+    return [
+        {
+            "stage": stage.stage,
+            "self_p50_ms": _number(stage.self_p50_ms),
+            "self_p99_ms": _number(stage.self_p99_ms),
+            "wait_p50_ms": _number(stage.wait_p50_ms),
+            "wait_p99_ms": _number(stage.wait_p99_ms),
+            "share_of_p99": _number(stage.share_of_p99),
+        }
+        for stage in summary.stages
+    ]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def drops_of(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """``drops`` of the report."""
+    drops = meta.get("drops") or {}
+    return {
+        "shim": drops.get("shim"),
+        "kernel": drops.get("kernel"),
+        "by_probe": drops.get("by_probe") or {},
+    }
+
+
+def _coverage(
+    run: RunDirectory, meta: Mapping[str, Any], timeline: pofc.Timeline
+) -> dict[str, Any]:
+    plane = meta.get("kernel_plane") or {}
+    counters = meta.get("counters") or {}
+    programs = meta.get("processes") or census(run)
+    seen = bool(programs["seen"])  # the kernel plane told of their starts
+    return {
+        "processes": programs["seen"] if seen else None,
+        "with_shim": programs["with_shim"] if seen else counters.get("processes"),
+        "without_shim": programs["without_shim"],
+        "without_shim_count": programs["without_shim_count"] if seen else None,
+        "kernel_plane": plane.get("active"),
+        "kernel_reason": plane.get("reason") or None,
+        "kernel_missing": plane.get("missing") or [],
+        "damaged_segments": [
+            {"name": str(damaged.path.relative_to(run.path)), "reason": damaged.reason}
+            for damaged in segments.damaged_segments(run)
+        ],
+        "cut_short": meta.get("cut_short"),
+        "lost_shared_memory": bool(meta.get("lost_shared_memory")),
+        "left_running": meta.get("left_running") or [],
+        "open_requests": timeline.coverage.open_requests,
+        "records_owned": dict(timeline.coverage.owned),
+        "records_unowned": timeline.coverage.unowned,
+        "environments_restored": counters.get("environments_restored"),
+        "environments_lost": counters.get("environments_lost"),
+        "names_dropped": counters.get("names_dropped"),
+        "vfork_calls": counters.get("vfork_calls"),
+        "unhooked": counters.get("unhooked"),
+    }
+
+
+def _overhead(meta: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    overhead = meta.get("overhead") or {}
+    cpu_s, memory = overhead.get("supervisor_cpu_s"), overhead.get("supervisor_rss_bytes")
+    run_time = overhead.get("bpf_run_time_ns")
+    if isinstance(run_time, Mapping):
+        run_time = sum(run_time.values())
+    record_ns, records = overhead.get("record_ns"), overhead.get("records")
+    recording_s = None
+    if record_ns is not None and records is not None:
+        recording_s = record_ns * records / 1e9
+    return {
+        "record_ns": record_ns,
+        "records": records,
+        "recording_s": recording_s,
+        "supervisor_cpu_s": cpu_s,
+        "supervisor_cpu_percent": cpu_s / seconds * 100 if cpu_s is not None and seconds else None,
+        "supervisor_rss_mb": memory / 1e6 if memory is not None else None,
+        "bpf_run_time_ms": run_time / 1e6 if run_time is not None else None,
+    }
+
+
+def _policy(meta: Mapping[str, Any]) -> dict[str, Any]:
+    policy = meta.get("policy") or {}
+    return {
+        "digest": policy.get("digest"),
+        "tenant": policy.get("tenant"),
+        "files": policy.get("files") or [],
+        "rewrites": policy.get("rewrites") or [],
+        "not_applied": policy.get("not_applied") or [],
+    }
