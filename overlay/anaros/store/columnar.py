@@ -20,6 +20,9 @@ import numpy.typing as npt
 from anaros.errors import RunDirectoryError
 from anaros.store.rundir import replacing
 
+#: What reading a damaged file may raise: names in its footer need not even be text.
+READ_ERRORS = (duckdb.Error, UnicodeDecodeError)
+
 Array = npt.NDArray[np.generic]
 
 #: Level 1 costs 2 % of size against the default and saves a third of the time. A column whose
@@ -51,12 +54,18 @@ def connect(threads: int, memory_limit_mb: int | None = None) -> duckdb.DuckDBPy
 
 
 @functools.cache
-def _writer() -> duckdb.DuckDBPyConnection:
-    """The database that all writes share: a new one each time costs 25 ms and 20 MB.
-
-    One thread, so that a supervisor takes no more than one core from the workload.
-    """
+def _shared() -> duckdb.DuckDBPyConnection:
     return connect(threads=1, memory_limit_mb=512)
+
+
+def cursor() -> duckdb.DuckDBPyConnection:
+    """A cursor of the database that all writes share; close it.
+
+    A database of its own for each write costs 25 ms and 20 MB. This one has one thread, so that a
+    supervisor takes no more than one core from the workload. It must read no files: a damaged one
+    can end a database.
+    """
+    return _shared().cursor()
 
 
 def quoted(text: str | Path) -> str:
@@ -81,15 +90,12 @@ def write_parquet(
     if metadata:
         pairs = ", ".join(f"{quoted(key)}: {quoted(value)}" for key, value in metadata.items())
         options += f", KV_METADATA {{{pairs}}}"
-    cursor = _writer().cursor()
-    with replacing(path) as temporary:
+    with cursor() as connection, replacing(path) as temporary:
         try:
-            cursor.register("arrays", dict(arrays))
-            cursor.execute(f"COPY (SELECT * FROM arrays) TO {quoted(temporary)} ({options})")
+            connection.register("arrays", dict(arrays))
+            connection.execute(f"COPY (SELECT * FROM arrays) TO {quoted(temporary)} ({options})")
         except duckdb.IOException as error:
             raise _write_error(path, error) from error
-        finally:
-            cursor.close()
 
 
 def _write_error(path: Path, error: duckdb.Error) -> RunDirectoryError:
@@ -102,7 +108,7 @@ def _write_error(path: Path, error: duckdb.Error) -> RunDirectoryError:
     return RunDirectoryError(f"cannot write {path}: {message}")
 
 
-def first_line(error: duckdb.Error) -> str:
+def first_line(error: Exception) -> str:
     """What DuckDB says, without the class of the error and what follows the first line."""
     line = str(error).partition("\n")[0]
     head, colon, rest = line.partition(" Error: ")

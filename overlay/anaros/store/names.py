@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -114,6 +113,6 @@ def _read(run: RunDirectory) -> dict[str, npt.NDArray[Any]] | None:
     try:
         with columnar.connect(threads=1) as connection:
             return dict(connection.execute(sql).fetchnumpy())
-    except duckdb.Error as error:
+    except columnar.READ_ERRORS as error:
         run.unreadable[run.names] = columnar.first_line(error)
     return None

@@ -9,7 +9,7 @@ and a third off the time to write it. `load` restores the order of time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,23 +182,32 @@ def find_damage(run: RunDirectory) -> bool:
     """
     known = len(run.unreadable)
     read_names(run)
-    with columnar.connect(threads=1) as connection:
-        for path in sound_segments(run):
-            fault = _decode_fault(connection, path)
-            if fault is not None:
-                run.unreadable[path] = fault
+    _try_each(run, sound_segments(run), _decode)
     return len(run.unreadable) > known
 
 
-def _decode_fault(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
-    """Why ``path`` cannot be decoded as records; None if it can."""
-    # Not min or max, which DuckDB answers from the footer.
+def _try_each(
+    run: RunDirectory,
+    paths: Sequence[Path],
+    read: Callable[[duckdb.DuckDBPyConnection, Path], None],
+) -> None:
+    """Read segments one by one, and note in ``run.unreadable`` those that fail."""
+    connection = columnar.connect(threads=1)
+    for path in paths:
+        try:
+            read(connection, path)
+        except columnar.READ_ERRORS as error:
+            run.unreadable[path] = columnar.first_line(error)
+            # What a damaged file does to DuckDB may go as far as ending the whole database.
+            connection.close()
+            connection = columnar.connect(threads=1)
+    connection.close()
+
+
+def _decode(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Decode every value of a segment; not min or max, which DuckDB answers from the footer."""
     everything = ", ".join(f"bit_xor({field})" for field in RECORD_FIELDS_SQL.values())
-    try:
-        connection.execute(f"SELECT {everything} FROM {_table([path])}").fetchall()
-    except duckdb.Error as error:
-        return columnar.first_line(error)
-    return None
+    connection.execute(f"SELECT {everything} FROM {_table([path])}").fetchall()
 
 
 def _table(paths: Sequence[Path]) -> str:
@@ -232,8 +241,8 @@ def load(
     where = _where(kinds, window)
     while True:
         try:
-            found = _load(sound_segments(run), wanted, where)
-        except duckdb.Error as error:
+            found = _load(row_counts(run), wanted, where)
+        except columnar.READ_ERRORS as error:
             if not find_damage(run):
                 message = columnar.first_line(error)
                 raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
@@ -259,17 +268,16 @@ def _where(kinds: Sequence[int] | None, window: tuple[int, int] | None) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _load(paths: list[Path], wanted: list[str], where: str) -> dict[str, Array]:
+def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str, Array]:
     """Read segments in two passes, each in as many threads as there are processors.
 
     The first reads the starts, from which the place of every record follows; the second puts all
     other fields straight where they belong, so that nothing is held twice.
     """
     threads = min(os.cpu_count() or 1, 8)
-    with ThreadPoolExecutor(threads) as pool, columnar.connect(threads=1) as connection:
+    with columnar.connect(threads=1) as connection, ThreadPoolExecutor(threads) as pool:
         readers = [
-            _GroupReader(connection.cursor(), _table(group), where)
-            for group in _groups(connection, paths)
+            _GroupReader(connection.cursor(), _table(group), where) for group in _groups(counts)
         ]
         runs = list(pool.map(_GroupReader.read_starts, readers))
         places = order.places([run.starts for run in runs])
@@ -284,11 +292,11 @@ def _load(paths: list[Path], wanted: list[str], where: str) -> dict[str, Array]:
     return found
 
 
-def _groups(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> list[list[Path]]:
+def _groups(counts: Mapping[Path, int]) -> list[list[Path]]:
     """Consecutive segments of about `_GROUP_RECORDS` in all."""
     groups: list[list[Path]] = []
     inside = 0
-    for path, rows in _row_counts(connection, paths).items():
+    for path, rows in counts.items():
         if not groups or inside + rows > _GROUP_RECORDS:
             groups.append([])
             inside = 0
@@ -303,17 +311,13 @@ def row_counts(run: RunDirectory) -> dict[Path, int]:
     A segment whose footer cannot be read is noted in ``run.unreadable``.
     """
     paths = sound_segments(run)
-    with columnar.connect(threads=1) as connection:
-        try:
+    try:
+        with columnar.connect(threads=1) as connection:
             return _row_counts(connection, paths)
-        except duckdb.Error:
-            counts: dict[Path, int] = {}
-            for path in paths:
-                try:
-                    counts |= _row_counts(connection, [path])
-                except duckdb.Error as error:
-                    run.unreadable[path] = columnar.first_line(error)
-            return counts
+    except columnar.READ_ERRORS:
+        counts: dict[Path, int] = {}
+        _try_each(run, paths, lambda reader, path: counts.update(_row_counts(reader, [path])))
+        return counts
 
 
 def _row_counts(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> dict[Path, int]:

@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL over a run: the views, and the lock around them.
+
+::
+
+    records   every record; kind, name and start_s in words, kind_value as the record has it
+    requests  one row for each request                  (computed by anaros.pofc at first use)
+    spans     one row for each stage of a request       (likewise)
+    names     what objects are called
+    segments  the files of records, sound or damaged
+
+A user's SQL reads the run directory and nothing else, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import duckdb
+
+from anaros.errors import QueryError, RunDirectoryError
+from anaros.kinds import KIND_NAMES, Kind, NameClass
+from anaros.records import FIELDS
+from anaros.store import columnar, derived, names, segments
+from anaros.store.columnar import Array, quoted
+from anaros.store.rundir import RunDirectory
+
+VIEWS = ("records", "requests", "spans", "names", "segments")
+
+
+class Table(Protocol):
+    """Arrays by name."""
+
+    def as_dict(self) -> Mapping[str, Array]:
+        """The arrays, all of one length."""
+
+
+class DerivedTables(Protocol):
+    """What is computed from the records; `anaros.pofc.Timeline` is one."""
+
+    @property
+    def requests(self) -> Table:
+        """One row for each request."""
+
+    @property
+    def spans(self) -> Table:
+        """One row for each stage of a request; ``stage`` is a place in `anaros.pofc.STAGES`."""
+
+
+#: Computes what `derived` lacks.
+Deriver = Callable[[RunDirectory], DerivedTables]
+
+#: What the name of a record is the name of, by the family of its kind: a class of names, and the
+#: field that holds the number.
+_NAMED_FAMILIES = {
+    0x01: (NameClass.FILE, "object"),
+    0x02: (NameClass.SOCKET, "object"),
+    0x04: (NameClass.STREAM, "object"),
+    0x05: (NameClass.PROCESS, "object"),
+    0x06: (NameClass.DEVICE, "object"),
+    0x07: (NameClass.DEVICE, "object"),
+    0x08: (NameClass.SOCKET, "object"),
+    0x0B: (NameClass.PROCESS, "pid"),
+}
+#: Kinds that are named otherwise than their family. None: their object is a processor, or a
+#: pointer that nobody names.
+_NAMED_KINDS = {
+    Kind.FILE_MUNMAP: None,
+    Kind.GPU_LAUNCH: (NameClass.KERNEL, "address"),
+    Kind.GPU_EXECUTE: (NameClass.KERNEL, "address"),
+    Kind.GPU_ALLOC: None,
+    Kind.GPU_FREE: None,
+    Kind.GPU_BUILD: None,
+    Kind.SCHED_MIGRATE: None,
+    Kind.NIC_DROP: (NameClass.REASON, "address"),
+    Kind.PROC_FORK: (NameClass.PROCESS, "object"),
+    Kind.PROC_EXEC: (NameClass.PROGRAM, "address"),
+}
+
+
+#: What cannot come from a damaged file.
+_WRONG_SQL = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.ConversionException,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to a query.
+
+    Attributes:
+        columns: The names of the columns.
+        rows: The rows, each with one Python value for each column; None is NULL.
+    """
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def query(run: RunDirectory, sql: str, *, derive: Deriver | None = None) -> QueryResult:
+    """Ask a run a question.
+
+    Args:
+        run: The run.
+        sql: One statement that only reads, in DuckDB's SQL.
+        derive: What computes ``requests`` and ``spans``; None is `anaros.pofc`.
+
+    Raises:
+        QueryError: DuckDB refuses it, or it would do more than read.
+        RunDirectoryError: The run cannot be read.
+    """
+    try:
+        with columnar.cursor() as parser:
+            _require_reading(parser, sql)
+    except duckdb.Error as error:
+        raise _query_error(error) from error
+    # By words, for DuckDB can tell the tables of a join only when they exist.
+    needed = set(re.findall(r"\w+", sql.lower()))
+    while True:
+        try:
+            with connect(run, views=needed, derive=derive) as connection:
+                cursor = connection.execute(sql)
+                columns = [column[0] for column in cursor.description or ()]
+                return QueryResult(columns, cursor.fetchall())
+        except _WRONG_SQL as error:
+            raise _query_error(error) from error
+        except columnar.READ_ERRORS as error:
+            # Damaged data shows only when it is decoded: ask again without it.
+            if not segments.find_damage(run):
+                raise _query_error(error) from error
+
+
+def connect(
+    run: RunDirectory,
+    *,
+    views: set[str] | None = None,
+    derive: Deriver | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A database with the views of a run, cut off from everything but the run directory.
+
+    Args:
+        run: The run.
+        views: Only what these need is computed; None is all.
+        derive: What computes ``requests`` and ``spans``; None is `anaros.pofc`.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    wanted = set(VIEWS) if views is None else {name.lower() for name in views}
+    while True:
+        connection = columnar.connect(threads=os.cpu_count() or 1)
+        try:
+            _build(connection, run, wanted, derive or _pofc)
+        except columnar.READ_ERRORS as error:
+            connection.close()
+            if not segments.find_damage(run):
+                message = columnar.first_line(error)
+                raise RunDirectoryError(f"cannot read {run.path}: {message}") from error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection, run: RunDirectory, wanted: set[str], derive: Deriver
+) -> None:
+    _add_kinds(connection)
+    _add_names(connection, run)
+    _add_records(connection, run)
+    if "segments" in wanted:
+        _add_segments(connection, run)
+    if wanted & {"requests", "spans"}:
+        _add_derived(connection, run, derive)
+    connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _require_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryError(f"{len(statements)} statements are given", "give one SELECT at a time")
+    statement = statements[0]
+    if statement.type == duckdb.StatementType.EXPLAIN:
+        inner = re.sub(r"(?i)^\s*explain\s+(analyze\b)?\s*(\([^)]*\))?", "", statement.query)
+        _require_reading(connection, inner)
+    elif statement.type == duckdb.StatementType.MULTI:
+        raise QueryError(
+            "this PIVOT would first store its values",
+            "list them: PIVOT ... ON kind IN ('file.read')",
+        )
+    elif statement.type != duckdb.StatementType.SELECT:
+        name = statement.type.name
+        raise QueryError(f"{name} is not allowed: a query only reads", "use a SELECT")
+
+
+def _add_kinds(connection: duckdb.DuckDBPyConnection) -> None:
+    """The table of kinds: their names, and what names their records.
+
+    The names are an ENUM, for grouping ten million numbers is faster than words.
+    """
+    words = ", ".join(quoted(name) for name in KIND_NAMES.values())
+    connection.execute(
+        f"CREATE TYPE kind_name AS ENUM ({words});"
+        "CREATE TABLE kinds"
+        " (value USMALLINT, name kind_name, name_class UTINYINT, named_field VARCHAR)"
+    )
+    rows = []
+    for value, name in KIND_NAMES.items():
+        named = _NAMED_KINDS.get(Kind(value), _NAMED_FAMILIES.get(value >> 8))
+        words = f"{named[0].value}, {quoted(named[1])}" if named else "NULL, NULL"
+        rows.append(f"({value}, {quoted(name)}, {words})")
+    connection.execute(f"INSERT INTO kinds VALUES {', '.join(rows)}")
+
+
+def _add_names(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    if names.readable(run):
+        connection.execute(
+            f"CREATE VIEW all_names AS SELECT {names.FIELDS_SQL}"
+            f" FROM read_parquet({quoted(run.names.resolve())})"
+        )
+    else:
+        connection.execute(
+            "CREATE TABLE all_names (object UBIGINT, name_class UTINYINT, start_ns UBIGINT,"
+            " pid UINTEGER, name VARCHAR)"
+        )
+    cases = " ".join(f"WHEN {c.value} THEN {quoted(c.name.lower())}" for c in NameClass)
+    connection.execute(
+        f"CREATE VIEW names AS SELECT object, CASE name_class {cases} END AS class,"
+        " name_class AS class_value, start_ns, pid, name FROM all_names"
+    )
+
+
+#: Records with their kind in words and the number and class of what names them, then with the
+#: name. Each joined side is grouped by the very columns that it is joined on, and these are plain
+#: columns on both sides: so DuckDB knows that a join neither adds nor removes records, and leaves
+#: it out of an aggregation that asks for none of its columns.
+_KINDS_JOINED = """
+    SELECT r.*, k.name AS kind_word, k.name_class, CASE k.named_field
+        WHEN 'object' THEN r.object WHEN 'address' THEN r.address WHEN 'pid' THEN r.pid::UBIGINT
+        END AS named
+    FROM ({source}) r LEFT JOIN (
+        SELECT value, any_value(name) AS name, any_value(name_class) AS name_class,
+            any_value(named_field) AS named_field
+        FROM kinds GROUP BY value
+    ) k ON k.value = r.kind
+"""
+_NAMES_JOINED = """
+    FROM ({records}) r LEFT JOIN (
+        SELECT object, name_class, any_value(first) AS name, any_value(changes) AS changes
+        FROM names_by_object GROUP BY object, name_class
+    ) n ON n.object = r.named AND n.name_class = r.name_class
+"""
+_NAMES_BY_OBJECT = """
+    SELECT object, name_class, arg_min(name, start_ns) AS first, NULL AS changes
+    FROM all_names GROUP BY object, name_class
+    UNION ALL
+    SELECT object, name_class, NULL,
+        list({'start_ns': start_ns, 'name': name} ORDER BY start_ns)
+    FROM all_names SEMI JOIN (
+        SELECT object, name_class FROM all_names
+        GROUP BY object, name_class HAVING min(name) < max(name)
+    ) USING (object, name_class)
+    GROUP BY object, name_class
+"""
+
+#: Of an object whose name changed the last that had begun, else the first.
+_NAME = """
+    CASE WHEN n.changes IS NULL THEN n.name ELSE coalesce(
+        list_last(list_filter(n.changes, lambda x: x.start_ns <= r.start_ns)).name, n.name
+    ) END AS name
+"""
+
+
+def _start_s(run: RunDirectory) -> str:
+    """Seconds since the run began; NULL where that is unknown."""
+    begin = run.meta().get("start_ns")
+    value = "NULL::DOUBLE" if begin is None else f"(start_ns::HUGEINT - {int(begin)}) / 1e9"
+    return f"{value} AS start_s"
+
+
+def _add_records(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    paths = list(segments.row_counts(run))
+    selected = ", ".join(
+        f"{expression} AS {name}" for name, expression in segments.RECORD_FIELDS_SQL.items()
+    )
+    if paths:
+        listed = ", ".join(quoted(path.resolve()) for path in paths)
+        source = f"SELECT {selected} FROM read_parquet([{listed}])"
+    else:
+        empty = ", ".join(f"0 AS {name}" for name, _ in FIELDS)
+        source = f"SELECT {selected} FROM (SELECT {empty}) WHERE false"
+    connection.execute(f"CREATE VIEW names_by_object AS {_NAMES_BY_OBJECT}")
+    joined = _NAMES_JOINED.format(records=_KINDS_JOINED.format(source=source))
+    connection.execute(
+        "CREATE VIEW records AS SELECT r.start_ns, r.duration_ns, r.pid, r.tid,"
+        " r.kind_word AS kind, r.kind AS kind_value, r.flags, r.status, r.object, r.size_bytes,"
+        f" r.address, r.context, {_NAME}, {_start_s(run)} {joined}"
+    )
+
+
+def _add_segments(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    connection.execute(
+        "CREATE TABLE segments"
+        " (file VARCHAR, rows UBIGINT, bytes UBIGINT, damaged BOOLEAN, reason VARCHAR)"
+    )
+    counts = segments.row_counts(run)
+    damaged = {item.path: item for item in segments.damaged_segments(run)}
+    rows: list[tuple[str, int | None, int | None, bool, str | None]] = [
+        (str(path.relative_to(run.path)), count, path.stat().st_size, False, None)
+        for path, count in counts.items()
+        if path not in damaged
+    ]
+    rows += [
+        (str(path.relative_to(run.path)), None, item.size_bytes, True, item.reason)
+        for path, item in damaged.items()
+    ]
+    if rows:
+        connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", sorted(rows))
+
+
+def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, derive: Deriver) -> None:
+    """``requests`` and ``spans``, from their files or computed now."""
+    from anaros.pofc import STAGES
+
+    sources = {name: derived.fresh(run, name) for name in ("requests", "spans")}
+    if None in sources.values():
+        timeline = derive(run)
+        for name, table in (("requests", timeline.requests), ("spans", timeline.spans)):
+            connection.register("computed", table.as_dict())
+            connection.execute(f"CREATE TABLE derived_{name} AS SELECT * FROM computed")
+            connection.unregister("computed")
+    else:
+        for name, path in sources.items():
+            source = f"read_parquet({quoted(str(path))})"
+            connection.execute(f"CREATE VIEW derived_{name} AS SELECT * FROM {source}")
+    start_s = _start_s(run)
+    stages = ", ".join(map(quoted, STAGES))
+    connection.execute(f"CREATE VIEW requests AS SELECT *, {start_s} FROM derived_requests")
+    connection.execute(
+        f"CREATE VIEW spans AS SELECT * REPLACE ([{stages}][stage + 1] AS stage), {start_s}"
+        " FROM derived_spans"
+    )
+
+
+def _pofc(run: RunDirectory) -> DerivedTables:
+    from anaros import pofc
+
+    return pofc.derive(run)
+
+
+def _query_error(error: Exception) -> QueryError:
+    """DuckDB's first line, and what it or we can suggest."""
+    message = str(error)
+    fact = columnar.first_line(error).rstrip("!.")
+    missing = re.search(r"Table with name (\S+) does not exist", message)
+    if missing:
+        near = difflib.get_close_matches(missing[1].lower(), VIEWS, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"the views are {', '.join(VIEWS)}"
+        return QueryError(f"there is no view {missing[1]}", remedy)
+    if isinstance(error, duckdb.PermissionException):
+        return QueryError(fact, "a query reads its run directory and nothing else")
+    near_word = re.search(r'(?:Candidate bindings: |Did you mean )"([^"]+)"', message)
+    if near_word:
+        return QueryError(fact, f"did you mean {near_word[1]}?")
+    return QueryError(fact)
