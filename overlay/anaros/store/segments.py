@@ -51,8 +51,8 @@ RECORD_FIELDS_SQL: dict[str, str] = {name: f"{name}::{_SQL_TYPES[dtype]}" for na
 _DTYPES = {name: np.dtype(dtype) for name, dtype in FIELDS}
 
 #: Small enough that putting a block back in the order of time stays in the caches, large enough
-#: that like records find each other. Above 65,536 blocks in a segment, blocks far apart mix.
-_BLOCK_RECORDS = 1 << 16
+#: that like records find each other.
+BLOCK_RECORDS = 1 << 16
 
 #: Segments are read in groups of about this many records: few queries, and a sort that stays near
 #: the caches.
@@ -90,13 +90,29 @@ def write_segment(run: RunDirectory, columns: Columns, sequence: int) -> Path:
         RunDirectoryError: There is such a segment already, or it cannot be written. Neither it
             nor a temporary file is left, and what was closed before is untouched.
     """
+    order = _clustered(columns)
+    return write_clustered(run, Columns(*(_gather(column, order) for column in columns)), sequence)
+
+
+def write_clustered(run: RunDirectory, columns: Columns, sequence: int) -> Path:
+    """Write records that are in the order of storage already, as ``write_segment`` does.
+
+    Args:
+        run: The run.
+        columns: Blocks of ``BLOCK_RECORDS`` that follow each other in time; inside a block sorted
+            by kind, then the low 16 bits of the thread, then time.
+        sequence: The segment's number.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunDirectoryError: As of ``write_segment``.
+    """
     path = run.records / f"segment-{sequence:08d}.parquet"
     if path.exists():
         raise RunDirectoryError(f"{path} exists already", "segments are never written twice")
-    clustered = _clustered(columns)
-    columnar.write_parquet(
-        path, {name: _gather(column, clustered) for name, column in columns.as_dict().items()}
-    )
+    columnar.write_parquet(path, columns.as_dict())
     return path
 
 
@@ -106,11 +122,13 @@ def _clustered(columns: Columns) -> I64:
     Stable sorts of 16-bit keys, which numpy does by counting. Threads whose numbers agree in the
     low 16 bits mix: that costs a little space and nothing else.
     """
-    index = np.argsort((columns.tid & np.uint32(0xFFFF)).astype(np.uint16), kind="stable")
-    index = index.take(np.argsort(columns.kind.take(index), kind="stable"))
-    if len(index) > _BLOCK_RECORDS:
-        block = (index // _BLOCK_RECORDS).astype(np.uint16)
-        index = index.take(np.argsort(block, kind="stable"))
+    thread = columns.tid.astype(np.uint16)
+    index = np.empty(len(columns), np.int64)
+    for first in range(0, len(columns), BLOCK_RECORDS):
+        block = slice(first, first + BLOCK_RECORDS)
+        by_thread = np.argsort(thread[block], kind="stable")
+        by_kind = np.argsort(columns.kind[block].take(by_thread), kind="stable")
+        np.add(by_thread.take(by_kind), first, out=index[block])
     return index
 
 
