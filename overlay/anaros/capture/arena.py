@@ -138,8 +138,13 @@ class Segment:
             )
         )
 
-    def sorted_columns(self) -> Columns:
-        """A copy of the records in the order of ``start_ns``."""
+    def clustered_columns(self, block_rows: int) -> Columns:
+        """A copy of the records in the order in which they are stored.
+
+        Args:
+            block_rows: Rows of a block; blocks follow each other in time, and inside one records
+                are sorted by kind, then thread, then time.
+        """
         import numpy as np
 
         from anaros.records import FIELDS, Columns
@@ -147,17 +152,16 @@ class Segment:
         rows = self.rows
         order = np.empty(rows, np.uint32)
         scratch = np.empty(rows, np.uint32)
-        order_pointer = ffi.cast("uint32_t *", order.ctypes.data)
-        if lib.anaros_argsort(
-            ffi.cast("uint64_t *", self._handle.columns[0]),
-            rows,
-            order_pointer,
-            ffi.cast("uint32_t *", scratch.ctypes.data),
+        places = ffi.cast("uint32_t *", order.ctypes.data)
+        spare = ffi.cast("uint32_t *", scratch.ctypes.data)
+        starts = ffi.cast("uint64_t *", self._handle.columns[0])
+        if lib.anaros_argsort(starts, rows, places, spare) or lib.anaros_segment_cluster(
+            self._handle, rows, block_rows, places, spare
         ):
             raise _error("cannot sort a segment", errno.ENOMEM)
         out = [np.empty(rows, dtype) for _, dtype in FIELDS]
         pointers = ffi.new("void *[]", [ffi.cast("void *", c.ctypes.data) for c in out])
-        lib.anaros_segment_gather(self._handle, order_pointer, rows, pointers)
+        lib.anaros_segment_gather(self._handle, places, rows, pointers)
         return Columns(*out)
 
     def name_bytes(self) -> bytes:

@@ -50,7 +50,7 @@ class SegmentWriter:
         """
         from anaros.capture import names
         from anaros.store.names import write_names
-        from anaros.store.segments import write_segment
+        from anaros.store.segments import BLOCK_RECORDS, write_clustered
 
         raw = segment.name_bytes()
         if raw:
@@ -59,7 +59,7 @@ class SegmentWriter:
             write_names(self._run, self._names)
         rows = segment.rows
         if rows:
-            write_segment(self._run, segment.sorted_columns(), sequence)
+            write_clustered(self._run, segment.clustered_columns(BLOCK_RECORDS), sequence)
             self.records += rows
 
     def start_from(self, names: Names) -> None:

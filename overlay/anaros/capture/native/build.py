@@ -83,6 +83,8 @@ void anaros_segment_reset(struct segment *segment, uint64_t sequence);
 int anaros_segment_sample(void *context, void *data, size_t size);
 void anaros_segment_gather(const struct segment *segment, const uint32_t *order, uint64_t count,
                            void *const *out);
+int anaros_segment_cluster(const struct segment *segment, uint64_t count, uint32_t block,
+                           uint32_t *order, uint32_t *scratch);
 int anaros_argsort(const uint64_t *keys, uint64_t count, uint32_t *order, uint32_t *scratch);
 
 int anaros_clock_start(struct arena *arena);

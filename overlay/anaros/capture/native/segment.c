@@ -264,6 +264,57 @@ void anaros_segment_gather(const struct segment *segment, const uint32_t *order,
 #define RADIX_BITS 11
 #define RADIX      (1u << RADIX_BITS)
 
+/* to = from, stably reordered by 16 bits of each row's key. */
+#define COUNTING_PASS(key_of)                                                                      \
+	do {                                                                                       \
+		uint32_t sum = 0;                                                                  \
+                                                                                                   \
+		memset(buckets, 0, BUCKETS * sizeof(*buckets));                                    \
+		for (uint64_t i = 0; i < count; i++)                                               \
+			buckets[key_of(from[i])]++;                                                \
+		for (uint32_t i = 0; i < BUCKETS; i++) {                                           \
+			uint32_t here = buckets[i];                                                \
+                                                                                                   \
+			buckets[i] = sum;                                                          \
+			sum += here;                                                               \
+		}                                                                                  \
+		for (uint64_t i = 0; i < count; i++)                                               \
+			to[buckets[key_of(from[i])]++] = from[i];                                  \
+	} while (0)
+
+/*
+ * The order in which rows are stored: blocks of `block` rows that follow
+ * each other in time, and inside a block by kind, then thread, then time, so
+ * that like stands by like and compresses. `order` holds the order of time
+ * and receives the result; `scratch` has room for as many. Returns 0, or
+ * -ENOMEM.
+ */
+int anaros_segment_cluster(const struct segment *segment, uint64_t count, uint32_t block,
+			   uint32_t *order, uint32_t *scratch)
+{
+	enum { BUCKETS = 65536 };
+	const uint16_t *kinds = (const uint16_t *)segment->columns[4];
+	const uint32_t *tids = (const uint32_t *)segment->columns[3];
+	uint32_t *buckets = malloc(BUCKETS * sizeof(*buckets));
+	uint64_t whole = count;
+
+	if (buckets == NULL)
+		return -ENOMEM;
+	for (uint64_t at = 0; at < whole; at += block) {
+		uint32_t *from = order + at, *to = scratch + at;
+
+		count = whole - at < block ? whole - at : block;
+#define TID_OF(row)  (tids[row] & 0xffff)
+#define KIND_OF(row) (kinds[row])
+		COUNTING_PASS(TID_OF);
+		from = scratch + at;
+		to = order + at;
+		COUNTING_PASS(KIND_OF);
+	}
+	free(buckets);
+	return 0;
+}
+
 /*
  * order = positions that sort keys, stable. A radix sort over the digits in
  * which keys differ: the rows of one segment span seconds, so three or four
