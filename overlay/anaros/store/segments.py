@@ -27,6 +27,7 @@ from anaros.store.names import Names, read_names, write_names
 from anaros.store.rundir import RunDirectory
 
 __all__ = [
+    "BLOCK_RECORDS",
     "RECORD_FIELDS_SQL",
     "DamagedSegment",
     "Names",
@@ -38,6 +39,7 @@ __all__ = [
     "row_counts",
     "segment_files",
     "sound_segments",
+    "write_clustered",
     "write_names",
     "write_segment",
 ]
@@ -79,8 +81,8 @@ def write_segment(run: RunDirectory, columns: Columns, sequence: int) -> Path:
 
     Args:
         run: The run.
-        columns: Records sorted by ``start_ns``. About a million is best; of 20,000 each takes a
-            fifth more space.
+        columns: Records sorted by ``start_ns``. About a million is best; of 20,000 each takes an
+            eighth more space.
         sequence: The segment's number; those of a run follow its time.
 
     Returns:
@@ -90,8 +92,8 @@ def write_segment(run: RunDirectory, columns: Columns, sequence: int) -> Path:
         RunDirectoryError: There is such a segment already, or it cannot be written. Neither it
             nor a temporary file is left, and what was closed before is untouched.
     """
-    order = _clustered(columns)
-    return write_clustered(run, Columns(*(_gather(column, order) for column in columns)), sequence)
+    index = _clustered(columns)
+    return write_clustered(run, Columns(*(_gather(column, index) for column in columns)), sequence)
 
 
 def write_clustered(run: RunDirectory, columns: Columns, sequence: int) -> Path:
