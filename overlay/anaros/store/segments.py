@@ -93,7 +93,8 @@ def write_segment(run: RunDirectory, columns: Columns, sequence: int) -> Path:
             nor a temporary file is left, and what was closed before is untouched.
     """
     index = _clustered(columns)
-    return write_clustered(run, Columns(*(_gather(column, index) for column in columns)), sequence)
+    arrays = {name: _gather(column, index) for name, column in columns.as_dict().items()}
+    return write_clustered(run, Columns.from_mapping(arrays), sequence)
 
 
 def write_clustered(run: RunDirectory, columns: Columns, sequence: int) -> Path:
