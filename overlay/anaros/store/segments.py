@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import duckdb
 import numpy as np
@@ -135,7 +135,7 @@ def _clustered(columns: Columns) -> I64:
     return index
 
 
-def _gather(column: Array, index: I64) -> Array:
+def _gather(column: npt.NDArray[Any], index: I64) -> npt.NDArray[Any]:
     if len(column) and column[0] == column[-1] and bool((column == column[0]).all()):
         return column
     return column.take(index)
