@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from anaros.capture import live
+from anaros.capture.arena import Arena, Segment
+from anaros.capture.names import join
 from anaros.errors import CaptureError
 from anaros.records import Columns
-from anaros.store.names import Names
+from anaros.store.names import Names, read_names
 from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load, segment_files
+
+#: How often a look is repeated that a new segment came between.
+_ATTEMPTS = 3
 
 
 class Source(Protocol):
@@ -26,7 +36,10 @@ class Source(Protocol):
 
 
 class SharedMemory:
-    """The shared memory of a run on this machine.
+    """The shared memory of a run on this machine, and what the run has written before.
+
+    What is written does not change, so it is read again only when there is a new segment: a frame
+    of `anaros xray` must not cost the workload a core.
 
     Args:
         run: The run.
@@ -34,33 +47,81 @@ class SharedMemory:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
+        self._stored: tuple[str, ...] = ()
+        self._written = Columns.empty()
+        self._written_since_ns = 0
+        self._names: tuple[int, Names] | None = None
 
     def records(self, seconds: float) -> Columns:
         """The records of the last ``seconds``, by their start, written or not."""
-        from anaros.capture import live
-
-        return live.window(self._run.path, seconds)
+        since_ns = max(time.monotonic_ns() - round(seconds * 1e9), 0)
+        for _ in range(_ATTEMPTS):
+            stored = self._segments()
+            written = self._read(stored, since_ns)
+            unwritten = self._unwritten(stored, since_ns)
+            if stored == self._segments():
+                break  # else one was written while we looked, and may be in neither part
+        columns = Columns.concatenate([written, *unwritten])
+        return columns.take(np.argsort(columns.start_ns, kind="stable"))
 
     def names(self) -> Names:
         """All names so far, written or not."""
-        from anaros.capture import live
-        from anaros.capture.names import join
-        from anaros.store.names import read_names
-
-        return join(read_names(self._run), live.names(self._run.path))
+        try:
+            changed_ns = self._run.names.stat().st_mtime_ns
+        except OSError:
+            changed_ns = 0
+        if self._names is None or self._names[0] != changed_ns:
+            self._names = changed_ns, read_names(self._run)
+        return join(self._names[1], live.names(self._run.path))
 
     def shim_drops(self) -> int | None:
         """Records that the shim could not place; None where the rings are gone."""
-        from anaros.capture.arena import Arena
-
-        folder = self._run.meta().get("shm")
-        if not isinstance(folder, str):
+        folder = self._folder()
+        if folder is None:
             return None
         try:
-            arena = Arena.open(Path(folder))
+            arena = Arena.open(folder)
         except CaptureError:
             return None
         try:
             return arena.drops()
         finally:
             arena.close()
+
+    def _folder(self) -> Path | None:
+        folder = self._run.meta().get("shm")
+        return Path(folder) if isinstance(folder, str) else None
+
+    def _segments(self) -> tuple[str, ...]:
+        return tuple(path.stem for path in segment_files(self._run))
+
+    def _read(self, stored: tuple[str, ...], since_ns: int) -> Columns:
+        """The written records from ``since_ns`` on."""
+        if stored != self._stored or since_ns < self._written_since_ns:
+            window = (since_ns, time.monotonic_ns())
+            self._written = load(self._run, window=window)
+            self._stored, self._written_since_ns = stored, since_ns
+        first = int(np.searchsorted(self._written.start_ns, np.uint64(since_ns)))
+        return self._written.take(slice(first, None))
+
+    def _unwritten(self, stored: tuple[str, ...], since_ns: int) -> list[Columns]:
+        """The records from ``since_ns`` on that no segment of ``stored`` holds."""
+        folder = self._folder()
+        parts: list[Columns] = []
+        for name in ("segment-0", "segment-1") if folder is not None else ():
+            try:
+                segment = Segment.open(Path(folder or "") / name)
+            except CaptureError:
+                continue
+            try:
+                sequence, columns = segment.sequence, segment.columns()
+                rows = len(columns)
+                taken = columns.take(np.flatnonzero(columns.start_ns >= np.uint64(since_ns)))
+                del columns
+                # Emptied while it was copied: then it has been written.
+                whole = segment.sequence == sequence and segment.rows >= rows
+                if whole and f"segment-{sequence:08d}" not in stored:
+                    parts.append(taken)
+            finally:
+                segment.close()
+        return parts

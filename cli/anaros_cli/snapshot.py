@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from anaros.records import U64, Columns
 from anaros.store import segments
 from anaros.store.names import Names
 from anaros.store.rundir import RunDirectory
-from anaros_cli.live import Source
+
+if TYPE_CHECKING:
+    from anaros_cli.live import Source
 
 #: A look takes at most this many of the newest records, so that it is done in a moment.
 RECORDS_MAX = 400_000

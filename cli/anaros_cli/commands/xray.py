@@ -17,10 +17,12 @@ from anaros.errors import RunDirectoryError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from anaros_cli.live import Source
     from anaros_cli.snapshot import Snapshot
 
 #: Seconds between two frames.
 PERIOD_S = 0.25
+_NICENESS = 10
 
 
 @click.command()
@@ -50,7 +52,6 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
     if run is not None and live:
         raise UsageError("RUN and --live exclude each other", "give one of the two")
     from anaros_cli import snapshot
-    from anaros_cli.live import SharedMemory
     from anaros_cli.opening import open_run
     from anaros_cli.progress import working
 
@@ -59,8 +60,14 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
     if live and not going:
         raise RunDirectoryError("no run goes on", "start one: anaros run -- CMD")
 
+    source: Source | None = None
+    if going:
+        from anaros_cli.live import SharedMemory
+
+        source = SharedMemory(opened)
+
     def look() -> Snapshot:
-        return snapshot.take(opened, seconds, SharedMemory(opened))
+        return snapshot.take(opened, seconds, source)
 
     if as_json:
         from dataclasses import asdict
@@ -87,7 +94,8 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
     """Show ``look()`` every PERIOD_S until the run ends or `q` is pressed.
 
     The frames are on the alternate screen; the last one stays on the terminal when it ends.
-    However it ends, the terminal is as it was before.
+    However it ends, the terminal is as it was before. The workload comes first: this process
+    steps back behind it, and rests at least as long as a look took.
     """
     import signal
     import time
@@ -96,6 +104,7 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
 
     from anaros_cli.views.xray import Frame
 
+    os.nice(_NICENESS)
     seen = look()
     signal.signal(signal.SIGTERM, _terminated)
     with (
@@ -104,11 +113,13 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
             Frame(seen), console=console, screen=True, auto_refresh=False, redirect_stderr=False
         ) as display,
     ):
-        due = time.monotonic() + PERIOD_S
-        while seen.live and not pressed(max(due - time.monotonic(), 0.0)):
-            due = time.monotonic() + PERIOD_S
+        rest_s = PERIOD_S
+        while seen.live and not pressed(rest_s):
+            began = time.monotonic()
             seen = look()
             display.update(Frame(seen), refresh=True)
+            took_s = time.monotonic() - began
+            rest_s = max(PERIOD_S - took_s, took_s)
     console.print(Frame(seen))
 
 
