@@ -216,6 +216,37 @@ def test_the_live_view_ends_with_the_run(environment: dict[str, str], tmp_path: 
     os.close(leader)
 
 
+def test_run_live_shows_the_view_and_leaves_the_output_alone(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "input"
+    file.write_bytes(b"x" * 1000)
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (30, 80))
+    env = {key: value for key, value in environment.items() if key != "COLUMNS"}
+    words = ["run", "--no-kernel", "--live", "--", sys.executable, "-c", WORKLOAD, str(file)]
+    process = subprocess.Popen(
+        [*ANAROS, *words],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: _take_terminal(follower),
+    )
+    shown = _read_until(leader, b"records/s", times=2)
+    assert b"live" in shown
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    shown = _drain(leader, process)
+    assert b"finished" in shown.rpartition(b"\x1b[?1049l")[2]
+    assert process.communicate(timeout=10) == (b"ready\n", b"")
+    assert process.returncode == 0
+    os.close(follower)
+    os.close(leader)
+
+
 def _take_terminal(descriptor: int) -> None:
     import fcntl
 
