@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose records are whose: which request a thread was working for, and what says so.
+
+The records of a thread are cut into segments: stretches of program order within which the
+thread cannot have turned to another request. A segment belongs to one request or to none.
+
+* On a *front* thread (one that receives requests) a segment begins with each record of a server
+  connection, after the last send of a reply, after each poll, and where a signal is taken in; on
+  an event loop also after each record that gives work to another thread.
+* On any other thread (a worker) a segment begins where the thread was woken from idle, and ends
+  with the signal to an event loop or the next idle wait. A wait is idle when nothing was done
+  since the thread began, since its last signal or since an idle wait; or when it is on a
+  semaphore on which threads wait when idle; or, in processes without signals, when a front
+  thread ends it. Other waits are for a lock inside of the work.
+
+Evidence, in this order: the connection itself and program order; semaphores, then scheduler
+wake-ups from a segment that has an owner; the only request in flight; the buffer that a device
+copies from; first come first served.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anaros.kinds import Kind
+from anaros.pofc import fifo, handoff
+from anaros.pofc.frame import Frame, Role
+from anaros.pofc.model import F32, I32, I64, PROBABILITY, U8, Evidence, Mask
+from anaros.pofc.order import keys, last_marked, mix, numbered
+from anaros.pofc.requests import Anchors, Table
+from anaros.records import Columns
+
+_BEGIN, _AFTER, _SPLIT, _TAKE, _POLL, _IDLE, _ANCHOR = 1, 2, 3, 4, 5, 6, 7
+_HOPS_MAX = 32
+
+
+@dataclass(slots=True)
+class Segments:
+    """S segments in the order of the frame.
+
+    ``start`` is the place of the first record; ``kind`` says why it begins; ``thread`` is its
+    thread. ``opened_ns`` is when the thread turned to it, ``closed_ns`` when it was done.
+    ``works`` says whether it holds any work, ``signals`` whether it ends with a signal,
+    ``receives`` whether it begins with a receive.
+    ``source`` is the place of the record on another thread that started it, or -1.
+    ``owner``, ``evidence`` and ``probability`` are the result.
+    """
+
+    start: I64
+    kind: U8
+    thread: I64
+    opened_ns: I64
+    closed_ns: I64
+    works: Mask
+    signals: Mask
+    receives: Mask
+    source: I64
+    owner: I64
+    evidence: U8
+    probability: F32
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def rests(self) -> Mask:
+        """Whether the first record of a segment is a wait for something to do."""
+        rests: Mask = (self.kind == _POLL) | (self.kind == _IDLE)
+        return rests
+
+    def numbers(self, calls: int) -> I32:
+        """The segment of each of so many calls."""
+        mark = np.zeros(calls, np.int8)
+        mark[self.start] = 1
+        number = np.cumsum(mark, dtype=np.int32)
+        number -= 1
+        return number
+
+    def at(self, index: I64) -> I64:
+        """The segment that the place ``index`` of the frame lies in; -1 for -1."""
+        return np.where(index >= 0, np.searchsorted(self.start, index, side="right") - 1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """What a thread is: receives requests, polls, and whether its process signals loops."""
+
+    front: Mask
+    loop: Mask
+    signals: Mask
+
+
+def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Segments:
+    """Cuts the threads into segments and finds the owner of each.
+
+    Args:
+        frame: The threads, without the scheduler's records; roles of anchors and signals are set.
+        columns: N records by start, those of the scheduler among them.
+        table: The requests.
+        anchors: The records that surely belong to one of them.
+    """
+    special = np.flatnonzero(frame.role >= Role.ANCHOR)
+    thread = frame.thread(special)
+    role = frame.role[special]
+    work = (frame.role >= Role.WORK) & (frame.role <= Role.ANCHOR)
+    worked = np.cumsum(work, dtype=np.int32)
+    threads = _kinds_of_thread(frame, thread, role)
+    waits, wakes = special[role == Role.WAIT], special[role == Role.WAKE]
+    waker = handoff.wakers(frame, waits, wakes)
+    idle = _idle(frame, threads, special, work, worked, waits, wakes, waker)
+    anchor = special[role == Role.ANCHOR]
+    whose = anchors.at(frame.position[anchor])
+    replies = anchor[frame.start(anchor) >= table.reply_ns[whose]]
+    mark = _marks(frame, threads, special, thread, role, waits[idle], replies)
+    segments = _segments(frame, mark, work, worked)
+    _connect(frame, columns, threads, segments, waits, wakes, waker)
+    segments = _split(frame, threads, segments, mark, work, worked)
+    _anchor(frame, segments, anchors)
+    _follow(segments, table)
+    _alone(frame, threads, segments, table)
+    _follow(segments, table)
+    return segments
+
+
+def _kinds_of_thread(frame: Frame, thread: I64, role: U8) -> _Threads:
+    count = len(frame.pid)
+    front = np.bincount(thread[role == Role.ANCHOR], minlength=count) > 0
+    polls = np.bincount(thread[role == Role.POLL], minlength=count) > 0
+    signals = np.bincount(thread[role == Role.SIGNAL], minlength=count) > 0
+    signals = np.isin(frame.pid, frame.pid[signals & ~front])
+    return _Threads(front, front & polls, signals)
+
+
+def _idle(
+    frame: Frame,
+    threads: _Threads,
+    special: I64,
+    work: Mask,
+    worked: I32,
+    waits: I64,
+    wakes: I64,
+    waker: I64,
+) -> Mask:
+    """Which waits are those of a worker that has nothing to do."""
+    if not len(waits):
+        return np.zeros(0, np.bool_)
+    at = frame.thread(waits)
+    worker = ~threads.front[at]
+    fresh = worker & _nothing_done(frame, special, work, worked, waits, ~worker & worker)
+    position = frame.position[waits]
+    semaphore = numbered(mix(frame.columns.pid[position], frame.columns.object[position]))[0]
+    shared = np.bincount(semaphore[fresh], minlength=len(semaphore)) > 0
+    by_front = np.zeros(len(waits), np.bool_)
+    found = waker >= 0
+    by_front[found] = threads.front[frame.thread(wakes[waker[found]])]
+    idle = worker & (fresh | shared[semaphore] | (by_front & ~threads.signals[at]))
+    return idle | (worker & _nothing_done(frame, special, work, worked, waits, idle))
+
+
+def _nothing_done(
+    frame: Frame, special: I64, work: Mask, worked: I32, waits: I64, idle: Mask
+) -> Mask:
+    """Which waits come before any work since the thread began, signalled, or was idle."""
+    signal = special[frame.role[special] == Role.SIGNAL]
+    starts = np.concatenate([frame.first[:-1], signal, waits[idle]])
+    starts.sort()
+    last = starts[np.searchsorted(starts, waits, side="right") - 1]
+    nothing: Mask = worked[waits] == worked[last] - work[last]
+    return nothing
+
+
+def _marks(
+    frame: Frame,
+    threads: _Threads,
+    special: I64,
+    thread: I64,
+    role: U8,
+    idle: I64,
+    replies: I64,
+) -> U8:
+    """(K,) why a segment begins at each place, 0 where none does."""
+    mark = np.zeros(len(frame) + 1, np.uint8)
+    front = threads.front[thread]
+    mark[special[(role == Role.SIGNAL) & ~front] + 1] = _AFTER
+    mark[replies + 1] = _TAKE
+    mark[frame.first[:-1]] = _BEGIN
+    mark[special[(role == Role.SIGNALLED) & front]] = _TAKE
+    mark[special[(role == Role.POLL) & front]] = _POLL
+    mark[idle] = _IDLE
+    mark[special[role == Role.ANCHOR]] = _ANCHOR
+    return mark[:-1]
+
+
+def _segments(frame: Frame, mark: U8, work: Mask, worked: I32) -> Segments:
+    """The segments that the marks begin, without sources and owners."""
+    start = np.flatnonzero(mark)
+    kind = mark[start]
+    stop = np.append(start[1:], len(frame))
+    thread = frame.thread(start)
+    works = worked[stop - 1] > worked[start] - work[start]
+    signal = np.append(frame.where(Role.SIGNAL), len(frame))
+    at = np.searchsorted(signal, start)
+    signals = signal[at] < stop
+    begun, ended = frame.start(start), frame.end(start)
+    previous = frame.end(np.maximum(start - 1, 0))
+    waited = (kind == _POLL) | (kind == _IDLE)
+    opened = np.where(waited, ended, np.where(kind == _BEGIN, begun, np.minimum(previous, begun)))
+    following = np.append(begun[1:], 0)
+    last = np.append(thread[1:] != thread[:-1], np.ones(min(len(start), 1), np.bool_))
+    closed = np.where(last, frame.end(stop - 1), following)
+    closed = np.where(signals, frame.start(np.minimum(signal[at], len(frame) - 1)), closed)
+    return Segments(
+        start=start,
+        kind=kind,
+        thread=thread,
+        opened_ns=opened,
+        closed_ns=np.maximum(closed, opened),
+        works=works,
+        signals=signals,
+        receives=frame.columns.kind[frame.position[start]] == Kind.NET_RECV,
+        source=np.full(len(start), -1, np.int64),
+        owner=np.full(len(start), -1, np.int64),
+        evidence=np.zeros(len(start), np.uint8),
+        probability=np.zeros(len(start), np.float32),
+    )
+
+
+def _connect(
+    frame: Frame,
+    columns: Columns,
+    threads: _Threads,
+    segments: Segments,
+    waits: I64,
+    wakes: I64,
+    waker: I64,
+) -> None:
+    """Finds what started the segments of workers."""
+    source, evidence = _own_source(frame, columns, segments, waits, wakes, waker)
+    empty = ~segments.works & ~segments.signals
+    # Waits of one thread with nothing done between them are one idle time: what counts is the
+    # last one that a front thread ended, else the last one that any thread ended.
+    goes_on = (segments.kind == _IDLE) & np.concatenate(([False], empty[:-1]))
+    goes_on &= np.concatenate(([False], segments.thread[1:] == segments.thread[:-1]))
+    run = last_marked(~goes_on)
+    known = source >= 0
+    by_front = known & threads.front[frame.thread(np.maximum(source, 0))]
+    front, anyone = last_marked(by_front), last_marked(known)
+    chosen = np.where(front >= run, front, np.where(anyone >= run, anyone, -1))
+    chosen = np.where(threads.front[segments.thread], -1, chosen)
+    segments.source = np.where(chosen >= 0, source[np.maximum(chosen, 0)], -1)
+    segments.evidence = np.where(chosen >= 0, evidence[np.maximum(chosen, 0)], 0).astype(np.uint8)
+
+
+def _own_source(
+    frame: Frame, columns: Columns, segments: Segments, waits: I64, wakes: I64, waker: I64
+) -> tuple[I64, U8]:
+    """What started each segment by its own first wait alone, and what says so."""
+    source = np.full(len(segments), -1, np.int64)
+    evidence = np.full(len(segments), Evidence.SEMAPHORE, np.uint8)
+    idle = np.flatnonzero(segments.kind == _IDLE)
+    if len(idle):
+        wait = np.searchsorted(waits, segments.start[idle])
+        found = waker[wait]
+        source[idle] = np.where(found >= 0, wakes[found] if len(wakes) else -1, -1)
+        silent = idle[source[idle] < 0]
+        source[silent] = handoff.scheduled(frame, columns, segments.start[silent])
+        evidence[silent] = Evidence.WAKEUP
+    # A new thread posts a semaphore that its maker waits for: its first wake.
+    begins = np.flatnonzero(segments.kind == _BEGIN)
+    waiter = np.full(len(wakes), -1, np.int64)
+    waiter[waker[waker >= 0]] = waits[waker >= 0]
+    first = np.searchsorted(wakes, segments.start[begins])
+    reach = first < len(wakes)
+    begins, first = begins[reach], first[reach]
+    mine = frame.thread(wakes[first]) == segments.thread[begins] if len(wakes) else first < 0
+    source[begins[mine]] = waiter[first[mine]] if len(wakes) else -1
+    return source, evidence
+
+
+def _split(
+    frame: Frame, threads: _Threads, segments: Segments, mark: U8, work: Mask, worked: I32
+) -> Segments:
+    """Cuts the turns of an event loop after each record that gave work away."""
+    given = segments.source[segments.source >= 0]
+    given = given[threads.loop[frame.thread(given)]]
+    given = given[segments.kind[segments.at(given)] != _ANCHOR]
+    given = given[given + 1 < len(frame)]
+    given = given[mark[given + 1] == 0]
+    if not len(given):
+        return segments
+    mark[given + 1] = _SPLIT
+    finer = _segments(frame, mark, work, worked)
+    same = np.searchsorted(finer.start, segments.start)
+    finer.source[same] = segments.source
+    finer.evidence[same] = segments.evidence
+    return finer
+
+
+def _anchor(frame: Frame, segments: Segments, anchors: Anchors) -> None:
+    """Gives the segments that begin with a record of a connection to its request."""
+    begins = np.flatnonzero(segments.kind == _ANCHOR)
+    if not len(begins):
+        return
+    segments.owner[begins] = anchors.at(frame.position[segments.start[begins]])
+    segments.evidence[begins] = Evidence.PROGRAM_ORDER
+    segments.probability[begins] = PROBABILITY[Evidence.CONNECTION]
+
+
+def _follow(segments: Segments, table: Table) -> None:
+    """Gives segments that were started from one with an owner to the same owner."""
+    parent = segments.at(segments.source)
+    for _ in range(_HOPS_MAX):
+        ask = np.flatnonzero((segments.owner < 0) & (parent >= 0))
+        ask = ask[segments.owner[parent[ask]] >= 0]
+        owner = segments.owner[parent[ask]]
+        opened = segments.opened_ns[ask] + handoff.SLACK_NS
+        fits = (segments.opened_ns[ask] <= table.end_ns[owner]) & (opened >= table.start_ns[owner])
+        ask, owner = ask[fits], owner[fits]
+        if not len(ask):
+            return
+        link = np.where(
+            segments.evidence[ask] == Evidence.WAKEUP, Evidence.WAKEUP, Evidence.SEMAPHORE
+        )
+        before = segments.probability[parent[ask]]
+        _give(segments, ask, owner, link.astype(np.uint8), _TRUST[link] * before)
+
+
+def _give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: F32) -> None:
+    segments.owner[where] = owner
+    segments.evidence[where] = evidence
+    segments.probability[where] = trust
+
+
+_TRUST = np.array([PROBABILITY[each] for each in Evidence], np.float32)
+
+
+def _in_flight(begin: I64, end: I64, group: I64, when: I64, query_group: I64) -> I64:
+    """The only request of a group that is in flight at a time, -1 where none or more are.
+
+    Args:
+        begin: When each request was received.
+        end: When it was answered.
+        group: Its group.
+        when: The times asked for.
+        query_group: The group asked for.
+    """
+    opened, closed, asked = keys([group, group, query_group], [begin, end, when])
+    by_open, by_close = np.argsort(opened, kind="stable"), np.argsort(closed, kind="stable")
+    come = np.searchsorted(opened[by_open], asked, side="right")
+    gone = np.searchsorted(closed[by_close], asked, side="left")
+    came = np.concatenate(([0], np.cumsum(by_open)))
+    left = np.concatenate(([0], np.cumsum(by_close)))
+    return np.where(come - gone == 1, came[come] - left[gone], -1)
+
+
+def _alone(frame: Frame, threads: _Threads, segments: Segments, table: Table) -> None:
+    """Gives segments to the request that alone was in flight: on the thread, or in the process."""
+    if not len(table):
+        return
+    front = threads.front[segments.thread]
+    ask = np.flatnonzero((segments.owner < 0) & front & (segments.kind != _ANCHOR))
+    thread = frame.thread_of(table.pid, table.tid)
+    _only(segments, ask, table, thread, segments.thread[ask])
+    rest = (segments.owner < 0) & ~front & (segments.works | segments.signals)
+    ask = np.flatnonzero(rest & ~threads.front[frame.thread(np.maximum(segments.source, 0))])
+    served = np.isin(frame.pid[segments.thread[ask]], table.pid)
+    ask = ask[served]
+    process, mine = numbered(table.pid, frame.pid[segments.thread[ask]])
+    _only(segments, ask, table, process, mine)
+
+
+def _only(segments: Segments, ask: I64, table: Table, group: I64, mine: I64) -> None:
+    owner = _in_flight(table.first_ns, table.end_ns, group, segments.opened_ns[ask], mine)
+    found = owner >= 0
+    trust = np.full(int(found.sum()), PROBABILITY[Evidence.ALONE], np.float32)
+    _give(segments, ask[found], owner[found], Evidence.ALONE, trust)
+
+
+def queue_up(frame: Frame, segments: Segments, table: Table) -> None:
+    """Gives the work that no evidence reached to the requests that had none, in order.
+
+    Args:
+        frame: The threads.
+        segments: The segments; changed in place.
+        table: The requests.
+    """
+    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == _ANCHOR])
+    pid = frame.pid[segments.thread]
+    served = np.unique(table.pid)
+    signals = np.isin(pid, pid[segments.signals])
+    worker = (segments.kind == _IDLE) | (segments.kind == _AFTER) | (segments.kind == _BEGIN)
+    piece = (segments.works | segments.signals) & worker & ~front[segments.thread]
+    source = np.maximum(segments.source, 0)
+    piece &= (segments.source < 0) | front[frame.thread(source)]
+    piece &= np.isin(pid, served) & (segments.signals | ~signals)
+    has_work = np.zeros(len(table), np.bool_)
+    has_work[segments.owner[piece & (segments.owner >= 0)]] = True
+    begun = np.where(segments.kind == _IDLE, segments.opened_ns, frame.start(segments.start))
+    given = np.where(segments.source >= 0, frame.start(source), begun)
+    for process in served[np.isin(served, pid[piece & (segments.owner < 0)])]:
+        work = np.flatnonzero(piece & (segments.owner < 0) & (pid == process))
+        waiting = np.flatnonzero((table.pid == process) & ~has_work)
+        taken, trust = fifo.match(
+            table.first_ns[waiting],
+            table.reply_ns[waiting],
+            given[work],
+            segments.closed_ns[work],
+        )
+        found = taken >= 0
+        _give(segments, work[found], waiting[taken[found]], Evidence.FIFO, trust[found])
+    _give_back(segments)
+    _follow(segments, table)
+
+
+def _give_back(segments: Segments) -> None:
+    """A turn of a loop that gave work away belongs to whom the work belongs to."""
+    parent = segments.at(segments.source)
+    child = np.flatnonzero((parent >= 0) & (segments.owner >= 0))
+    child = child[segments.owner[parent[child]] < 0]
+    up = parent[child]
+    _give(
+        segments, up, segments.owner[child], segments.evidence[child], segments.probability[child]
+    )
