@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Point-of-flow correlation: explains a run, request by request and stage by stage."""
+
+from __future__ import annotations
+
+from anaros.pofc.analysis import analyse
+from anaros.pofc.derive import derive
+from anaros.pofc.model import (
+    PROBABILITY,
+    STAGES,
+    Coverage,
+    Evidence,
+    Requests,
+    Spans,
+    Timeline,
+)
+from anaros.pofc.summary import StageSummary, Summary, summarise
+
+__all__ = [
+    "PROBABILITY",
+    "STAGES",
+    "Coverage",
+    "Evidence",
+    "Requests",
+    "Spans",
+    "StageSummary",
+    "Summary",
+    "Timeline",
+    "analyse",
+    "derive",
+    "summarise",
+]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From records to a timeline: requests, the stages of each, and the owner of each record."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anaros.pofc import device, lineage, requests, steps
+from anaros.pofc.explain import Times, explain
+from anaros.pofc.frame import ROLES, Frame, Role, build, in_order
+from anaros.pofc.lineage import Segments
+from anaros.pofc.model import (
+    I64,
+    U8,
+    Coverage,
+    Evidence,
+    Requests,
+    Spans,
+    Timeline,
+)
+from anaros.pofc.order import TIME_MAX
+from anaros.pofc.requests import Anchors, Table
+from anaros.records import Columns
+
+
+def analyse(columns: Columns) -> Timeline:
+    """Finds the requests in the records, and explains where their time went.
+
+    Programs that accept connections have a request for each exchange on one; programs that do
+    not, but drive a device, have a request for each step of their loop; others have none.
+
+    Args:
+        columns: N records; quickest where they are sorted by start.
+
+    Returns:
+        The timeline; it is well formed whatever the records hold.
+    """
+    columns, permutation = in_order(columns)
+    roles = ROLES[columns.kind]
+    table, anchors, frame = _find(columns, roles)
+    if not len(table):
+        return _nothing(len(columns), len(frame), kernel=bool((roles == Role.OFFCPU).any()))
+    segments = lineage.trace(frame, columns, table, anchors)
+    device.by_buffer(frame, segments, table)
+    lineage.queue_up(frame, segments, table)
+    timeline = _explained(columns, roles, frame, segments, table)
+    if permutation is None:
+        return timeline
+    owner, evidence = np.empty_like(timeline.owner), np.empty_like(timeline.evidence)
+    owner[permutation], evidence[permutation] = timeline.owner, timeline.evidence
+    return Timeline(timeline.requests, timeline.spans, owner, evidence, timeline.coverage)
+
+
+def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
+    """The timeline of a run without requests."""
+    return Timeline(
+        Requests.empty(),
+        Spans.empty(),
+        np.full(records, -1, np.int64),
+        np.zeros(records, np.uint8),
+        Coverage(0, {}, calls, kernel),
+    )
+
+
+def _find(columns: Columns, roles: U8) -> tuple[Table, Anchors, Frame]:
+    """The requests or steps, the records that they begin with, and the frame of their threads."""
+    traffic = requests.serve(columns, roles)
+    if len(traffic.table):
+        roles[traffic.signal] = Role.SIGNAL
+        roles[traffic.signalled] = Role.SIGNALLED
+        written, taken = requests.counters(columns)
+        roles[written], roles[taken] = Role.SIGNAL, Role.SIGNALLED
+        roles[traffic.anchors.position] = Role.ANCHOR
+        frame = build(columns, roles, traffic.table.pids)
+        return traffic.table, traffic.anchors, frame
+    roles[roles == Role.NET] = Role.WORK
+    frame = build(columns, roles, steps.device_pids(columns))
+    table, anchors = steps.loop(frame)
+    roles[anchors.position] = Role.ANCHOR
+    frame.role[np.isin(frame.position, anchors.position)] = Role.ANCHOR
+    return table, anchors, frame
+
+
+def _explained(
+    columns: Columns,
+    roles: U8,
+    frame: Frame,
+    segments: Segments,
+    table: Table,
+) -> Timeline:
+    """The timeline of the requests that were answered."""
+    answered = np.flatnonzero(~table.is_open)
+    index = np.full(len(table) + 1, -1, np.int64)
+    index[answered] = np.arange(len(answered))
+    segments.owner = index[segments.owner]
+    start = table.start_ns[answered]
+    times = Times(
+        start,
+        _bounded(table.end_ns[answered] - start),
+        table.pid[answered],
+        table.tid[answered],
+    )
+    found = explain(columns, roles, frame, segments, times)
+    coverage = Coverage(
+        int(table.is_open.sum()),
+        {
+            each.name.lower(): int(found.counts[each])
+            for each in Evidence
+            if each is not Evidence.NONE and found.counts[each]
+        },
+        found.unowned,
+        found.kernel_plane,
+    )
+    requests = _requests(table, answered, times, segments)
+    return Timeline(requests, found.spans, found.owner, found.evidence, coverage)
+
+
+def _bounded(duration: I64) -> I64:
+    """Durations that can be added up."""
+    if not len(duration):
+        return duration
+    return np.minimum(duration, TIME_MAX // len(duration))
+
+
+def _requests(table: Table, answered: I64, times: Times, segments: Segments) -> Requests:
+    trust = np.ones(len(answered), np.float32)
+    owned = np.flatnonzero(segments.owner >= 0)
+    order = owned[np.argsort(segments.owner[owned], kind="stable")]
+    if len(order):
+        heads = np.flatnonzero(np.diff(segments.owner[order], prepend=-1))
+        lowest = np.minimum.reduceat(segments.probability[order], heads)
+        trust[segments.owner[order[heads]]] = lowest
+    return Requests(
+        request=np.arange(len(answered), dtype=np.uint64),
+        start_ns=times.start_ns.astype(np.uint64),
+        duration_ns=times.duration_ns.astype(np.uint64),
+        pid=times.pid,
+        tid=times.tid,
+        connection=table.connection[answered],
+        bytes_in=table.bytes_in[answered].astype(np.uint64),
+        bytes_out=table.bytes_out[answered].astype(np.uint64),
+        probability=trust,
+    )

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the analysis again, record by record and as slow as that is.
+
+Shares the tables (which kind says what) with the analysis, and none of its array code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from anaros.kinds import Kind
+from anaros.pofc import stages, steps, waits
+from anaros.pofc.frame import ROLES, Role
+from anaros.pofc.model import STAGES
+from anaros.pofc.requests import BLOCKED_NS
+from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PEEK, Columns
+
+
+@dataclass
+class Exchange:
+    """One request on a connection."""
+
+    connection: int
+    first: int
+    start: int = 0
+    end: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    tid: int = 0
+
+
+def rows(columns: Columns) -> list[dict[str, int]]:
+    """The records as dictionaries, with their ends."""
+    names = list(columns.as_dict())
+    listed = [
+        dict(zip(names, map(int, values), strict=True)) for values in zip(*columns, strict=True)
+    ]
+    for row in listed:
+        row["end"] = row["start_ns"] + row["duration_ns"]
+    return listed
+
+
+def exchanges(columns: Columns) -> list[Exchange]:
+    """The requests of all server connections, the open ones too, by start."""
+    records = rows(columns)
+    accepted = {
+        row["object"]: row
+        for row in records
+        if row["kind"] == Kind.NET_ACCEPT and row["status"] >= 0 and row["object"]
+    }
+    made = {row["object"] for row in records if row["kind"] in (Kind.NET_CONNECT, Kind.NET_SOCKET)}
+    connections: dict[int, list[tuple[int, int, int, dict[str, int]]]] = {}
+    shapes: dict[int, list[bool]] = {}
+    for place, row in enumerate(records):
+        receives = row["kind"] == Kind.NET_RECV
+        if row["kind"] not in (Kind.NET_RECV, Kind.NET_SEND) or not row["size_bytes"]:
+            continue
+        if row["flags"] & FLAG_PEEK or not row["object"]:
+            continue
+        when = row["end"] if receives else row["start_ns"]
+        connections.setdefault(row["object"], []).append((when, not receives, place, row))
+        shapes.setdefault(row["object"], []).append(receives)
+    found: list[Exchange] = []
+    for connection, moves in connections.items():
+        shape = shapes[connection]
+        if connection in accepted:
+            pass
+        elif connection in made or not shape[0] or all(shape):
+            continue
+        found += _exchanges(connection, sorted(moves, key=lambda move: move[:3]), records)
+    return sorted(found, key=lambda each: each.start)
+
+
+def _exchanges(
+    connection: int,
+    moves: list[tuple[int, int, int, dict[str, int]]],
+    records: list[dict[str, int]],
+) -> list[Exchange]:
+    found: list[Exchange] = []
+    previous = "send"
+    for _, sends, _, row in moves:
+        if not sends:
+            if previous == "send":
+                found.append(Exchange(connection, row["start_ns"], tid=row["tid"]))
+                _begin(found, row, records)
+            found[-1].bytes_in += row["size_bytes"]
+            previous = "receive"
+        else:
+            previous = "send"
+            if found:
+                each = found[-1]
+                each.end = max(each.end or 0, row["end"])
+                each.bytes_out += row["size_bytes"]
+    for at, each in enumerate(found):
+        before = found[at - 1].end if at else 0
+        each.start = max(each.start, before or 0)
+        if each.end is not None:
+            each.start = min(each.start, each.end)
+    return found
+
+
+def _begin(found: list[Exchange], row: dict[str, int], records: list[dict[str, int]]) -> None:
+    """When the bytes of a request were there."""
+    floor = (found[-2].end or 0) if len(found) > 1 else 0
+    arrived = [
+        other["end"]
+        for other in records
+        if other["kind"] == Kind.NET_ACCEPT
+        and other["status"] >= 0
+        and other["object"] == row["object"]
+        and other["end"] <= row["start_ns"]
+    ]
+    floor = max(floor, max(arrived, default=0))
+    polls = [
+        other["end"]
+        for other in records
+        if other["kind"] == Kind.POLL_WAIT
+        and other["status"] > 0
+        and (other["pid"], other["tid"]) == (row["pid"], row["tid"])
+        and other["end"] <= row["start_ns"]
+    ]
+    if polls and max(polls) >= floor:
+        found[-1].start = max(polls)
+    elif row["duration_ns"] >= BLOCKED_NS:
+        found[-1].start = row["end"]
+    else:
+        found[-1].start = row["start_ns"]
+
+
+def queue(arrivals: list[int], takes: list[int]) -> list[int]:
+    """A first-in first-out queue."""
+    result, taken = [], 0
+    for take in takes:
+        come = sum(arrival <= take for arrival in arrivals)
+        if taken < come:
+            result.append(taken)
+            taken += 1
+        else:
+            result.append(-1)
+    return result
+
+
+def device_pairs(columns: Columns) -> dict[int, int]:
+    """Call of each piece of device work, by places."""
+    records, pairs = rows(columns), {}
+    for work, calls in (
+        (Kind.GPU_EXECUTE, (Kind.GPU_LAUNCH,)),
+        (Kind.GPU_TRANSFER, (Kind.GPU_COPY_H2D, Kind.GPU_COPY_D2H, Kind.GPU_COPY)),
+    ):
+        lanes: dict[tuple[int, int, int], tuple[list[int], list[int]]] = {}
+        for place, row in enumerate(records):
+            lane = lanes.setdefault((row["pid"], row["object"], row["address"]), ([], []))
+            if row["flags"] & FLAG_CAPTURE:
+                continue
+            if row["kind"] == work:
+                lane[0].append(place)
+            elif row["kind"] in calls:
+                lane[1].append(place)
+        for works, called in lanes.values():
+            pairs |= {
+                at: call
+                for at, call in zip(works, called, strict=False)
+                if records[at]["start_ns"] >= records[call]["start_ns"]
+            }
+    return pairs
+
+
+@dataclass
+class Entry:
+    """Something on the time of a request: a call, or a place where a thread turned to it."""
+
+    begin: int
+    end: int
+    segment: int
+    call: int = -1
+    code: int = stages._NEUTRAL
+    blocked: int | None = None
+    kind: int = 0
+
+
+@dataclass
+class Share:
+    """Time of a request in each stage, and its waits by cause."""
+
+    total: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    waits: list[list[int]] = field(default_factory=lambda: [[0] * 4 for _ in STAGES])
+
+
+def share(columns: Columns, known: Any, request: int) -> Share:
+    """The stages of one request, found instant by instant; without the kernel plane.
+
+    Args:
+        columns: The records by start.
+        known: What the analysis knows before it cuts: roles, calls, segments, times.
+        request: Which request.
+    """
+    records = rows(columns)
+    start = int(known.times.start_ns[request])
+    end = start + int(known.times.duration_ns[request])
+    entries = _entries(records, known, request, start, end)
+    _decide(records, known, entries)
+    layers = _layers(columns, records, known, request, start, end)
+    points = {start, end}
+    for entry in entries:
+        points |= {entry.begin, entry.end}
+    for begin, stop, _ in layers:
+        points |= {begin, stop}
+    result = Share()
+    cut = sorted(points)
+    for begin, stop in pairwise(cut):
+        stage, cause = _instant(entries, layers, begin)
+        result.total[stage] += stop - begin
+        if cause is not None:
+            result.waits[stage][cause] += stop - begin
+    return result
+
+
+def _entries(
+    records: list[dict[str, int]], known: Any, request: int, start: int, end: int
+) -> list[Entry]:
+    segments, calls = known.segments, known.calls
+    order: list[tuple[int, int, int, Entry]] = []
+    begins = set(segments.start[segments.rests].tolist())
+    numbers = np.searchsorted(segments.start, np.arange(len(calls)), side="right") - 1
+
+    def clip(time: int) -> int:
+        return min(max(time, start), end)
+
+    for number in range(len(segments)):
+        if segments.owner[number] != request:
+            continue
+        same = (
+            number > 0
+            and segments.thread[number] == segments.thread[number - 1]
+            and segments.owner[number - 1] == request
+        )
+        if segments.receives[number] and not same:
+            continue
+        at = clip(int(segments.opened_ns[number]))
+        order.append((at, 0, number, Entry(at, at, number)))
+    for call in range(len(calls)):
+        number = int(numbers[call])
+        if segments.owner[number] != request or call in begins:
+            continue
+        place = int(calls.position[call])
+        row = records[place]
+        if row["start_ns"] > end or row["end"] < start:
+            continue
+        entry = Entry(clip(row["start_ns"]), clip(row["end"]), number, call, kind=row["kind"])
+        order.append((entry.begin, 1, place, entry))
+    first = Entry(start, start, -1, code=stages._EDGE)
+    return [first, *(each[3] for each in sorted(order, key=lambda each: each[:3]))]
+
+
+def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> None:  # noqa: C901
+    """What each entry says about the stage."""
+    told: int | None = None
+    launched = False
+    last_enqueued = -1
+    for at, entry in enumerate(entries):
+        if entry.call < 0:
+            continue
+        row = records[int(known.calls.position[entry.call])]
+        role = known.roles[int(known.calls.position[entry.call])]
+        entry.code = int(stages._CODES[row["kind"]])
+        entry.blocked = _blocked(row)
+        if entry.code == stages._SIDE:
+            entry.code = stages._O if launched else stages._S
+        elif entry.code == stages._SYNC:
+            entry.code = told if told in (stages._S, stages._O) else stages._D
+            continue
+        elif entry.code == stages._WRITE:
+            regular = row["flags"] & 7 in (0, 1, 6) and role != Role.SIGNAL
+            entry.code = stages._W if regular else stages._NEUTRAL
+        elif entry.code == stages._SEND:
+            server = role not in (Role.SIGNAL, Role.NET)
+            entry.code = stages._G if server else stages._NEUTRAL
+        if entry.code in (stages._S, stages._L):
+            last_enqueued = at
+        launched = launched or entry.code == stages._L
+        if stages._S <= entry.code <= stages._O:
+            told = entry.code
+    for at, entry in enumerate(entries):
+        # A wait that turned out to be for staging counts as staging.
+        if entry.code == stages._S:
+            last_enqueued = max(last_enqueued, at)
+    for at, entry in enumerate(entries):
+        if entry.code == stages._READ:
+            early = last_enqueued < 0 or at < last_enqueued
+            entry.code = stages._I if early else stages._NEUTRAL
+    for at, entry in enumerate(entries):
+        if entry.call < 0:
+            continue
+        role = known.roles[int(known.calls.position[entry.call])]
+        if role == Role.SIGNAL and entry.kind in (Kind.NET_SEND, Kind.FILE_WRITE):
+            following = [each.code for each in entries[at + 1 :] if each.code != stages._NEUTRAL]
+            if following and following[0] == stages._G:
+                entry.code = stages._G
+
+
+def _blocked(row: dict[str, int]) -> int | None:
+    rule = int(waits._BLOCKS[row["kind"]])
+    limit = {
+        0: None,
+        waits._ALWAYS: -1,
+        waits._UNLESS_ASYNC: None if row["flags"] & FLAG_ASYNC else -1,
+        waits._SLOW: waits.SLOW_NS + row["size_bytes"],
+        waits._LONG: BLOCKED_NS,
+    }[rule]
+    if limit is None or row["duration_ns"] <= limit:
+        return None
+    return int(waits._CAUSE[row["kind"]])
+
+
+def _layers(
+    columns: Columns, records: list[dict[str, int]], known: Any, request: int, start: int, end: int
+) -> list[tuple[int, int, str]]:
+    owned = {
+        int(known.calls.position[entry.call])
+        for entry in _entries(records, known, request, start, end)
+        if entry.call >= 0
+    }
+    layers = []
+
+    def clip(time: int) -> int:
+        return min(max(time, start), end)
+
+    for work, call in device_pairs(columns).items():
+        if call not in owned:
+            continue
+        begin, stop = clip(records[work]["start_ns"]), clip(records[work]["end"])
+        kind = records[call]["kind"]
+        if kind == Kind.GPU_LAUNCH:
+            layers.append((begin, stop, "runs"))
+            layers.append((clip(records[call]["start_ns"]), stop, "queued"))
+        elif kind == Kind.GPU_COPY_D2H:
+            layers.append((begin, stop, "downloads"))
+        else:
+            layers.append((begin, stop, "uploads"))
+    return layers
+
+
+def _instant(
+    entries: list[Entry], layers: list[tuple[int, int, str]], time: int
+) -> tuple[int, int | None]:
+    """Stage at an instant, and what is waited for."""
+    at = max(index for index, entry in enumerate(entries) if entry.begin <= time)
+    current = entries[at]
+    covers = [entry for entry in entries[:at] if entry.kind != Kind.SYNC_WAIT and entry.call >= 0]
+    covering = max(covers, key=lambda entry: entry.end, default=None)
+    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != stages._NEUTRAL)
+    after = next((e.code for e in entries[at + 1 :] if e.code != stages._NEUTRAL), stages._EDGE)
+    gap = int(stages._BETWEEN[before, after])
+    launch = False
+    if current.end > time:
+        stage, cause = _own(entries, at), current.blocked
+        launch = current.code == stages._L
+    elif covering is not None and covering.end > time:
+        latest = max(i for i, e in enumerate(entries[:at]) if e.end == covering.end and e in covers)
+        stage, cause = _own(entries, latest), entries[latest].blocked
+    else:
+        following = entries[at + 1] if at + 1 < len(entries) else None
+        moved = following is not None and following.segment != current.segment
+        stage, cause = gap, waits.LOCK if moved else None
+    active = {name for begin, end, name in layers if begin <= time < end}
+    for name, over in (
+        ("runs", stages.EXECUTE),
+        ("uploads", stages.STAGING),
+        ("downloads", stages.POSTPROCESS),
+    ):
+        if name in active:
+            return over, None
+    if "queued" in active:
+        return stages.EXECUTE, None if launch else waits.DEVICE
+    return stage, cause
+
+
+def _own(entries: list[Entry], at: int) -> int:
+    entry = entries[at]
+    if entry.code < len(stages._STAGE_OF):
+        return int(stages._STAGE_OF[entry.code])
+    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != stages._NEUTRAL)
+    after = next((e.code for e in entries[at + 1 :] if e.code != stages._NEUTRAL), stages._EDGE)
+    return int(stages._BETWEEN[before, after])
+
+
+def step_starts(columns: Columns) -> list[tuple[int, int]]:
+    """(tid, start) of the steps of loops, the open ones too."""
+    records, threads = rows(columns), {}
+    for row in records:
+        meaning = int(steps._MEANING[row["kind"]])
+        talk = meaning == steps._OUTPUT and row["flags"] & 7 in (4, 5)
+        if meaning and not talk and ROLES[row["kind"]] != Role.NONE:
+            threads.setdefault((row["pid"], row["tid"]), []).append((meaning, row))
+    pids = {
+        row["pid"]
+        for row in records
+        if row["kind"] in (Kind.GPU_LAUNCH, Kind.GPU_COPY_H2D, Kind.GPU_GRAPH)
+    }
+    found = []
+    for (pid, tid), told in threads.items():
+        if pid not in pids or not any(m in (steps._ENQUEUE, steps._FINISH) for m, _ in told):
+            continue
+        reads = any(meaning == steps._INGEST for meaning, _ in told)
+        wanted = steps._INGEST if reads else steps._ENQUEUE
+        ended = not reads
+        heads: list[list[tuple[int, dict[str, int]]]] = []
+        for meaning, row in told:
+            if meaning == wanted and ended:
+                heads.append([])
+                ended = False
+            if heads:
+                heads[-1].append((meaning, row))
+            if meaning >= steps._FINISH and (reads or meaning != steps._OUTPUT):
+                ended = True
+        found += [
+            (tid, head[0][1]["start_ns"])
+            for head in heads
+            if any(meaning == steps._ENQUEUE for meaning, _ in head)
+        ]
+    return sorted(found, key=lambda each: each[1])
