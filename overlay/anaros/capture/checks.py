@@ -30,6 +30,9 @@ SHARED_BYTES_MIN = 96 << 20
 #: Below this much free space a run would end before it tells anything.
 DISK_BYTES_MIN = 64 << 20
 
+#: What the kernel plane loads, and what the fabric rules of a policy do.
+BPF_OBJECTS = ("anaros", "fabric")
+
 PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
 
 _MIB = 1 << 20
@@ -242,14 +245,19 @@ def check_probes() -> tuple[Check, ...]:
         folder = artifacts.folder("ebpf")
     except AnarosError as error:
         return (Check("BPF objects", State.MISSING, error.fact, error.remedy),)
-    built, unbuilt = survey.bpf_objects(folder)
-    if not built:
-        return (Check("BPF objects", State.MISSING, "none has been built", setup),)
-    if unbuilt:
-        fact = f"{', '.join(unbuilt)} of {len(built) + len(unbuilt)} not built"
+    missing = []
+    for name in BPF_OBJECTS:
+        try:
+            artifacts.bpf_object(name)
+        except AnarosError:
+            missing.append(name)
+    if "anaros" in missing:
+        return (Check("BPF objects", State.MISSING, "the probes have not been built", setup),)
+    if missing:
+        fact = f"built, but not {', '.join(missing)}: fabric rules cannot be applied"
         objects = Check("BPF objects", State.LIMITED, fact, setup)
     else:
-        objects = Check("BPF objects", State.WORKS, ", ".join(built))
+        objects = Check("BPF objects", State.WORKS, ", ".join(BPF_OBJECTS))
     return objects, check_tracepoints(folder)
 
 

@@ -283,13 +283,6 @@ def opencl_icds() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.glob("*.icd")))
 
 
-def bpf_objects(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The probes whose objects lie in ``folder``, and those that have only their source there."""
-    built = {path.name.partition(".")[0] for path in folder.glob("*.bpf.o")}
-    sources = {path.name.partition(".")[0] for path in folder.glob("*.bpf.c")}
-    return tuple(sorted(built)), tuple(sorted(sources - built))
-
-
 def bpf_tracepoints(folder: Path) -> frozenset[str]:
     """The tracepoints that the built probes in ``folder`` want, from their ELF section names."""
     wanted: set[str] = set()
