@@ -133,12 +133,13 @@ def _meta_at_start(
     """What a report needs even if we are killed before the end."""
     return {
         "name": name,
-        "command": list(argv),
+        # Bytes that are not UTF-8 are spelled out: JSON cannot hold them.
+        "command": [os.fsencode(word).decode(errors="backslashreplace") for word in argv],
         "state": "running",
         "start_ns": time.monotonic_ns(),
         "start_unix_ns": time.time_ns(),
         "user": _user_name(),
-        "working_directory": str(Path.cwd()),
+        "working_directory": os.fsencode(Path.cwd()).decode(errors="backslashreplace"),
         "versions": {"anaros": __version__},
         "shm": str(shared),
         "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
@@ -200,9 +201,7 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
         changes["left_running"] = parts.leaf.processes()
         parts.leaf.remove()
     if parts.kernel is not None and parts.recorder.error is None:
-        from anaros.capture.census import census
-
-        changes["processes"] = census(run)
+        changes["processes"] = parts.recorder.census()
     if parts.recorder.error is not None:
         changes["state"] = "cut short"
         changes["cut_short"] = parts.recorder.error.fact

@@ -225,3 +225,30 @@ def test_an_output_that_cannot_be_written(recorded: Recorded, tmp_path: Path) ->
     assert done.returncode == 1
     assert not (tmp_path / "ran").exists()
     assert str(occupied) in done.stderr.decode()
+
+
+def test_words_that_are_not_text(recorded: Recorded, tmp_path: Path) -> None:
+    word = os.fsdecode(b"\xff\x00"[:1])
+    done = recorded(tmp_path / "run", "echo", word)
+    assert done.stdout == b"\xff\n"
+    assert RunDirectory.open(tmp_path / "run").meta()["command"] == ["echo", "\\xff"]
+
+
+def test_programs_without_the_shim_are_told(anaros: Command, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the kernel plane tells of them")
+    program = tmp_path / "alone"
+    source = b"int main(void) { return 0; }"
+    built = subprocess.run(
+        ["cc", "-static", "-x", "c", "-o", program, "-"], input=source, check=False
+    )
+    if built.returncode != 0:
+        pytest.skip("needs a static libc")
+    words = anaros("run", "--output", tmp_path / "run", "--", "sh", "-c", f"{program}; true")
+    assert subprocess.run(words, check=False, timeout=60).returncode == 0
+    meta = RunDirectory.open(tmp_path / "run").meta()
+    if not meta["kernel_plane"]["active"]:
+        pytest.skip(f"no kernel plane: {meta['kernel_plane']['reason']}")
+    (only,) = meta["processes"]["without_shim"]
+    assert (only["program"], only["reason"]) == (str(program), "static")
+    assert meta["processes"]["with_shim"] == meta["processes"]["seen"] - 1

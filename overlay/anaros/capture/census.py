@@ -11,9 +11,7 @@ import numpy as np
 
 from anaros.kinds import Kind, NameClass
 from anaros.records import U32, U64, Columns
-from anaros.store.names import Names, read_names
-from anaros.store.rundir import RunDirectory
-from anaros.store.segments import load
+from anaros.store.names import Names
 
 _ELF_MAGIC = b"\x7fELF"
 _PT_INTERP = 3
@@ -80,23 +78,28 @@ def without_shim(pids: U32, execs_ns: U64, shim_pids: U32, shims_ns: U64) -> np.
     return ~follows[: len(pids)]
 
 
-def census(run: RunDirectory) -> dict[str, object]:
+def process_records(columns: Columns) -> Columns:
+    """The few records that the census needs, of many."""
+    wanted = (columns.kind == Kind.PROC_EXEC) | (columns.kind == Kind.PROC_SHIM)
+    return columns.take(np.flatnonzero(wanted))
+
+
+def take(records: Columns, names: Names) -> dict[str, object]:
     """Program starts with and without the shim, as the kernel plane and the shims saw them.
 
     Args:
-        run: A run whose segments are all written.
+        records: What ``process_records`` chose, in any order.
+        names: The names of the run.
 
     Returns:
         ``seen``, ``with_shim`` and ``without_shim``, a list of pid, program and reason (at most
         64; ``without_shim_count`` tells them all).
     """
-    records = load(run, kinds=[Kind.PROC_EXEC, Kind.PROC_SHIM])
     execs = records.take(np.flatnonzero(records.kind == Kind.PROC_EXEC))
     shims = records.take(np.flatnonzero(records.kind == Kind.PROC_SHIM))
     bare = execs.take(
         np.flatnonzero(without_shim(execs.pid, execs.start_ns, shims.pid, shims.start_ns))
     )
-    names = read_names(run)
     listed = [_describe(bare, place, names) for place in range(min(len(bare), _LISTED_MAX))]
     return {
         "seen": len(execs),

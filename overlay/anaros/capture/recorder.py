@@ -20,6 +20,7 @@ from anaros.errors import AnarosError
 
 if TYPE_CHECKING:
     from anaros.capture.kernel import KernelPlane
+    from anaros.records import Columns
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
 
@@ -40,6 +41,7 @@ class SegmentWriter:
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
         self._names: Names | None = None
+        self._processes: list[Columns] = []
         self.records = 0
 
     def write(self, segment: Segment, sequence: int) -> None:
@@ -48,7 +50,7 @@ class SegmentWriter:
         Raises:
             RunDirectoryError: The disk refuses; the segment is left as it is.
         """
-        from anaros.capture import names
+        from anaros.capture import census, names
         from anaros.store.names import write_names
         from anaros.store.segments import BLOCK_RECORDS, write_clustered
 
@@ -59,8 +61,18 @@ class SegmentWriter:
             write_names(self._run, self._names)
         rows = segment.rows
         if rows:
-            write_clustered(self._run, segment.clustered_columns(BLOCK_RECORDS), sequence)
+            columns = segment.clustered_columns(BLOCK_RECORDS)
+            write_clustered(self._run, columns, sequence)
+            self._processes.append(census.process_records(columns))
             self.records += rows
+
+    def census(self) -> dict[str, object]:
+        """Program starts with and without the shim, among what was written."""
+        from anaros.capture import census
+        from anaros.records import Columns
+        from anaros.store.names import Names
+
+        return census.take(Columns.concatenate(self._processes), self._names or Names())
 
     def start_from(self, names: Names) -> None:
         """Goes on from the names that the run has already."""
@@ -104,6 +116,10 @@ class Recorder:
     def records(self) -> int:
         """Records that are durable."""
         return self._writer.records
+
+    def census(self) -> dict[str, object]:
+        """Program starts with and without the shim; all is written."""
+        return self._writer.census()
 
     @property
     def kernel_samples_lost(self) -> int:
@@ -187,5 +203,6 @@ class Recorder:
 
 def _import_ahead() -> None:
     """Loads numpy and DuckDB while the workload starts, not when its records wait."""
+    import anaros.capture.census
     import anaros.capture.names
     import anaros.store.segments  # noqa: F401

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 from anaros.capture.arena import Arena, Segment, remove_folder
@@ -71,7 +70,6 @@ def recover(path: Path) -> bool:
             {
                 "state": "recovered",
                 "shm": None,
-                "end_ns": time.monotonic_ns(),
                 "drops": {**(drops or {}), "shim": arena.drops()},
                 "counters": arena.counters(),
             }
