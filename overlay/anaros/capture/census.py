@@ -11,7 +11,9 @@ import numpy as np
 
 from anaros.kinds import Kind, NameClass
 from anaros.records import U32, U64, Columns
-from anaros.store.names import Names
+from anaros.store.names import Names, read_names
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load
 
 _ELF_MAGIC = b"\x7fELF"
 _PT_INTERP = 3
@@ -107,6 +109,11 @@ def take(records: Columns, names: Names) -> dict[str, object]:
         "without_shim_count": len(bare),
         "without_shim": listed,
     }
+
+
+def census(run: RunDirectory) -> dict[str, object]:
+    """The same from the run directory, for a run that was not finished as it should."""
+    return take(load(run, kinds=[Kind.PROC_EXEC, Kind.PROC_SHIM]), read_names(run))
 
 
 def _describe(bare: Columns, place: int, names: Names) -> dict[str, object]:
