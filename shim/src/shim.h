@@ -202,8 +202,6 @@ static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
 	if (unlikely(thread->cursor == thread->limit) && !anaros_more_room(1))
 		goto out;
 	record = thread->cursor;
-	/* The drain's core may own these lines: ask for them before their turn. */
-	__builtin_prefetch(record + 4, 1);
 	record->start_ns = start_ns;
 	record->duration_ns = end_ns - start_ns;
 	record->pid = thread->pid;

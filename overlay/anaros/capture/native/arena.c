@@ -16,6 +16,14 @@
 #include "native.h"
 #include "segment.h"
 
+/*
+ * The drain is woken long before the arena is half full: chunks that come
+ * back soon are still in the caches, and their pages are there. Fresh pages
+ * cost a busy thread more than the record itself (in a virtual machine, some
+ * microseconds each). What lies beyond is room for a supervisor that is late.
+ */
+#define WAKE_CHUNKS 32u
+
 static struct arena *map_arena(int fd, uint64_t bytes, int *error)
 {
 	struct arena *arena = calloc(1, sizeof(*arena));
@@ -69,7 +77,7 @@ struct arena *anaros_arena_create(const char *path, uint32_t chunk_count, int *e
 	arena->control->version = ANAROS_ARENA_VERSION;
 	arena->control->chunk_count = chunk_count;
 	arena->control->arena_bytes = bytes;
-	arena->control->wake_chunks = chunk_count / 2;
+	arena->control->wake_chunks = chunk_count / 2 < WAKE_CHUNKS ? chunk_count / 2 : WAKE_CHUNKS;
 	arena->control->supervisor_pid = (uint32_t)getpid();
 	arena->control->magic = ANAROS_MAGIC;
 	return arena;
