@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from anaros.pofc import device, lineage, requests, steps
+from anaros.pofc.blocks import Mapper, mapper
 from anaros.pofc.explain import Times, explain
 from anaros.pofc.frame import ROLES, Frame, Role, build, in_order
 from anaros.pofc.lineage import Segments
@@ -20,6 +21,7 @@ from anaros.pofc.model import (
 )
 from anaros.pofc.order import TIME_MAX
 from anaros.pofc.requests import Anchors, Table
+from anaros.pofc.scheduler import Adding, add_up
 from anaros.records import Columns
 
 
@@ -36,19 +38,26 @@ def analyse(columns: Columns) -> Timeline:
         The timeline; it is well formed whatever the records hold.
     """
     columns, permutation = in_order(columns)
-    roles = ROLES[columns.kind]
-    table, anchors, frame = _find(columns, roles)
-    if not len(table):
-        return _nothing(len(columns), len(frame), kernel=bool((roles == Role.OFFCPU).any()))
-    segments = lineage.trace(frame, columns, table, anchors)
-    device.by_buffer(frame, segments, table)
-    lineage.queue_up(frame, segments, table)
-    timeline = _explained(columns, roles, frame, segments, table)
+    with mapper(len(columns)) as run:
+        timeline = _analysed(columns, run)
     if permutation is None:
         return timeline
     owner, evidence = np.empty_like(timeline.owner), np.empty_like(timeline.evidence)
     owner[permutation], evidence[permutation] = timeline.owner, timeline.evidence
     return Timeline(timeline.requests, timeline.spans, owner, evidence, timeline.coverage)
+
+
+def _analysed(columns: Columns, run: Mapper) -> Timeline:
+    roles = ROLES[columns.kind]
+    table, anchors, frame = _find(columns, roles, run)
+    if not len(table):
+        return _nothing(len(columns), len(frame), kernel=bool((roles == Role.OFFCPU).any()))
+    # Goes on while the owners are looked for.
+    adding = add_up(columns, roles, frame, run)
+    segments = lineage.trace(frame, columns, table, anchors)
+    device.by_buffer(frame, segments, table)
+    lineage.queue_up(frame, segments, table)
+    return _explained(columns, roles, frame, segments, table, adding, run)
 
 
 def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
@@ -62,7 +71,7 @@ def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
     )
 
 
-def _find(columns: Columns, roles: U8) -> tuple[Table, Anchors, Frame]:
+def _find(columns: Columns, roles: U8, run: Mapper) -> tuple[Table, Anchors, Frame]:
     """The requests or steps, the records that they begin with, and the frame of their threads."""
     traffic = requests.serve(columns, roles)
     if len(traffic.table):
@@ -71,7 +80,8 @@ def _find(columns: Columns, roles: U8) -> tuple[Table, Anchors, Frame]:
         written, taken = requests.counters(columns)
         roles[written], roles[taken] = Role.SIGNAL, Role.SIGNALLED
         roles[traffic.anchors.position] = Role.ANCHOR
-        frame = build(columns, roles, traffic.table.pids)
+        pids = traffic.table.pids
+        frame = build(columns, roles, pids, run if len(pids) == 1 else map)
         return traffic.table, traffic.anchors, frame
     roles[roles == Role.NET] = Role.WORK
     frame = build(columns, roles, steps.device_pids(columns))
@@ -87,6 +97,8 @@ def _explained(
     frame: Frame,
     segments: Segments,
     table: Table,
+    adding: Adding | None,
+    run: Mapper,
 ) -> Timeline:
     """The timeline of the requests that were answered."""
     answered = np.flatnonzero(~table.is_open)
@@ -100,7 +112,7 @@ def _explained(
         table.pid[answered],
         table.tid[answered],
     )
-    found = explain(columns, roles, frame, segments, times)
+    found = explain(columns, roles, frame, segments, times, adding, run)
     coverage = Coverage(
         int(table.is_open.sum()),
         {

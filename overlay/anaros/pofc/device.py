@@ -162,7 +162,7 @@ def layers(columns: Columns, joined: Joined, owned: Owned) -> Layers:
     if not len(joined.call):
         none = np.zeros(0, np.int64)
         return Layers(none, none, none, np.zeros(0, np.uint8), none, none)
-    calls = np.flatnonzero(_PARTS[columns.kind[owned.position]])
+    calls = np.flatnonzero(_PARTS[owned.kind])
     at = np.searchsorted(joined.call, owned.position[calls])
     at = np.minimum(at, len(joined.call) - 1)
     found = joined.call[at] == owned.position[calls]

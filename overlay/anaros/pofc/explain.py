@@ -7,25 +7,22 @@ up, each small enough to stay in the cache, as many at once as there are process
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from anaros.pofc import device, stages, waits
+from anaros.pofc.blocks import Mapper
 from anaros.pofc.frame import Frame, Role
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import I32, I64, U8, U32, U64, Evidence, Spans
 from anaros.pofc.order import as_time, bits
-from anaros.pofc.owned import Line, Owned
-from anaros.pofc.scheduler import Mapper, OffCpu, off_cpu
+from anaros.pofc.owned import Line, Owned, Runs
+from anaros.pofc.scheduler import Adding, OffCpu
 from anaros.records import Columns
 
 _WORD_BITS = 64
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,13 @@ class _Sources:
 
 
 def explain(
-    columns: Columns, roles: U8, calls: Frame, segments: Segments, times: Times
+    columns: Columns,
+    roles: U8,
+    calls: Frame,
+    segments: Segments,
+    times: Times,
+    adding: Adding | None,
+    run: Mapper,
 ) -> Explained:
     """Says what each request did when.
 
@@ -84,6 +87,8 @@ def explain(
         calls: M calls, thread by thread.
         segments: The segments of the calls; owners are indices in ``times``.
         times: The requests.
+        adding: What the scheduler saw; None without the kernel plane.
+        run: Runs the blocks.
     """
     number = segments.numbers(len(calls))
     whose = segments.owner.astype(np.int32)[number]
@@ -91,39 +96,27 @@ def explain(
     owner = np.full(len(columns), -1, np.int64)
     evidence = np.zeros(len(columns), np.uint8)
     counts = np.zeros(len(Evidence), np.int64)
-    with _mapper(len(columns)) as run:
-        off = off_cpu(columns, roles, calls, run)
-        packed, widths = _sorted(columns, calls, whose, len(times))
-        sources = _Sources(
-            columns=columns,
-            roles=roles,
-            calls=calls,
-            segments=segments,
-            number=number,
-            times=times,
-            turns=_turns(segments),
-            joined=device.join(columns),
-            off=off,
-            owner=owner,
-            evidence=evidence,
-        )
-        blocks = _blocks(packed, sum(widths[1:]), len(times))
-        done = list(run(lambda block: _block(sources, packed[block[0]], block[1], widths), blocks))
+    packed, widths = _sorted(columns, calls, whose, len(times))
+    sources = _Sources(
+        columns=columns,
+        roles=roles,
+        calls=calls,
+        segments=segments,
+        number=number,
+        times=times,
+        turns=_turns(segments),
+        joined=device.join(columns),
+        off=None if adding is None else adding.done(),
+        owner=owner,
+        evidence=evidence,
+    )
+    blocks = _blocks(packed, sum(widths[1:]), len(times))
+    done = list(run(lambda block: _block(sources, packed[block[0]], block[1], widths), blocks))
     for _, counted in done:
         counts += counted
     unowned = max(len(calls) - int(counts.sum() - counts[Evidence.DEVICE_ORDER]), 0)
     spans = _joined([each for each, _ in done])
-    return Explained(spans, owner, evidence, counts, unowned, off is not None)
-
-
-@contextmanager
-def _mapper(records: int) -> Iterator[Mapper]:
-    """What runs blocks: on all processors where that is worth it."""
-    if records <= _BLOCK:
-        yield map
-        return
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield pool.map
+    return Explained(spans, owner, evidence, counts, unowned, adding is not None)
 
 
 def _sorted(
@@ -205,10 +198,11 @@ def _block(
     number = numbers[turns]
     turned = (owners[turns] - first, number, segments.opened_ns[number])
     marks = stages.Marks.of(line, turned, intervals)
-    cells = stages.cut(columns, sources.roles, line, owned, marks)
+    runs = Runs.of(owned, marks.place)
+    cells = stages.cut(columns, sources.roles, line, runs.merged, marks)
     turned_to = marks.segment[marks.segment >= 0]
     waited = np.where(segments.rests[turned_to], segments.start[turned_to], -1)
-    shares = waits.share(columns, cells, owned, waited, len(start_ns), sources.off)
+    shares = waits.share(columns, cells, runs, waited, len(start_ns), sources.off)
     return _spans(sources, cells, line, shares, first), counts
 
 
@@ -226,15 +220,19 @@ def _owned(
     request -= first
     start = as_time(columns.start_ns[position])
     end = start + as_time(columns.duration_ns[position])
-    begins = line.start_ns[request]
-    ends = begins + (line.end - line.begin)[request]
-    inside = (start <= ends) & (end >= begins)
+    # Where they lie on the line, and where their requests do.
+    start -= (line.start_ns - line.begin)[request]
+    end -= (line.start_ns - line.begin)[request]
+    low_end, high_end = line.begin[request], line.end[request]
+    inside = (start <= high_end) & (end >= low_end)
     if not inside.all():
         kept = np.flatnonzero(inside)
         request, position, call = request[kept], position[kept], call[kept]
         start, end = start[kept], end[kept]
-    begin, end = line.place(request, start), line.place(request, end)
-    return Owned(position, request, call, sources.number[call], begin, end)
+        low_end, high_end = low_end[kept], high_end[kept]
+    begin, end = np.clip(start, low_end, high_end), np.clip(end, low_end, high_end)
+    kind = columns.kind[position]
+    return Owned(position, kind, request, call, sources.number[call], begin, end)
 
 
 def _spans(

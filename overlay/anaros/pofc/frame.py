@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from anaros.kinds import KIND_NAMES, Kind
+from anaros.pofc.blocks import Mapper
 from anaros.pofc.model import I64, U8, U32, U64, Mask
 from anaros.pofc.order import as_time, bits
 from anaros.records import Columns
@@ -139,42 +140,50 @@ def _belongs(pid: U32, pids: U32) -> Mask:
     return np.isin(pid, pids)
 
 
-def build(columns: Columns, roles: U8, pids: U32) -> Frame:
+def build(columns: Columns, roles: U8, pids: U32, run: Mapper = map) -> Frame:
     """The frame of the calls of ``pids``.
 
     Args:
         columns: N records by start.
         roles: (N,) role of each; those of the scheduler are left out.
         pids: The processes to look at.
+        run: Runs the blocks; with several processes they must run in turn.
     """
     place = bits(max(len(columns), 2))
     highest = int(columns.tid.max(initial=0))
     pid_of = np.zeros(min(highest + 1, _TID_TABLE), np.uint32)
-    packed = np.empty(len(columns), np.uint64)
-    count, clear = 0, highest < _TID_TABLE
     if len(pids) == 1:
         pid_of[:] = pids[0]
-    for begin in range(0, len(columns), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        picked = np.flatnonzero(_CALL[roles[block]] & _belongs(columns.pid[block], pids))
-        tid, pid = columns.tid[block][picked], columns.pid[block][picked]
-        if not len(picked):
-            continue
-        clear = clear and (len(pids) == 1 or _agrees(pid_of, tid, pid))
-        if not clear:
-            break
-        part = packed[count : count + len(picked)]
-        part[:] = tid
-        part <<= np.uint64(place)
-        part |= (picked + begin).view(np.uint64)
-        part <<= np.uint64(_ROLE_BITS)
-        part |= roles[block][picked]
-        count += len(picked)
-    if not clear:
+
+    def block(begin: int) -> U64 | None:
+        return _pack(columns, roles, pids, pid_of, slice(begin, begin + _BLOCK), place)
+
+    parts: list[U64 | None] = [None]
+    if highest < _TID_TABLE:
+        parts = list(run(block, range(0, len(columns), _BLOCK)))
+    whole = [part for part in parts if part is not None]
+    if len(whole) < len(parts):
         return _build_of_any(columns, roles, pids)
-    packed = packed[:count]
+    packed = np.concatenate(whole) if whole else np.zeros(0, np.uint64)
     packed.sort()
     return _unpack(columns, packed, place, pid_of)
+
+
+def _pack(
+    columns: Columns, roles: U8, pids: U32, pid_of: U32, block: slice, place: int
+) -> U64 | None:
+    """Thread number, place and role of the calls of a block, None where numbers are shared."""
+    role = roles[block]
+    picked = np.flatnonzero(_CALL[role] & _belongs(columns.pid[block], pids))
+    tid = columns.tid[block][picked]
+    if len(pids) > 1 and not _agrees(pid_of, tid, columns.pid[block][picked]):
+        return None
+    packed = tid.astype(np.uint64)
+    packed <<= np.uint64(place)
+    packed |= (picked + block.start).view(np.uint64)
+    packed <<= np.uint64(_ROLE_BITS)
+    packed |= role[picked]
+    return packed
 
 
 def _agrees(pid_of: U32, tid: U32, pid: U32) -> bool:

@@ -15,6 +15,9 @@ TIME_MAX = 1 << 61
 
 _KEY_BITS = 62
 
+#: Sums up to here are exact as floats.
+_EXACT = 2.0**52
+
 
 def as_time(values: U64) -> I64:
     """Times or durations in ns as signed numbers; what no clock can show is clipped."""
@@ -102,13 +105,15 @@ def sums(bins: I64, values: I64, count: int) -> I64:
 
     Args:
         bins: Bin of each value.
-        values: Numbers; their sum is small, or none is below 0.
+        values: Numbers; where their sums are long, none is below 0.
         count: How many bins there are.
     """
     if not len(bins):
         return np.zeros(count, np.int64)
-    if abs(float(values.sum(dtype=np.float64))) < 2.0**52:
-        return np.bincount(bins, weights=values, minlength=count).astype(np.int64)
+    summed = np.bincount(bins, weights=values, minlength=count)
+    if not len(summed) or max(summed.max(), -summed.min()) < _EXACT:
+        return summed.astype(np.int64)
+    # Too long for a float: in two halves, each exact.
     low = np.bincount(bins, weights=values & 0x7FFFFFF, minlength=count).astype(np.int64)
     high = np.bincount(bins, weights=values >> 27, minlength=count).astype(np.int64)
     return low + (high << 27)

@@ -4,32 +4,29 @@
 A thread makes no calls while it is off its CPU: such a time lies within one call, or between one
 call and the next. It counts for the call that it began in or after.
 
-The scheduler writes most of the records, so they are never sorted as a whole: blocks of time are
-sorted by thread one by one, each small enough for the cache.
+The scheduler writes most of the records, so they are never sorted: in blocks of time small enough
+for the cache each is looked up among the calls of its thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from anaros.pofc.blocks import Mapper
 from anaros.pofc.frame import Frame, Role
-from anaros.pofc.model import I8, I32, I64, U8, U32, Mask
-from anaros.pofc.order import as_time
+from anaros.pofc.model import I32, I64, U8, U32, Mask
+from anaros.pofc.order import as_time, bits
 from anaros.records import Columns
 
-_PLACE_BITS = 14
+_PLACE_BITS = 15
 _BLOCK = 1 << _PLACE_BITS
 
-#: So many fit a word of 32 bits beside the place in a block and two marks.
-_FEW_THREADS = 1 << (30 - _PLACE_BITS)
+#: With so many, thread and place fit 32 bits.
+_FEW_THREADS = 1 << (31 - _PLACE_BITS)
 
-_MARKS = np.zeros(len(Role), np.uint8)
-_MARKS[Role.OFFCPU], _MARKS[Role.RUNQUEUE] = 3, 2
 _TID_TABLE = 1 << 22
 
 #: TASK_UNINTERRUPTIBLE: outside of any call that is a page fault.
@@ -37,19 +34,6 @@ _UNINTERRUPTIBLE = 2
 
 #: What is longer counts as this long, so that sums stay exact.
 _LONGEST_NS = np.uint64(1 << 44)
-
-_Key = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
-_Job = TypeVar("_Job")
-_Result = TypeVar("_Result")
-
-
-class Mapper(Protocol):
-    """What runs jobs, in turn or at once."""
-
-    def __call__(
-        self, function: Callable[[_Job], _Result], jobs: Iterable[_Job], /
-    ) -> Iterable[_Result]:
-        """The results, in the order of the jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +52,50 @@ class OffCpu:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What a block could not write: times of calls of blocks before."""
-
-    call: I64
-    table: I64
-
-
-@dataclass(frozen=True, slots=True)
 class _Sources:
     """What all blocks read; ``times``, ``any_time`` and ``asleep`` are filled by them.
 
     ``thread`` is the thread of each thread number, -1 for none, ``pid`` (T,) the process of each
-    thread. ``before`` (T, B) is the place
-    of the first call that each thread made in or after each of B blocks, ``spilled`` (T, B) the
-    end of the call before that, 0 for none.
+    thread. ``order`` (M,) are the calls block by block, ``edge`` (B + 1,) is where each block
+    begins there. ``before`` (B + 1, T) is the place in the frame of the first call that each
+    thread made in or after each of B blocks, ``last_end`` (B, T) the end of the call before that.
     """
 
     columns: Columns
     roles: U8
+    calls: Frame
     thread: I32
     pid: U32
+    order: I64
+    edge: I64
     before: I64
-    spilled: I64
+    last_end: I64
     times: tuple[I64, I64, I64, I64]
     any_time: Mask
     asleep: I64
 
 
-def off_cpu(columns: Columns, roles: U8, calls: Frame, run: Mapper) -> OffCpu | None:
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """Sums that are being added up, while other things are looked at."""
+
+    sources: _Sources
+    spills: Iterable[I64 | None]
+
+    def done(self) -> OffCpu:
+        """The sums."""
+        sources = self.sources
+        for number, spilled in enumerate(list(self.spills)):
+            if spilled is not None:
+                threads = np.flatnonzero(spilled.any(axis=0) & (sources.last_end[number] > 0))
+                call = sources.before[number][threads] - 1
+                sources.any_time[call] = True
+                for time, summed in zip(sources.times, spilled, strict=True):
+                    time[call] += summed[threads]
+        return OffCpu(sources.times, sources.any_time, sources.asleep)
+
+
+def add_up(columns: Columns, roles: U8, calls: Frame, run: Mapper) -> Adding | None:
     """Adds up the scheduler's records for each call.
 
     Args:
@@ -106,39 +105,47 @@ def off_cpu(columns: Columns, roles: U8, calls: Frame, run: Mapper) -> OffCpu | 
         run: Runs the blocks.
 
     Returns:
-        The sums; None where the scheduler was not recorded.
+        The sums to come; None where the scheduler was not recorded.
     """
     if not len(calls) or not (roles == Role.OFFCPU).any():
         return None
+    sources = _sources(columns, roles, calls)
+    return Adding(sources, run(lambda at: _block(sources, at), range(len(sources.last_end))))
+
+
+def _sources(columns: Columns, roles: U8, calls: Frame) -> _Sources:
     blocks = -(-len(columns) // _BLOCK)
-    edges = np.arange(blocks, dtype=np.int64) * _BLOCK
-    threads = range(len(calls.pid))
-    before = np.array(
+    width = bits(max(len(calls), 2))
+    packed = (calls.position >> _PLACE_BITS).view(np.uint64) << np.uint64(width)
+    packed |= np.arange(len(calls), dtype=np.uint64)
+    packed.sort()
+    starts = np.arange(blocks + 1, dtype=np.int64) << _PLACE_BITS
+    edge = np.searchsorted(packed, (starts >> _PLACE_BITS).view(np.uint64) << np.uint64(width))
+    packed &= np.uint64((1 << width) - 1)
+    first = calls.first
+    before = np.stack(
         [
-            calls.first[each]
-            + np.searchsorted(calls.position[calls.first[each] : calls.first[each + 1]], edges)
-            for each in threads
-        ]
+            first[each] + np.searchsorted(calls.position[first[each] : first[each + 1]], starts)
+            for each in range(len(calls.pid))
+        ],
+        axis=1,
     )
-    spilled = calls.end(np.maximum(before.ravel() - 1, 0)).reshape(before.shape)
-    spilled[before == calls.first[:-1, None]] = 0
-    sources = _Sources(
-        columns,
-        roles,
-        _thread_table(calls),
-        calls.pid,
-        before,
-        spilled,
-        (_zeros(calls), _zeros(calls), _zeros(calls), _zeros(calls)),
-        np.zeros(len(calls), np.bool_),
-        _zeros(calls),
+    last = calls.end(np.maximum(before[:-1].ravel() - 1, 0)).reshape(blocks, -1)
+    last[before[:-1] == first[:-1]] = 0
+    return _Sources(
+        columns=columns,
+        roles=roles,
+        calls=calls,
+        thread=_thread_table(calls),
+        pid=calls.pid,
+        order=packed.view(np.int64),
+        edge=edge,
+        before=before,
+        last_end=last,
+        times=(_zeros(calls), _zeros(calls), _zeros(calls), _zeros(calls)),
+        any_time=np.zeros(len(calls), np.bool_),
+        asleep=_zeros(calls),
     )
-    parts = [part for part in run(lambda at: _block(sources, at), range(blocks)) if part]
-    for part in parts:
-        sources.any_time[part.call] = True
-        for column, time in enumerate(sources.times):
-            time[part.call] += part.table[:, column]
-    return OffCpu(sources.times, sources.any_time, sources.asleep)
 
 
 def _zeros(calls: Frame) -> I64:
@@ -154,77 +161,56 @@ def _thread_table(calls: Frame) -> I32:
     return table
 
 
-def _block(sources: _Sources, number: int) -> _Part | None:
-    """Adds up the records of a block."""
+def _block(sources: _Sources, number: int) -> I64 | None:
+    """Adds up the records of a block.
+
+    Returns:
+        (4, T) what counts for the last call of each thread before the block; None for nothing.
+    """
     first = number * _BLOCK
     block = slice(first, first + _BLOCK)
     columns, role = sources.columns, sources.roles[block]
-    rank = sources.thread.take(columns.tid[block], mode="clip")
-    # Thread, place in the block, whether it is the scheduler's, whether it is off the CPU.
-    few = len(sources.before) < _FEW_THREADS
-    key: _Key = rank.astype(np.uint32) if few else rank.astype(np.uint64)
-    word = key.dtype.type
-    np.left_shift(key, word(_PLACE_BITS), out=key)
-    np.bitwise_or(key, np.arange(len(key), dtype=key.dtype), out=key)
-    np.left_shift(key, word(2), out=key)
-    np.bitwise_or(key, _MARKS[role], out=key)
-    mine = columns.pid[block] == sources.pid.take(rank, mode="clip")
-    key = key[(role != Role.NONE) & (rank >= 0) & mine]
-    key.sort()
-    at = np.flatnonzero(key & word(2))
+    at = np.flatnonzero(role >= Role.OFFCPU)
+    thread = sources.thread.take(columns.tid[block][at], mode="clip")
+    mine = sources.pid.take(thread, mode="clip") == columns.pid[block][at]
+    mine &= thread >= 0
+    if not mine.all():
+        at, thread = at[mine], thread[mine]
     if not len(at):
         return None
-    mine = key[at]
-    thread = (mine >> word(_PLACE_BITS + 2)).astype(np.intp)
-    made = at - np.arange(len(at))  # calls in this block so far, of all threads
-    heads = np.searchsorted(key, np.arange(len(sources.before)) << (_PLACE_BITS + 2))
-    head = np.searchsorted(at, heads)
-    call = made + (sources.before[:, number] - (heads - head) - 1)[thread]
-    calls = _places(key[np.flatnonzero((key & word(2)) == 0)])
-    ends = np.zeros(len(calls) + 1, np.int64)
-    ends[1:] = as_time(columns.start_ns[block][calls])
-    ends[1:] += as_time(columns.duration_ns[block][calls])
-    end = ends[made]
-    spilt = call < sources.before[:, number][thread]
-    end[spilt] = sources.spilled[thread[spilt], number]
-    place, off = _places(mine), (mine & word(1)).astype(np.int8)
-    known = end > 0
-    if not known.all():
-        call, place, off, end, spilt = (each[known] for each in (call, place, off, end, spilt))
-    return _sum(sources, block, call, place, off, end, spilt) if len(call) else None
-
-
-def _places(key: _Key) -> I64:
-    """Where the records of these keys lie in the block."""
-    place: I64 = ((key >> key.dtype.type(2)) & key.dtype.type(_BLOCK - 1)).astype(np.int64)
-    return place
-
-
-def _sum(
-    sources: _Sources, block: slice, call: I64, place: I64, off: I8, end: I64, spilt: Mask
-) -> _Part:
-    """Adds up records by call; they are in the order of calls."""
-    columns = sources.columns
-    after = as_time(columns.start_ns[block][place]) >= end
-    duration = np.minimum(columns.duration_ns[block][place], _LONGEST_NS).view(np.int64)
-    head = np.empty(len(call), np.bool_)
-    head[0] = True
-    np.not_equal(call[1:], call[:-1], out=head[1:])
-    heads = np.flatnonzero(head)
-    row = np.cumsum(head, dtype=np.int64)
-    row -= 1
-    cell = row << 2
-    cell += (after.view(np.int8) << 1) + 1 - off
-    table = np.bincount(cell, weights=duration, minlength=len(heads) * 4).reshape(-1, 4)
-    at, spills = call[heads], spilt[heads]
-    # What a block before may also write is added when all are done.
-    whole, rest = np.flatnonzero(~spills), np.flatnonzero(spills)
-    sources.any_time[at[whole]] = True
-    for each, time in enumerate(sources.times):
-        time[at[whole]] = table[whole, each]
-    asleep = np.flatnonzero(after & (off != 0) & ~spilt)
-    asleep = asleep[columns.status[block][place[asleep]] == _UNINTERRUPTIBLE]
+    call = sources.order[sources.edge[number] : sources.edge[number + 1]]
+    place = sources.calls.position[call] - first
+    made = np.diff(sources.before[number : number + 2], axis=0)[0]
+    # Sorted by thread and place, calls and records tell which call came last before each record.
+    word = np.uint32 if len(made) < _FEW_THREADS else np.uint64
+    keys = np.empty(len(at) + len(call), word)
+    keys[: len(at)] = (thread.astype(np.int64) << (_PLACE_BITS + 1)) + at * 2 + 1
+    keys[len(at) :] = (np.repeat(np.arange(len(made)), made) << (_PLACE_BITS + 1)) + place * 2
+    keys.sort()
+    hit = np.flatnonzero(np.bitwise_and(keys, word(1)))
+    asked = keys[hit].astype(np.int64)
+    at, thread = (asked >> 1) & (_BLOCK - 1), asked >> (_PLACE_BITS + 1)
+    cell = hit - np.arange(1, len(hit) + 1)
+    spilt = np.flatnonzero(cell < (np.cumsum(made) - made)[thread])
+    cell[spilt] = len(call) + thread[spilt]
+    ends = np.empty(len(call) + len(made), np.int64)
+    ends[: len(call)] = as_time(columns.start_ns[block][place])
+    ends[: len(call)] += as_time(columns.duration_ns[block][place])
+    ends[len(call) :] = sources.last_end[number]
+    after = as_time(columns.start_ns[block][at]) >= ends[cell]
+    off = role[at] == Role.OFFCPU
+    duration = np.minimum(columns.duration_ns[block][at], _LONGEST_NS).view(np.int64)
+    asleep = np.flatnonzero(after & off)
+    asleep = asleep[columns.status[block][at[asleep]] == _UNINTERRUPTIBLE]
     if len(asleep):
-        summed = np.bincount(row[asleep], weights=duration[asleep], minlength=len(heads))
-        sources.asleep[at[whole]] = summed[whole]
-    return _Part(at[rest], table[rest].astype(np.int64))
+        slept = np.bincount(cell[asleep], weights=duration[asleep], minlength=len(ends))
+        sources.asleep[call] = slept[: len(call)]
+    spent = np.zeros(len(ends), np.bool_)
+    spent[cell] = True
+    sources.any_time[call] = spent[: len(call)]
+    cell += ((after.view(np.int8) << 1) + ~off).astype(np.int64) * len(ends)
+    table = np.bincount(cell, weights=duration, minlength=4 * len(ends)).reshape(4, -1)
+    for time, summed in zip(sources.times, table, strict=True):
+        if summed[: len(call)].any():
+            time[call] = summed[: len(call)]
+    return table[:, len(call) :].astype(np.int64)

@@ -26,10 +26,10 @@ from anaros.pofc.device import DOWNLOADS, QUEUED, RUNS, UPLOADS
 from anaros.pofc.frame import table_of
 from anaros.pofc.model import I64, STAGES, U8, Mask
 from anaros.pofc.order import as_time, sums
-from anaros.pofc.owned import Owned
+from anaros.pofc.owned import Runs
 from anaros.pofc.requests import BLOCKED_NS
 from anaros.pofc.scheduler import OffCpu
-from anaros.pofc.stages import EXECUTE, POSTPROCESS, STAGING, Cells
+from anaros.pofc.stages import EXECUTE, INGEST, POSTPROCESS, PREPARE, STAGING, Cells
 from anaros.records import FLAG_ASYNC, Columns
 
 RUNQUEUE, IO, LOCK, DEVICE = 0, 1, 2, 3
@@ -92,25 +92,28 @@ class Shares:
 
 
 def share(
-    columns: Columns, cells: Cells, owned: Owned, turns: I64, requests: int, off: OffCpu | None
+    columns: Columns, cells: Cells, runs: Runs, turns: I64, requests: int, off: OffCpu | None
 ) -> Shares:
     """Adds up stages and waits.
 
     Args:
         columns: N records by start.
         cells: The cells.
-        owned: The calls of the cells.
+        runs: The calls of the cells.
         turns: For each turn to a segment the call that the thread waited in before, or -1.
         requests: R, how many requests there are.
         off: Times off the CPU of all calls; None without the kernel plane.
     """
     bins = requests * len(STAGES)
     base = cells.request * len(STAGES)
-    waiting = _waiting(columns, cells, owned, kernel=off is not None)
+    stages = [_overlay(stage, cells.layer) for stage in cells.stage]
+    waits: I64 = np.zeros((bins, _CAUSES), np.int64)
+    blocked = _blocking(columns, runs, kernel=off is not None)
+    waiting = _waiting(cells, runs, blocked)
+    if off is None:
+        _add_blocked(cells, runs, waits, stages, blocked)
     bounds = (cells.begin, cells.middle, cells.rest, cells.end)
     total = np.zeros(bins, np.int64)
-    waits: I64 = np.zeros((bins, _CAUSES), np.int64)
-    stages = [_overlay(stage, cells.layer) for stage in cells.stage]
     for portion in (2, 1, 0):
         length = bounds[portion + 1] - bounds[portion]
         if portion == 1:
@@ -124,8 +127,9 @@ def share(
         at = where[stuck] * _CAUSES + cause[stuck]
         waits += sums(at, length[stuck], waits.size).reshape(waits.shape)
     first, entered = _first(bins, base, stages, bounds)
+    _pauses(cells, runs, stages, total, first, entered)
     if off is not None:
-        _off_cpu(columns, cells, owned, waits, stages, waiting, off)
+        _off_cpu(cells, runs, waits, stages, waiting, off)
         _woken(cells, waits, stages, waiting, turns, off)
     shape = (requests, len(STAGES))
     return Shares(
@@ -134,6 +138,34 @@ def share(
         first.reshape(shape),
         entered.reshape(shape),
     )
+
+
+def _between_reads(stage: U8) -> U8:
+    """The stage of the pauses in a run of this stage: what was read is worked on."""
+    return np.where(stage == INGEST, np.uint8(PREPARE), stage)
+
+
+def _pauses(
+    cells: Cells, runs: Runs, stages: list[U8], total: I64, first: I64, entered: I64
+) -> None:
+    """Takes the pauses in runs of calls out of the calls' stage."""
+    run = np.flatnonzero(runs.pause)
+    cell = cells.at_call[run]
+    free = cells.layer[cell] == 0
+    run, cell = run[free], cell[free]
+    base = cells.request[cell] * len(STAGES)
+    here = stages[0][cell]
+    there = base + _between_reads(here)
+    total -= sums(base + here, runs.pause[run], len(total))
+    total += sums(there, runs.pause[run], len(total))
+    # The first of them follows the first call.
+    since = runs.calls.end[np.append(-1, runs.tail)[run] + 1]
+    order = slice(None, None, -1)
+    pause_at = np.full(len(total), np.iinfo(np.int64).max, np.int64)
+    pause_in = np.zeros(len(total), np.int64)
+    pause_at[there[order]], pause_in[there[order]] = since[order], cell[order]
+    earlier = pause_at < entered
+    entered[earlier], first[earlier] = pause_at[earlier], pause_in[earlier]
 
 
 def _overlay(stage: U8, layer: U8) -> U8:
@@ -149,14 +181,40 @@ def _overlay(stage: U8, layer: U8) -> U8:
     return result
 
 
-def _waiting(columns: Columns, cells: Cells, owned: Owned, *, kernel: bool) -> tuple[U8, U8, U8]:
-    """Why each portion waits for all of its length, _NONE where it does not."""
-    kind = columns.kind[owned.position]
-    blocks = (_BLOCKS_KERNEL if kernel else _BLOCKS)[kind]
-    own = np.full(len(cells), _NONE, np.uint8)
+def _blocking(columns: Columns, runs: Runs, *, kernel: bool) -> I64:
+    """The calls that wait for all of their time."""
+    position = runs.calls.position
+    blocks = (_BLOCKS_KERNEL if kernel else _BLOCKS)[runs.calls.kind]
     maybe = np.flatnonzero(blocks)
-    at = maybe[_blocked(columns, owned.position[maybe], blocks[maybe])]
-    own[cells.at_call[at]] = _CAUSE[kind[at]]
+    return maybe[_blocked(columns, position[maybe], blocks[maybe])]
+
+
+def _add_blocked(cells: Cells, runs: Runs, waits: I64, stages: list[U8], blocked: I64) -> None:
+    """Adds the calls that wait within runs."""
+    run = runs.number[blocked]
+    cell = cells.at_call[run]
+    kept = np.flatnonzero(_in_run(runs, run) & (cells.layer[cell] == 0))
+    blocked, cell = blocked[kept], cell[kept]
+    where = cells.request[cell] * len(STAGES) + stages[0][cell]
+    lasts = runs.calls.end[blocked] - runs.calls.begin[blocked]
+    cause = _CAUSE[runs.calls.kind[blocked]]
+    waits += sums(where * _CAUSES + cause, lasts, waits.size).reshape(waits.shape)
+
+
+def _in_run(runs: Runs, run: I64) -> Mask:
+    """Which of these runs hold more than one call."""
+    head = np.append(-1, runs.tail)[run]
+    several: Mask = runs.tail[run] - head > 1
+    return several
+
+
+def _waiting(cells: Cells, runs: Runs, blocked: I64) -> tuple[U8, U8, U8]:
+    """Why each portion waits for all of its length, _NONE where it does not."""
+    own = np.full(len(cells), _NONE, np.uint8)
+    run = runs.number[blocked]
+    single = ~_in_run(runs, run)
+    kind = runs.calls.kind[blocked[single]]
+    own[cells.at_call[run[single]]] = _CAUSE[kind]
     cover = own[cells.cover]
     # A gap in which the request changes hands; before the first record, too.
     gap = np.full(len(cells), _NONE, np.uint8)
@@ -204,43 +262,51 @@ def _first(bins: int, base: I64, stages: list[U8], bounds: tuple[I64, ...]) -> t
 
 
 def _off_cpu(
-    columns: Columns,
     cells: Cells,
-    owned: Owned,
+    runs: Runs,
     waits: I64,
     stages: list[U8],
     waiting: tuple[U8, U8, U8],
     off: OffCpu,
 ) -> None:
     """Adds what the scheduler saw within calls and after them to the waits."""
-    known = np.flatnonzero(off.any_time[owned.call])
-    known = known[cells.layer[cells.at_call[known]] == 0]
-    call = owned.call[known]
-    for portion, (spends, queues) in ((0, off.times[:2]), (2, off.times[2:])):
-        spent, queued = spends[call], queues[call]
-        some = np.flatnonzero(spent | queued)
-        index, spent, queued = known[some], spent[some], queued[some]
-        cell = cells.at_call[index]
-        where = cells.request[cell] * len(STAGES) + stages[portion][cell]
-        stuck = waiting[portion][cell]
-        if portion == 0:
-            cause = _CAUSE[columns.kind[owned.position[index]]]
-        else:
-            cause = np.full(len(index), LOCK, np.uint8)
-        whole = stuck != _NONE
-        cause = np.where(whole, stuck, cause)
-        count = len(waits)
-        _add(waits, where, RUNQUEUE, queued)
-        rest = np.where(whole, 0, spent)
-        if portion == 2:
-            slept = np.where(whole, 0, np.minimum(off.asleep[owned.call[index]], rest))
-            late = np.maximum(queued - (rest - slept), 0)
-            rest, queued = rest - slept, queued - late
-            _add(waits, where, IO, np.maximum(slept - late, 0))
-        bins = where * _CAUSES + cause
-        delta = sums(bins, rest, count * _CAUSES) - sums(bins, queued, count * _CAUSES)
-        waits += delta.reshape(waits.shape)
+    known = np.flatnonzero(off.any_time[runs.calls.call])
+    cell = cells.at_call[runs.number[known]]
+    free = cells.layer[cell] == 0
+    known, cell = known[free], cell[free]
+    call = runs.calls.call[known]
+    where = cells.request[cell] * len(STAGES)
+
+    spent, queued = off.times[0][call], off.times[1][call]
+    some = np.flatnonzero(spent | queued)
+    cause = _CAUSE[runs.calls.kind[known[some]]]
+    at = where[some] + stages[0][cell[some]]
+    _spend(waits, at, cause, waiting[0][cell[some]], spent[some], queued[some])
+
+    spent, queued = off.times[2][call], off.times[3][call]
+    some = np.flatnonzero(spent | queued)
+    last = runs.tail[runs.number[known[some]]] == known[some]
+    where, cell, spent, queued = where[some], cell[some], spent[some], queued[some]
+    at = where + np.where(last, stages[2][cell], _between_reads(stages[0][cell]))
+    stuck = np.where(last, waiting[2][cell], _NONE).astype(np.uint8)
+    asleep = np.where(stuck == _NONE, np.minimum(off.asleep[call[some]], spent), 0)
+    # The time in the run queue ends a time off the CPU: of the sleep only what it must.
+    late = np.maximum(queued - (spent - asleep), 0)
+    _add(waits, at, IO, np.maximum(asleep - late, 0))
+    _add(waits, at, RUNQUEUE, np.minimum(late, asleep))
+    lock = np.full(len(at), LOCK, np.uint8)
+    queued = np.where(stuck == _NONE, queued - late, queued)
+    _spend(waits, at, lock, stuck, spent - asleep, queued)
     np.maximum(waits, 0, out=waits)
+
+
+def _spend(waits: I64, where: I64, cause: U8, stuck: U8, spent: I64, queued: I64) -> None:
+    """Adds time off the CPU; the part in the run queue is taken from the rest."""
+    whole = stuck != _NONE
+    bins = where * _CAUSES + np.where(whole, stuck, cause)
+    rest = np.where(whole, 0, spent) - queued
+    waits += sums(bins, rest, waits.size).reshape(waits.shape)
+    _add(waits, where, RUNQUEUE, queued)
 
 
 def _add(waits: I64, where: I64, cause: int, time: I64) -> None:
