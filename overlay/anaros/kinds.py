@@ -19,7 +19,7 @@ class Kind(IntEnum):
     FILE_MUNMAP = 0x0107
     FILE_SENDFILE = 0x0108
     FILE_COPY = 0x0109
-    FILE_STAT = 0x010a
+    FILE_STAT = 0x010A
     NET_SOCKET = 0x0201
     NET_BIND = 0x0202
     NET_LISTEN = 0x0203
@@ -39,12 +39,12 @@ class Kind(IntEnum):
     GPU_ALLOC = 0x0407
     GPU_FREE = 0x0408
     GPU_SYNC = 0x0409
-    GPU_EVENT = 0x040a
-    GPU_MAP = 0x040b
-    GPU_UNMAP = 0x040c
-    GPU_STREAM = 0x040d
-    GPU_BUILD = 0x040e
-    GPU_GRAPH = 0x040f
+    GPU_EVENT = 0x040A
+    GPU_MAP = 0x040B
+    GPU_UNMAP = 0x040C
+    GPU_STREAM = 0x040D
+    GPU_BUILD = 0x040E
+    GPU_GRAPH = 0x040F
     GPU_EXECUTE = 0x0410
     GPU_TRANSFER = 0x0411
     SCHED_OFFCPU = 0x0501
@@ -57,12 +57,12 @@ class Kind(IntEnum):
     NIC_DROP = 0x0703
     TCP_STATE = 0x0801
     TCP_RETRANSMIT = 0x0802
-    PROC_FORK = 0x0b01
-    PROC_EXEC = 0x0b02
-    PROC_EXIT = 0x0b03
-    PROC_SHIM = 0x0b04
-    SYNC_WAIT = 0x0c01
-    SYNC_WAKE = 0x0c02
+    PROC_FORK = 0x0B01
+    PROC_EXEC = 0x0B02
+    PROC_EXIT = 0x0B03
+    PROC_SHIM = 0x0B04
+    SYNC_WAIT = 0x0C01
+    SYNC_WAKE = 0x0C02
 
 
 class NameClass(IntEnum):
@@ -89,7 +89,7 @@ KIND_NAMES: dict[int, str] = {
     0x0107: "file.munmap",
     0x0108: "file.sendfile",
     0x0109: "file.copy",
-    0x010a: "file.stat",
+    0x010A: "file.stat",
     0x0201: "net.socket",
     0x0202: "net.bind",
     0x0203: "net.listen",
@@ -109,12 +109,12 @@ KIND_NAMES: dict[int, str] = {
     0x0407: "gpu.alloc",
     0x0408: "gpu.free",
     0x0409: "gpu.sync",
-    0x040a: "gpu.event",
-    0x040b: "gpu.map",
-    0x040c: "gpu.unmap",
-    0x040d: "gpu.stream",
-    0x040e: "gpu.build",
-    0x040f: "gpu.graph",
+    0x040A: "gpu.event",
+    0x040B: "gpu.map",
+    0x040C: "gpu.unmap",
+    0x040D: "gpu.stream",
+    0x040E: "gpu.build",
+    0x040F: "gpu.graph",
     0x0410: "gpu.execute",
     0x0411: "gpu.transfer",
     0x0501: "sched.offcpu",
@@ -127,12 +127,12 @@ KIND_NAMES: dict[int, str] = {
     0x0703: "nic.drop",
     0x0801: "tcp.state",
     0x0802: "tcp.retransmit",
-    0x0b01: "proc.fork",
-    0x0b02: "proc.exec",
-    0x0b03: "proc.exit",
-    0x0b04: "proc.shim",
-    0x0c01: "sync.wait",
-    0x0c02: "sync.wake",
+    0x0B01: "proc.fork",
+    0x0B02: "proc.exec",
+    0x0B03: "proc.exit",
+    0x0B04: "proc.shim",
+    0x0C01: "sync.wait",
+    0x0C02: "sync.wake",
 }
 
 KIND_VALUES: dict[str, int] = {name: value for value, name in KIND_NAMES.items()}
