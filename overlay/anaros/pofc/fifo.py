@@ -13,11 +13,14 @@ import numpy as np
 
 from anaros.pofc.model import F32, I64, Mask
 
-_ROUNDS = 12
+#: A request that was turned down so often stays without.
+_ROUNDS = 256
+
+_NEVER = np.iinfo(np.int64).max
 
 #: Pieces of work for one request at most, and how much less each further one is trusted.
 _HOPS = 4
-_HOP_TRUST = 0.9
+HOP_TRUST = 0.9
 
 #: The two orders should agree on so many pairs; else the one that waits so much longer is wrong.
 _CONTENT = 0.9
@@ -27,51 +30,48 @@ _LONGER = 4
 AGREE, SINGLE, CONTRADICT = 0.95, 0.7, 0.5
 
 
-def queue(arrivals: I64, takes: I64) -> I64:
-    """For each take, in order, the arrival that it takes from a first-in first-out queue.
+def in_turn(begin: I64, end: I64, start: I64, finish: I64) -> I64:
+    """Gives each piece of work, in order of start, the request that waits longest and fits.
+
+    A piece fits a request when it was given out after the request was received, and done before
+    it was answered. Found in rounds: each request asks the first piece that it fits, each piece
+    keeps the request that came first, and those turned down ask the next.
 
     Args:
-        arrivals: Times, ascending.
-        takes: Times, ascending; a take of an empty queue gets nothing.
+        begin: When each of R requests was received.
+        end: When each was answered.
+        start: When each of W pieces of work was given out.
+        finish: When each was done.
 
     Returns:
-        An index in ``arrivals`` for each take, -1 for nothing.
+        For each piece an index in the requests, -1 for none.
     """
-    if not len(takes):
-        return np.zeros(0, np.int64)
-    places = np.arange(1, len(takes) + 1)
-    come = np.searchsorted(arrivals, takes, side="right")
-    taken = places + np.minimum(np.minimum.accumulate(come - places), 0)
-    before = np.concatenate(([0], taken[:-1]))
-    return np.where(taken > before, taken - 1, -1)
-
-
-def _one_way(begin: I64, end: I64, start: I64, finish: I64) -> I64:
-    """Pairs pieces of work [start, finish] with requests [begin, end] in order of begin."""
-    result = np.full(len(start), -1, np.int64)
     by_begin, by_start = np.argsort(begin, kind="stable"), np.argsort(start, kind="stable")
-    soonest = np.minimum.accumulate(finish[by_start][::-1])[::-1]
-    after = np.searchsorted(start[by_start], begin[by_begin])
-    holds = np.zeros(len(begin), np.bool_)
-    reach = after < len(start)
-    holds[reach] = soonest[after[reach]] <= end[by_begin][reach]
-    latest_end = np.maximum.accumulate(end[by_begin])
-    before = np.searchsorted(begin[by_begin], start[by_start], side="right") - 1
-    fits = (before >= 0) & (latest_end[np.maximum(before, 0)] >= finish[by_start])
-    waiting, work = by_begin[holds], by_start[fits]
+    received, answered = begin[by_begin], end[by_begin]
+    begun, done = np.append(start[by_start], _NEVER), np.append(finish[by_start], _NEVER)
+    nobody = len(received)
+    holder = np.full(len(begun), nobody, np.int64)
+    asking = np.arange(nobody)
+    piece = np.searchsorted(begun[:-1], received)
     for _ in range(_ROUNDS):
-        taken = queue(begin[waiting], start[work])
-        paired = np.flatnonzero(taken >= 0)
-        request, piece = waiting[taken[paired]], work[paired]
-        late = end[request] < finish[piece]
-        result[work] = -1
-        result[piece[~late]] = request[~late]
-        if not late.any():
+        open_yet = begun[piece[asking]] <= answered[asking]
+        asking = asking[open_yet]
+        if not len(asking):
             break
-        # A request that was answered before the work in its turn was done had none.
-        drop = np.zeros(len(begin), np.bool_)
-        drop[request[late]] = True
-        waiting = waiting[~drop[waiting]]
+        asked = piece[asking]
+        fits = done[asked] <= answered[asking]
+        suitor, wanted = asking[fits], asked[fits]
+        best = np.full(len(begun), nobody, np.int64)
+        best[wanted[::-1]] = suitor[::-1]
+        won = np.flatnonzero(best < holder)
+        left = holder[won]
+        holder[won] = best[won]
+        turned_down = np.concatenate([asking[~fits], suitor[holder[wanted] != suitor]])
+        asking = np.sort(np.concatenate([turned_down, left[left < nobody]]))
+        piece[asking] += 1
+    result = np.full(len(start), -1, np.int64)
+    held = np.flatnonzero(holder < nobody)
+    result[by_start[held]] = by_begin[holder[held]]
     return result
 
 
@@ -109,14 +109,14 @@ def match(begin: I64, end: I64, start: I64, finish: I64) -> tuple[I64, F32]:
         left = np.flatnonzero(owner < 0)
         if not len(begin) or not len(left):
             break
-        forward = _one_way(begin, end, start[left], finish[left])
-        backward = _one_way(-end, -begin, -finish[left], -start[left])
+        forward = in_turn(begin, end, start[left], finish[left])
+        backward = in_turn(-end, -begin, -finish[left], -start[left])
         paired, sure = _merge(forward, backward, begin, end, start[left], finish[left])
         found = np.flatnonzero(paired >= 0)
         if not len(found):
             break
         owner[left[found]] = paired[found]
-        trust[left[found]] = sure[found] * _HOP_TRUST**hop
+        trust[left[found]] = sure[found] * HOP_TRUST**hop
         last = found[backward[found] == paired[found]]
         first = found[backward[found] != paired[found]]
         last = last[np.argsort(-start[left[last]], kind="stable")]

@@ -15,7 +15,7 @@ thread cannot have turned to another request. A segment belongs to one request o
 
 Evidence, in this order: the connection itself and program order; semaphores, then scheduler
 wake-ups from a segment that has an owner; the only request in flight; the buffer that a device
-copies from; first come first served.
+copies from; the turn of the event loop; first come first served.
 """
 
 from __future__ import annotations
@@ -324,10 +324,11 @@ def _follow(segments: Segments, table: Table) -> None:
             segments.evidence[ask] == Evidence.WAKEUP, Evidence.WAKEUP, Evidence.SEMAPHORE
         )
         before = segments.probability[parent[ask]]
-        _give(segments, ask, owner, link.astype(np.uint8), _TRUST[link] * before)
+        give(segments, ask, owner, link.astype(np.uint8), _TRUST[link] * before)
 
 
-def _give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: F32) -> None:
+def give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: F32) -> None:
+    """Sets the owner of segments."""
     segments.owner[where] = owner
     segments.evidence[where] = evidence
     segments.probability[where] = trust
@@ -375,41 +376,57 @@ def _only(segments: Segments, ask: I64, table: Table, group: I64, mine: I64) -> 
     owner = _in_flight(table.first_ns, table.end_ns, group, segments.opened_ns[ask], mine)
     found = owner >= 0
     trust = np.full(int(found.sum()), PROBABILITY[Evidence.ALONE], np.float32)
-    _give(segments, ask[found], owner[found], Evidence.ALONE, trust)
+    give(segments, ask[found], owner[found], Evidence.ALONE, trust)
+
+
+def pieces(frame: Frame, segments: Segments, table: Table) -> Mask:
+    """Which segments are work that an event loop, or nobody known, gave to a worker."""
+    pid = frame.pid[segments.thread]
+    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == _ANCHOR])
+    signals = np.isin(pid, pid[segments.signals & ~front[segments.thread]])
+    worker = (segments.kind == _IDLE) | (segments.kind == _AFTER) | (segments.kind == _BEGIN)
+    piece: Mask = (segments.works | segments.signals) & worker & ~front[segments.thread]
+    piece &= (segments.source < 0) | front[frame.thread(np.maximum(segments.source, 0))]
+    piece &= np.isin(pid, table.pid) & (segments.signals | ~signals)
+    return piece
+
+
+def given_ns(frame: Frame, segments: Segments) -> I64:
+    """When the work of each segment was given out, as far as that is known."""
+    begun = np.where(segments.kind == _IDLE, segments.opened_ns, frame.start(segments.start))
+    source = np.maximum(segments.source, 0)
+    return np.where(segments.source >= 0, frame.start(source), begun)
 
 
 def queue_up(frame: Frame, segments: Segments, table: Table) -> None:
     """Gives the work that no evidence reached to the requests that had none, in order.
+
+    What is left over then may be earlier work of the requests whose last piece is known.
 
     Args:
         frame: The threads.
         segments: The segments; changed in place.
         table: The requests.
     """
-    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == _ANCHOR])
-    pid = frame.pid[segments.thread]
-    served = np.unique(table.pid)
-    signals = np.isin(pid, pid[segments.signals])
-    worker = (segments.kind == _IDLE) | (segments.kind == _AFTER) | (segments.kind == _BEGIN)
-    piece = (segments.works | segments.signals) & worker & ~front[segments.thread]
-    source = np.maximum(segments.source, 0)
-    piece &= (segments.source < 0) | front[frame.thread(source)]
-    piece &= np.isin(pid, served) & (segments.signals | ~signals)
-    has_work = np.zeros(len(table), np.bool_)
-    has_work[segments.owner[piece & (segments.owner >= 0)]] = True
-    begun = np.where(segments.kind == _IDLE, segments.opened_ns, frame.start(segments.start))
-    given = np.where(segments.source >= 0, frame.start(source), begun)
-    for process in served[np.isin(served, pid[piece & (segments.owner < 0)])]:
-        work = np.flatnonzero(piece & (segments.owner < 0) & (pid == process))
-        waiting = np.flatnonzero((table.pid == process) & ~has_work)
-        taken, trust = fifo.match(
-            table.first_ns[waiting],
-            table.reply_ns[waiting],
-            given[work],
-            segments.closed_ns[work],
-        )
-        found = taken >= 0
-        _give(segments, work[found], waiting[taken[found]], Evidence.FIFO, trust[found])
+    pid, piece = frame.pid[segments.thread], pieces(frame, segments, table)
+    given = given_ns(frame, segments)
+    until = table.reply_ns.copy()
+    left = piece & (segments.owner < 0)
+    known = np.flatnonzero(piece & (segments.owner >= 0))
+    known = known[np.argsort(-given[known], kind="stable")]
+    until[segments.owner[known]] = given[known]
+    idle = np.ones(len(table), np.bool_)
+    idle[segments.owner[known]] = False
+    for process in np.unique(pid[left]):
+        for waits, share in ((idle, 1.0), (~idle, fifo.HOP_TRUST)):
+            work = np.flatnonzero(left & (pid == process) & (segments.owner < 0))
+            waiting = np.flatnonzero((table.pid == process) & waits)
+            taken, trust = fifo.match(
+                table.first_ns[waiting], until[waiting], given[work], segments.closed_ns[work]
+            )
+            found = taken >= 0
+            trust = (trust * share).astype(np.float32)
+            give(segments, work[found], waiting[taken[found]], Evidence.FIFO, trust[found])
     _give_back(segments)
     _follow(segments, table)
 
@@ -420,6 +437,4 @@ def _give_back(segments: Segments) -> None:
     child = np.flatnonzero((parent >= 0) & (segments.owner >= 0))
     child = child[segments.owner[parent[child]] < 0]
     up = parent[child]
-    _give(
-        segments, up, segments.owner[child], segments.evidence[child], segments.probability[child]
-    )
+    give(segments, up, segments.owner[child], segments.evidence[child], segments.probability[child])

@@ -36,7 +36,8 @@ class Evidence(IntEnum):
     BUFFER = 5
     DEVICE_ORDER = 6
     ALONE = 7
-    FIFO = 8
+    TURN = 8
+    FIFO = 9
 
 
 #: How far each kind of evidence is trusted before anything was calibrated on a site.
@@ -49,6 +50,7 @@ PROBABILITY: Mapping[Evidence, float] = {
     Evidence.BUFFER: 0.95,
     Evidence.DEVICE_ORDER: 0.99,
     Evidence.ALONE: 0.97,
+    Evidence.TURN: 0.95,
     Evidence.FIFO: 0.7,
 }
 

@@ -30,13 +30,15 @@ SIGNAL_BYTES_MAX = 8
 class Table:
     """R requests by start; the open ones (never answered) are among them.
 
-    ``first_ns`` is the start of the first receive, ``reply_ns`` that of the last send (TIME_MAX
-    for an open one). ``end_ns`` of an open request is TIME_MAX.
+    ``first_ns`` is the start of the first receive, ``answer_ns`` that of the first send,
+    ``reply_ns`` that of the last (TIME_MAX for an open one). ``end_ns`` of an open request is
+    TIME_MAX.
     """
 
     start_ns: I64
     end_ns: I64
     first_ns: I64
+    answer_ns: I64
     reply_ns: I64
     pid: U32
     tid: U32
@@ -186,6 +188,7 @@ def _tabulate(
         start_ns=begun[order],
         end_ns=ended[order],
         first_ns=start[heads][order],
+        answer_ns=np.minimum.reduceat(np.where(received, TIME_MAX, start), heads)[order],
         reply_ns=np.where(answered, reply, TIME_MAX)[order],
         pid=columns.pid[first][order],
         tid=columns.tid[first][order],
@@ -232,7 +235,7 @@ def _begins(columns: Columns, first: I64, before: I64, accepts: I64, roles: U8) 
 def no_requests() -> Table:
     """An empty table."""
     time, word, number = np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint64)
-    return Table(time, time, time, time, word, word, number, number, number)
+    return Table(time, time, time, time, time, word, word, number, number, number)
 
 
 def counters(columns: Columns) -> tuple[I64, I64]:

@@ -121,6 +121,7 @@ def _table(
         start_ns=begun[step],
         end_ns=ended,
         first_ns=begun[step],
+        answer_ns=ended,
         reply_ns=ended,
         pid=frame.columns.pid[first],
         tid=frame.columns.tid[first],
