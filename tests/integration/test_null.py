@@ -72,7 +72,7 @@ def results(command: list[str], folder: Path) -> dict[str, str]:
     return found or {"output": done.stdout[-2000:]}
 
 
-def tests_of(python: str, *modules: str) -> list[str]:
+def regrtest(python: str, *modules: str) -> list[str]:
     return [python, "-m", "test", "-j2", *IGNORED, *modules]
 
 
@@ -89,7 +89,7 @@ def recorded(
     anaros: Callable[..., list[str]], python: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("null")
-    command = anaros("run", "--output", folder / "run", "--", *tests_of(python, *MODULES))
+    command = anaros("run", "--output", folder / "run", "--", *regrtest(python, *MODULES))
     return results(command, folder)
 
 
@@ -100,4 +100,4 @@ def test_cpython_gives_the_same_result(
     seen = recorded.get(module)
     assert seen is not None, f"no result for {module}: {recorded}"
     if seen != "passed":
-        assert results(tests_of(python, module), tmp_path).get(module) == seen
+        assert results(regrtest(python, module), tmp_path).get(module) == seen

@@ -107,7 +107,8 @@ def record(
         assert done.returncode == 0, done.stderr
         arena.end_all()
         assert arena.drain(segment)
-        columns = segment.sorted_columns()
+        columns = segment.columns()
+        columns = columns.take(np.argsort(columns.start_ns, kind="stable"))
         known = names.parse(segment.name_bytes())
         keys = zip(known.name_class.tolist(), known.object.tolist(), strict=True)
         return Recording(
