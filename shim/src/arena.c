@@ -267,7 +267,7 @@ bool anaros_more_room(uint32_t records)
 	return false;
 }
 
-void anaros_count_nested(void)
+void anaros_count_drop(void)
 {
 	struct anaros_lane *lane = anaros_thread.lane;
 

@@ -402,7 +402,7 @@ static void keep_event(struct cl_call *call, uint64_t end_ns, const struct anaro
 	if (!push(queue, &command)) {
 		/* The device time is lost, and counted as a record that is. */
 		call->api->clReleaseEvent(command.event);
-		anaros_count_nested();
+		anaros_count_drop();
 	}
 out:
 	errno = saved;
@@ -447,7 +447,7 @@ void cl_queue_forget(struct cl_queue *queue)
 	if (!__atomic_exchange_n(&queue->harvesting, 1, __ATOMIC_ACQUIRE)) {
 		for (; queue->head != queue->tail; queue->head++) {
 			queue->api->clReleaseEvent(queue->ring[queue->head % PENDING].event);
-			anaros_count_nested();
+			anaros_count_drop();
 		}
 		queue->profiling = 0;
 		__atomic_store_n(&queue->handle, REMOVED, __ATOMIC_RELEASE);

@@ -77,7 +77,7 @@ extern struct anaros_shared *anaros_shared __attribute__((visibility("hidden")))
 /* arena.c */
 bool anaros_enter_slow(void) COLD;
 bool anaros_more_room(uint32_t records) COLD;
-void anaros_count_nested(void) COLD;
+void anaros_count_drop(void) COLD;
 void anaros_leave_thread(void);
 /* init.c */
 void anaros_init(void);
@@ -194,7 +194,7 @@ static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
 	/* The epoch differs where a handler forked and returned in the child. */
 	if (unlikely((thread->epoch ^ anaros_process->epoch) |
 		     (thread->guard & ANAROS_GUARD_BUSY))) {
-		anaros_count_nested();
+		anaros_count_drop();
 		return;
 	}
 	thread->guard |= ANAROS_GUARD_BUSY;
