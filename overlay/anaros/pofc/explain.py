@@ -68,6 +68,7 @@ class _Sources:
     off: OffCpu | None
     owner: I64
     evidence: U8
+    places: I32 | None
 
 
 def explain(
@@ -109,6 +110,7 @@ def explain(
         off=None if adding is None else adding.done(),
         owner=owner,
         evidence=evidence,
+        places=None if widths[2] else _places(calls, len(columns)),
     )
     blocks = _blocks(packed, sum(widths[1:]), len(times))
     done = list(run(lambda block: _block(sources, packed[block[0]], block[1], widths), blocks))
@@ -125,7 +127,8 @@ def _sorted(
     """Request, place in the columns and place in the frame of each owned call, sorted.
 
     All three fit a word while there are fewer than 2**16 requests in 2**24 records, or as many
-    bits in all; beyond that the places of calls are looked up in a table that takes their room.
+    bits in all; beyond that the place in the frame is left out (its width is 0), and is looked
+    up by the place in the columns.
     """
     widths = (
         bits(max(requests, 2)),
@@ -137,11 +140,19 @@ def _sorted(
     packed <<= np.uint64(widths[1])
     packed |= calls.position[kept].view(np.uint64)
     if sum(widths) > _WORD_BITS:
-        raise ValueError(f"{requests} requests in {len(columns)} records are too many at once")
-    packed <<= np.uint64(widths[2])
-    packed |= kept.view(np.uint64)
+        widths = (widths[0], widths[1], 0)
+    else:
+        packed <<= np.uint64(widths[2])
+        packed |= kept.view(np.uint64)
     packed.sort()
     return packed, widths
+
+
+def _places(calls: Frame, count: int) -> I32:
+    """For each of ``count`` records its place in the frame; -1 for those that are not in it."""
+    places = np.full(count, -1, np.int32)
+    places[calls.position] = np.arange(len(calls), dtype=np.int32)
+    return places
 
 
 def _blocks(packed: U64, low_bits: int, requests: int) -> list[tuple[slice, tuple[int, int]]]:
@@ -215,6 +226,8 @@ def _owned(
     call = (packed & low[2]).view(np.int64)
     packed = packed >> np.uint64(widths[2])
     position = (packed & low[1]).view(np.int64)
+    if sources.places is not None:
+        call = sources.places[position].astype(np.int64)
     packed >>= np.uint64(widths[1])
     request = packed.view(np.int64)
     request -= first
