@@ -9,7 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import HERE, ROOT, Bench, Command, NotMeasured, in_turn, ns_per_call, wall_ms
+from measure import (
+    HERE,
+    ROOT,
+    Bench,
+    Command,
+    NotMeasured,
+    in_turn,
+    ns_per_call,
+    started_ms,
+    wall_ms,
+)
 
 CUDA_SIMULATOR = ROOT / "tests/native/cuda_sim"
 
@@ -59,7 +69,20 @@ def cuda_launch(bench: Bench) -> float:
 
 
 def startup(bench: Bench, kernel: bool) -> float:
-    """Added ms from the start of ``true`` to its end."""
+    """Added ms until the program's first instruction."""
+    program = [str(bench.program("started"))]
+    output = bench.scratch / "run"
+    wrapped = bench.run_under(output, program, kernel)
+
+    def with_it() -> float:
+        shutil.rmtree(output, ignore_errors=True)
+        return started_ms(wrapped)
+
+    return in_turn(lambda: started_ms(program), with_it, bench.pair_count).added
+
+
+def short_run(bench: Bench, kernel: bool) -> float:
+    """Added ms from the start of ``true`` to its end, all records durable."""
     output = bench.scratch / "run"
     wrapped = bench.run_under(output, ["true"], kernel)
 

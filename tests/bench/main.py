@@ -72,6 +72,8 @@ class Suite:
             one("cuda_launch_added_ns", partial(calls.cuda_launch, bench)),
             one("startup_added_ms", partial(calls.startup, bench, kernel=False)),
             one("startup_kernel_added_ms", partial(calls.startup, bench, kernel=True)),
+            one("short_run_added_ms", partial(calls.short_run, bench, kernel=False)),
+            one("short_run_kernel_added_ms", partial(calls.short_run, bench, kernel=True)),
             one("drain_records_per_s", partial(drain.rate, bench)),
             (("server_throughput_ratio", "server_p99_ratio"), self._server),
             one("bytes_per_record", lambda: rates.bytes_per_record(self._recorded())),

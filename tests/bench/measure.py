@@ -97,9 +97,9 @@ def ns_per_call(command: Command, extra: dict[str, str] | None = None) -> float:
     return run_json(command, extra)["ns_per_call"]
 
 
-def wall_ms(command: Command) -> float:
-    """Time from start to end of a command, in ms."""
-    start = time.perf_counter()
+def _timed(command: Command) -> tuple[int, int, str]:
+    """When a command was started and had ended (CLOCK_MONOTONIC, ns), and what it said."""
+    start_ns = time.monotonic_ns()
     done = subprocess.run(
         list(map(str, command)),
         env=environment(),
@@ -109,11 +109,23 @@ def wall_ms(command: Command) -> float:
         timeout=120,
         check=False,
     )
-    elapsed = (time.perf_counter() - start) * 1e3
+    end_ns = time.monotonic_ns()
     if done.returncode:
         tail = done.stderr.strip().splitlines()[-1:] or ["no output"]
         raise NotMeasured(f"{Path(str(command[0])).name} ended with {done.returncode}: {tail[0]}")
-    return elapsed
+    return start_ns, end_ns, done.stdout
+
+
+def wall_ms(command: Command) -> float:
+    """Time from start to end of a command, in ms."""
+    start_ns, end_ns, _ = _timed(command)
+    return (end_ns - start_ns) / 1e6
+
+
+def started_ms(command: Command) -> float:
+    """Time from the start of a command to the first instruction of ``started``, in ms."""
+    start_ns, _, output = _timed(command)
+    return (int(output) - start_ns) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
