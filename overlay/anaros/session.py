@@ -173,7 +173,7 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
             "reason": parts.kernel_reason or None,
         },
         "drops": {
-            "shim": parts.arena.drops(),
+            "shim": parts.arena.drops() + parts.recorder.unwritten,
             "kernel": sum(by_probe.values()) + lost if by_probe is not None else None,
             "by_probe": by_probe,
         },

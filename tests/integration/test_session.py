@@ -47,11 +47,12 @@ def recorded(anaros: Command) -> Recorded:
 def started(anaros: Command) -> Started:
     """Starts one."""
 
-    def start(output: Path, *command: str) -> subprocess.Popen[bytes]:
+    def start(output: Path, *command: str, **more: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             anaros("run", "--no-kernel", "--output", output, "--", *command),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            **more,
         )
 
     return start
@@ -92,6 +93,24 @@ def test_a_signal_sent_to_us_reaches_the_program(started: Started, tmp_path: Pat
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 7
+
+
+def test_an_interrupt_of_the_group_comes_once(started: Started, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(0.5)\n"
+        "    sys.exit(5)\n"
+    )
+    process = started(tmp_path / "run", sys.executable, "-c", code, start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 5
 
 
 def test_the_program_inherits_no_descriptor_and_no_disposition(
@@ -165,7 +184,8 @@ def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> 
         "while not os.path.exists(sys.argv[1] + '.go'): time.sleep(0.01)\n"
         "for _ in range(5000): os.pread(fd, 7, 0)\n"
         "open(sys.argv[1] + '.done', 'w').close()\n"
-        "time.sleep(0.5)\n"
+        "while not os.path.exists(sys.argv[1] + '.end'): time.sleep(0.01)\n"
+        "for _ in range(100): os.pread(fd, 7, 0)\n"
     )
     process = started(tmp_path / "run", sys.executable, "-c", code, str(data))
     assert process.stdout is not None
@@ -183,11 +203,17 @@ def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> 
     while not Path(f"{data}.done").exists():
         assert time.monotonic() < until, "the workload did not go on"
         time.sleep(0.01)
-    assert session.recover(tmp_path / "run")
+    # The workload lives: what is there is written, and recording goes on.
+    assert not session.recover(tmp_path / "run")
+    Path(f"{data}.end").touch()
+    until = time.monotonic() + 20
+    while not session.recover(tmp_path / "run"):
+        assert time.monotonic() < until, "the workload did not end"
+        time.sleep(0.05)
     run = RunDirectory.open(tmp_path / "run")
     reads = load(run, kinds=[Kind.FILE_READ])
     mine = (reads.object & 0xFFFFFFFFFFFF) == data.stat().st_ino
-    assert int(mine.sum()) == 10_000
+    assert int(mine.sum()) == 10_100
     assert run.meta()["state"] == "recovered"
     assert not folder.exists()
     assert str(data) in read_names(run).name
@@ -212,7 +238,9 @@ def test_a_full_disk_stops_the_recording_not_the_program(
         assert done.returncode == 0
         assert done.stdout == b"whole\n"
         assert "No space left" in done.stderr.decode()
-        assert json.loads((small / "run/meta.json").read_text())["state"] != "finished"
+        meta = json.loads((small / "run/meta.json").read_text())
+        assert meta["state"] == "cut short"
+        assert meta["drops"]["shim"] > 0
     finally:
         subprocess.run(["umount", small], check=True)
 

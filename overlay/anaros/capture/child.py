@@ -19,9 +19,10 @@ from anaros.errors import AnarosError
 #: ``si_code`` of a signal that the terminal (the kernel) sent to the whole group.
 _SI_KERNEL = 0x80
 #: What is passed on to the child; a stop or a continue is the group's own business.
-_FORWARDED = frozenset(
-    {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-)
+_FORWARDED = frozenset({signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+#: What is sent to the whole group, by the terminal or by whoever imitates it: the child has it
+#: already, and a second one would end a program that cleans up after the first.
+_OF_THE_GROUP = frozenset({signal.SIGINT, signal.SIGQUIT})
 #: Python ignores these; the program must find them as it would alone.
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -75,7 +76,7 @@ class Child:
     """
 
     def __init__(self, program: Path, argv: list[str], environment: Mapping[str, str]) -> None:
-        self._watched = {*_FORWARDED, signal.SIGCHLD}
+        self._watched = {*_FORWARDED, *_OF_THE_GROUP, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._word = argv[0]
@@ -148,7 +149,7 @@ class Child:
                 if pid:
                     self._restore()
                     return status
-            elif info.si_code != _SI_KERNEL:
+            elif info.si_signo in _FORWARDED and info.si_code != _SI_KERNEL:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, info.si_signo)
 

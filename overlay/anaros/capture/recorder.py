@@ -122,6 +122,11 @@ class Recorder:
         return self._writer.census()
 
     @property
+    def unwritten(self) -> int:
+        """Records that were drained and could not be written; 0 unless ``error`` is set."""
+        return sum(segment.rows for segment in self._segments)
+
+    @property
     def kernel_samples_lost(self) -> int:
         """Samples of the kernel plane that found no room in a segment."""
         return sum(segment.lost for segment in self._segments)

@@ -35,7 +35,8 @@ def _is_ours(folder: Path) -> bool:
 def recover(path: Path) -> bool:
     """Writes what the rings and the open segments of an unfinished run still hold.
 
-    Does nothing for a run that is finished, or whose supervisor still lives.
+    Does nothing for a run that is finished, or whose supervisor still lives. While the workload
+    goes on, what is there is written and makes room for more; nothing is ended.
 
     Args:
         path: The run directory.
@@ -63,17 +64,20 @@ def recover(path: Path) -> bool:
     try:
         if _supervised(arena):
             return False
-        arena.recording = False
+        goes_on = arena.reap() > 0
+        if not goes_on:
+            arena.recording = False
+            arena.end_all()
         _write_all(run, arena)
         drops = meta.get("drops") if isinstance(meta.get("drops"), dict) else {}
-        run.update_meta(
-            {
-                "state": "recovered",
-                "shm": None,
-                "drops": {**(drops or {}), "shim": arena.drops()},
-                "counters": arena.counters(),
-            }
-        )
+        changes: dict[str, object] = {
+            "drops": {**(drops or {}), "shim": arena.drops()},
+            "counters": arena.counters(),
+        }
+        if goes_on:
+            run.update_meta(changes)
+            return False
+        run.update_meta({**changes, "state": "recovered", "shm": None})
     finally:
         arena.close()
     remove_folder(folder)
@@ -101,13 +105,14 @@ def _write_all(run: RunDirectory, arena: Arena) -> None:
             if f"segment-{segment.sequence:08d}" not in stored:
                 writer.write(segment, segment.sequence)
             segment.reset(segment.sequence)
-        arena.end_all()
         full = True
         while full:
             sequence += 1
             segments[0].reset(sequence)
             full = not arena.drain(segments[0])
             writer.write(segments[0], sequence)
+        # The next look goes on behind this one.
+        segments[0].reset(sequence + 1)
     finally:
         for segment in segments:
             segment.close()
