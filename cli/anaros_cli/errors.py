@@ -78,7 +78,10 @@ def _say(fact: str, remedy: str, code: int) -> int:
 
 def _sentence(message: str) -> str:
     """Click's message as a fact: one line, without a full stop."""
-    text = " ".join(message.split()).rstrip(".")
+    text = " ".join(message.split())
+    # Two dots are part of a word (a window such as -10..), one ends the sentence.
+    if text.endswith(".") and not text.endswith(".."):
+        text = text[:-1]
     return text[:1].lower() + text[1:]
 
 

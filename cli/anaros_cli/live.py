@@ -13,6 +13,7 @@ from anaros.capture import live
 from anaros.capture.arena import Arena, Segment
 from anaros.capture.names import join
 from anaros.errors import CaptureError
+from anaros.pofc import CONNECTION_KINDS
 from anaros.records import Columns
 from anaros.store.names import Names, read_names
 from anaros.store.rundir import RunDirectory
@@ -27,6 +28,9 @@ class Source(Protocol):
 
     def records(self, seconds: float) -> Columns:
         """The records of the last ``seconds``, by their start, written or not."""
+
+    def opened(self, before_ns: int) -> Columns:
+        """What tells which sockets are connections of a server, among records before then."""
 
     def names(self) -> Names:
         """All names so far, written or not."""
@@ -51,6 +55,21 @@ class SharedMemory:
         self._written = Columns.empty()
         self._written_since_ns = 0
         self._names: tuple[int, Names] | None = None
+        self._opened: tuple[tuple[str, ...], Columns] | None = None
+
+    def opened(self, before_ns: int) -> Columns:
+        """What tells which sockets are connections of a server, among records before then."""
+        stored = self._segments()
+        if self._opened is None or self._opened[0] != stored:
+            self._opened = stored, load(self._run, kinds=CONNECTION_KINDS)
+        parts = [self._opened[1]]
+        for unwritten in self._unwritten(stored, 0):
+            wanted = np.isin(unwritten.kind, CONNECTION_KINDS)
+            parts.append(unwritten.take(np.flatnonzero(wanted)))
+        columns = Columns.concatenate(parts)
+        order = np.argsort(columns.start_ns, kind="stable")
+        last = int(np.searchsorted(columns.start_ns[order], np.uint64(before_ns)))
+        return columns.take(order[:last])
 
     def records(self, seconds: float) -> Columns:
         """The records of the last ``seconds``, by their start, written or not."""

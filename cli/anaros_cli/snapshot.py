@@ -104,7 +104,11 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         columns = columns.take(slice(-RECORDS_MAX, None))
         begin = int(columns.start_ns[0])
     window_s = max(end - begin, 0) / 1e9 if len(columns) else 0.0
-    timeline = pofc.analyse(columns)
+    if live and source is not None:
+        opened = source.opened(begin)
+    else:
+        opened = segments.load(run, kinds=pofc.CONNECTION_KINDS, window=(0, begin))
+    timeline = pofc.analyse(Columns.concatenate([opened, columns]))
     summary = pofc.summarise(timeline)
     started = meta.get("start_ns")
     return Snapshot(

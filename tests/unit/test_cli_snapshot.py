@@ -59,6 +59,9 @@ class Memory:
         since_ns = time.monotonic_ns() - round(seconds * SECOND_NS)
         return self._columns.take(self._columns.start_ns >= since_ns)
 
+    def opened(self, before_ns: int) -> Columns:
+        return Columns.empty()
+
     def names(self) -> Names:
         return self._names
 

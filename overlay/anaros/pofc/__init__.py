@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Point-of-flow correlation: explains a run, request by request and stage by stage."""
+"""Pipeline-over-fabric correlation: explains a run, request by request and stage by stage."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from anaros.pofc.model import (
     Spans,
     Timeline,
 )
+from anaros.pofc.requests import CONNECTION_KINDS
 from anaros.pofc.summary import StageSummary, Summary, summarise
 
 __all__ = [
+    "CONNECTION_KINDS",
     "PROBABILITY",
     "STAGES",
     "Coverage",

@@ -25,6 +25,10 @@ BLOCKED_NS = 100_000
 #: A signal to an event loop is a byte on a socket pair or a counter of eight bytes.
 SIGNAL_BYTES_MAX = 8
 
+#: What tells which sockets are connections of a server: whoever analyses a window of a run must
+#: hand over these records from before it too.
+CONNECTION_KINDS = (Kind.NET_ACCEPT, Kind.NET_SOCKET)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

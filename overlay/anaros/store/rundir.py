@@ -138,7 +138,7 @@ class RunDirectory:
         if not isinstance(found, int) or found < 1:
             raise RunDirectoryError(
                 f"{path} is not a run directory: its {META} names no format",
-                "give a directory that anaros run or anaros attach has made",
+                "give a directory that anaros run has made",
             )
         if found > FORMAT_VERSION:
             raise RunDirectoryError(
@@ -190,7 +190,7 @@ class RunDirectory:
         if self.path.is_dir():
             return RunDirectoryError(
                 f"{self.path} is not a run directory: it has no {META}",
-                "give a directory that anaros run or anaros attach has made",
+                "give a directory that anaros run has made",
             )
         return RunDirectoryError(f"there is no run directory {self.path}")
 
