@@ -39,6 +39,7 @@ def query(run: str, sql: str, shape: str) -> None:
     if not statement.strip():
         raise UsageError("no SQL is given", 'for example: anaros query latest "FROM requests"')
     from anaros.store import sql as store
+    from anaros.store.segments import damaged_segments
     from anaros_cli.opening import open_run
     from anaros_cli.progress import working
     from anaros_cli.views import query as view
@@ -46,6 +47,8 @@ def query(run: str, sql: str, shape: str) -> None:
     opened = open_run(run)
     with working("Asking the run"):
         result = store.query(opened, statement)
+    for damaged in damaged_segments(opened):
+        click.echo(f"anaros: {damaged.path.name} is not in this: {damaged.reason}", err=True)
     if shape == "json":
         from anaros_cli.output import print_json
 
