@@ -95,8 +95,7 @@ struct arena *anaros_arena_open(const char *path, int *error)
 		*error = errno;
 		return NULL;
 	}
-	if (fstat(fd, &status) != 0 ||
-	    (uint64_t)status.st_size < anaros_chunks_offset(ANAROS_CHUNKS_MAX > 1 ? 1 : 0)) {
+	if (fstat(fd, &status) != 0 || (uint64_t)status.st_size < anaros_arena_bytes(1)) {
 		*error = EINVAL;
 		close(fd);
 		return NULL;
