@@ -299,6 +299,7 @@ def _coverage(
         "names_dropped": counters.get("names_dropped"),
         "vfork_calls": counters.get("vfork_calls"),
         "unhooked": counters.get("unhooked"),
+        "device_times_unread": counters.get("device_times_unread"),
     }
 
 

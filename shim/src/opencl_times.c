@@ -379,6 +379,12 @@ void cl_begin(struct cl_call *call, cl_command_queue queue, cl_event *event)
 	call->call.start_ns = anaros_now_ns();
 }
 
+/* Not a lost record: the enqueue was recorded, only its device time is unknown. */
+static COLD void count_unread(void)
+{
+	__atomic_fetch_add(&anaros_shared->device_times_unread, 1, __ATOMIC_RELAXED);
+}
+
 static uint64_t kind_on_device(uint16_t kind)
 {
 	return kind == ANAROS_KIND_GPU_LAUNCH ? ANAROS_KIND_GPU_EXECUTE : ANAROS_KIND_GPU_TRANSFER;
@@ -400,9 +406,8 @@ static void keep_event(struct cl_call *call, uint64_t end_ns, const struct anaro
 	if (call->event != &call->own && call->api->clRetainEvent(command.event) != CL_SUCCESS)
 		goto out;
 	if (!push(queue, &command)) {
-		/* The device time is lost, and counted as a record that is. */
 		call->api->clReleaseEvent(command.event);
-		anaros_count_drop();
+		count_unread();
 	}
 out:
 	errno = saved;
@@ -447,7 +452,7 @@ void cl_queue_forget(struct cl_queue *queue)
 	if (!__atomic_exchange_n(&queue->harvesting, 1, __ATOMIC_ACQUIRE)) {
 		for (; queue->head != queue->tail; queue->head++) {
 			queue->api->clReleaseEvent(queue->ring[queue->head % PENDING].event);
-			anaros_count_drop();
+			count_unread();
 		}
 		queue->profiling = 0;
 		__atomic_store_n(&queue->handle, REMOVED, __ATOMIC_RELEASE);

@@ -215,3 +215,5 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
     ):
         if coverage[key]:
             yield f"{coverage[key]:,} {text}"
+    if coverage["device_times_unread"]:
+        yield f"device times not read: {coverage['device_times_unread']:,}"

@@ -316,6 +316,7 @@ class Arena:
                 "vfork_calls",
                 "unhooked",
                 "records_drained",
+                "device_times_unread",
             )
         }
 

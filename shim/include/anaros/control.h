@@ -32,6 +32,7 @@
 #define ANAROS_CHUNKS_DEFAULT 2048u
 #define ANAROS_CHUNKS_MAX     16384u
 #define ANAROS_DEVICES_MAX    32u
+#define ANAROS_PROBES_MAX     8u
 
 /* How time stamps are made: ns = base_ns + ((tsc - base_tsc) * mult >> 32). */
 struct anaros_clock_line {
@@ -59,6 +60,15 @@ struct anaros_device_map {
 	anaros_u8 order[ANAROS_DEVICES_MAX]; /* runtime ordinals */
 };
 
+/*
+ * How far the kernel plane came: for whoever looks on, and for whoever
+ * finishes the run after the supervisor was killed.
+ */
+struct anaros_kernel_state {
+	anaros_u64 consumed_ns;              /* when its ring was emptied last; 0: never */
+	anaros_u64 drops[ANAROS_PROBES_MAX]; /* in the supervisor's order of probes */
+};
+
 struct anaros_control {
 	anaros_u64 magic;
 	anaros_u32 version;
@@ -73,6 +83,7 @@ struct anaros_control {
 	struct anaros_clock clock;
 	struct anaros_device_map cuda;
 	struct anaros_device_map opencl;
+	struct anaros_kernel_state kernel;
 };
 
 _Static_assert(sizeof(struct anaros_control) <= ANAROS_PAGE, "one page");
@@ -93,7 +104,8 @@ struct anaros_shared {
 	anaros_u64 unhooked;      /* entry points resolved past the shim */
 	anaros_u64 drops_retired; /* of lanes that were set free; the drain adds */
 	anaros_u64 records_drained;
-	anaros_u64 reserved[6];
+	anaros_u64 device_times_unread; /* device commands whose times nobody asked in time */
+	anaros_u64 reserved[5];
 };
 
 enum anaros_lane_state {

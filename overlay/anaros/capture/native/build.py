@@ -15,6 +15,7 @@ _NATIVE = Path("overlay/anaros/capture/native")
 
 _DECLARATIONS = """
 struct anaros_device_map { uint32_t active; uint32_t count; uint8_t order[32]; ...; };
+struct anaros_kernel_state { uint64_t consumed_ns; uint64_t drops[8]; };
 struct anaros_control {
     uint64_t generation;
     uint32_t chunk_count;
@@ -24,6 +25,7 @@ struct anaros_control {
     uint32_t supervisor_pid;
     struct anaros_device_map cuda;
     struct anaros_device_map opencl;
+    struct anaros_kernel_state kernel;
     ...;
 };
 struct anaros_shared {
@@ -38,6 +40,7 @@ struct anaros_shared {
     uint64_t unhooked;
     uint64_t drops_retired;
     uint64_t records_drained;
+    uint64_t device_times_unread;
     ...;
 };
 struct arena {
