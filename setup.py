@@ -96,7 +96,7 @@ setup(
     package_data={f"anaros.{folder}": patterns for folder, patterns in DATA.items()},
     include_package_data=False,
     cffi_modules=[
-        "overlay/anaros/capture/native/build.py:ffi",
+        "overlay/anaros/native/build.py:ffi",
         "overlay/anaros/capture/libbpf_build.py:ffi",
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

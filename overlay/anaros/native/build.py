@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds ``anaros._native``, the supervisor's native side (cffi, API mode).
 
-Run by setup.py (``cffi_modules``). The C sources are in ``native/``; the shim's headers are
+Run by setup.py (``cffi_modules``). The C sources lie beside this file; the shim's headers are
 the contract with the workload.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cffi import FFI
 
-_NATIVE = Path("overlay/anaros/capture/native")
+_NATIVE = Path("overlay/anaros/native")
 
 _DECLARATIONS = """
 struct anaros_device_map { uint32_t active; uint32_t count; uint8_t order[32]; ...; };
