@@ -54,13 +54,17 @@ def test_retransmits_and_drops_agree_with_the_kernel(workload: str) -> None:
     if run.status:
         pytest.skip("no network namespace of its own")
     again = run.of(Kind.TCP_RETRANSMIT)
+    # Its last words (FIN) may be late on a busy machine too, after it read the counters.
+    again = again.take(again.size_bytes > 0)
     assert run.said["retransmitted"] >= 1
     assert len(again) == run.said["retransmitted"], run.counts
     assert (again.object == run.said["client"]).all()
     dropped = run.of(Kind.NIC_DROP)
     dropped = dropped.take(dropped.object == run.said["accepted"])
     reasons = [run.name(NameClass.REASON, number)[0] for number in dropped.address]
-    assert reasons.count("SOCKET_FILTER") >= run.said["retransmitted"]
+    # A segment is filtered when it arrives, which may be long after it was sent: how many were
+    # is for the receiving socket to say. It counts duplicates too, which have another reason.
+    assert 1 <= reasons.count("SOCKET_FILTER") <= run.said["dropped"] <= len(reasons)
 
 
 def test_a_full_receive_buffer_is_a_named_drop(workload: str) -> None:

@@ -126,7 +126,8 @@ def test_without_the_preempt_count_the_stack_tells_interrupts(
     own = requests.take((requests.pid != 0) & (requests.flags & FLAG_OTHER_TENANT == 0))
     assert own.size_bytes[own.status == 1].sum() >= 8 * 65536
     edges = run.of(Kind.SCHED_WAKEUP)
-    assert (edges.tid == run.said["first"]).sum() > 30
+    # Measured by how often the other thread slept: on a busy machine that is not often.
+    assert (edges.tid == run.said["first"]).sum() > run.said["slept"] / 2
     assert not (edges.flags & FLAG_ASYNC).any()
     assert not edges.take(edges.object == run.said["child"]).tid[1:].any()
 

@@ -19,7 +19,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -268,6 +270,31 @@ static long retransmitted(void)
 	return result;
 }
 
+/* What the kernel dropped on its way to this socket: every one that it tells of as a drop. */
+static unsigned int dropped(int fd)
+{
+	unsigned int memory[SK_MEMINFO_VARS];
+	socklen_t size = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size))
+		die("SO_MEMINFO");
+	return memory[SK_MEMINFO_DROPS];
+}
+
+/* Until all is acknowledged: the counters are final then, however late the segments were. */
+static void settle(int fd)
+{
+	struct tcp_info info = {.tcpi_unacked = 1};
+
+	for (int i = 0; i < 5000 && info.tcpi_unacked; i++) {
+		socklen_t size = sizeof(info);
+
+		rest_us(1000);
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+			die("TCP_INFO");
+	}
+}
+
 static int do_loss(char **argv)
 {
 	struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
@@ -285,7 +312,8 @@ static int do_loss(char **argv)
 	setsockopt(fd[1], SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof(program));
 	if (recv(fd[1], text, sizeof(text), MSG_WAITALL) != sizeof(text))
 		die("recv");
-	printf("retransmitted %ld\n", retransmitted() - before);
+	settle(fd[0]);
+	printf("retransmitted %ld\ndropped %u\n", retransmitted() - before, dropped(fd[1]));
 	return 0;
 }
 
