@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from anaros.capture import live
-from anaros.capture.arena import Arena, Segment
+from anaros.capture.arena import Segment
 from anaros.capture.names import join
 from anaros.errors import CaptureError
 from anaros.pofc import CONNECTION_KINDS
@@ -35,8 +35,8 @@ class Source(Protocol):
     def names(self) -> Names:
         """All names so far, written or not."""
 
-    def shim_drops(self) -> int | None:
-        """Records that the shim could not place, so far."""
+    def losses(self) -> live.Losses | None:
+        """What was lost so far; None where that cannot be told."""
 
 
 class SharedMemory:
@@ -93,19 +93,9 @@ class SharedMemory:
             self._names = changed_ns, read_names(self._run)
         return join(self._names[1], live.names(self._run.path))
 
-    def shim_drops(self) -> int | None:
-        """Records that the shim could not place; None where the rings are gone."""
-        folder = self._folder()
-        if folder is None:
-            return None
-        try:
-            arena = Arena.open(folder)
-        except CaptureError:
-            return None
-        try:
-            return arena.drops()
-        finally:
-            arena.close()
+    def losses(self) -> live.Losses | None:
+        """What was lost so far; None where the rings are gone."""
+        return live.losses(self._run.path)
 
     def _folder(self) -> Path | None:
         folder = self._run.meta().get("shm")

@@ -61,6 +61,7 @@ class Snapshot:
         stages: The rows of the report's stage table.
         slowest: What the slowest 1 % waited for, as in the report.
         drops: Records lost in the whole run, as in the report.
+        device_times_unread: Device commands whose times were not asked in time, likewise.
         files: The busiest files, by time.
         sockets: The busiest sockets, by bytes.
         kernels: The busiest device kernels, by time.
@@ -76,6 +77,7 @@ class Snapshot:
     stages: list[dict[str, Any]]
     slowest: dict[str, Any]
     drops: dict[str, Any]
+    device_times_unread: int | None
     files: tuple[Busy, ...]
     sockets: tuple[Busy, ...]
     kernels: tuple[Busy, ...]
@@ -94,10 +96,13 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
     live = meta.get("state") == "running"
     end = time.monotonic_ns() if live else report.span_ns(run, meta)[1]
     begin = max(end - round(seconds * 1e9), int(meta.get("start_ns") or 0))
-    drops = report.drops_of(meta)
+    drops, unread = report.drops_of(meta), (meta.get("counters") or {}).get("device_times_unread")
     if live and source is not None:
         columns, names = source.records((end - begin) / 1e9), source.names()
-        drops["shim"] = source.shim_drops()
+        lost = source.losses()
+        if lost is not None:
+            drops = {"shim": lost.shim, "kernel": lost.kernel, "by_probe": lost.by_probe or {}}
+            unread = lost.device_times_unread
     else:
         columns, names = segments.load(run, window=(begin, end + 1)), segments.read_names(run)
     if len(columns) > RECORDS_MAX:
@@ -122,6 +127,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         stages=report.stages_of(summary),
         slowest=report.slowest(timeline),
         drops=drops,
+        device_times_unread=unread,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),
         kernels=_kernels(columns, names),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anaros.capture.live import Losses
 from anaros.kinds import Kind, NameClass
 from anaros.records import Columns
 from anaros.store.names import Names, write_names
@@ -65,8 +66,8 @@ class Memory:
     def names(self) -> Names:
         return self._names
 
-    def shim_drops(self) -> int | None:
-        return 3
+    def losses(self) -> Losses | None:
+        return Losses(shim=3, by_probe={"sched": 1, "net": 4}, device_times_unread=2)
 
 
 @pytest.fixture
@@ -110,7 +111,8 @@ def test_a_running_run_is_read_from_its_source(run: RunDirectory) -> None:
     seen = snapshot.take(run, 10.0, Memory(fresh, names_of((8, NameClass.FILE, "/new"))))
     assert seen.live
     assert seen.records == 2
-    assert seen.drops["shim"] == 3
+    assert seen.drops == {"shim": 3, "kernel": 5, "by_probe": {"sched": 1, "net": 4}}
+    assert seen.device_times_unread == 2
     assert [busy.name for busy in seen.files] == ["/new"]
     assert 4.0 <= seen.window_s < 5.0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from anaros import records
+from anaros.capture.kernel import PROBES
 from anaros.kinds import KIND_NAMES, Kind, NameClass
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,12 +22,12 @@ needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C comp
 FLAGS = sorted(name for name in vars(records) if name.startswith("FLAG_"))
 
 
-def told_by_c(folder: Path, body: str) -> dict[str, int]:
+def told_by_c(folder: Path, body: str, header: str = "record.h") -> dict[str, int]:
     """Compiles a program around ``body``, which prints the members of a JSON object."""
     source = folder / "told.c"
     source.write_text(
         "#include <stddef.h>\n#include <stdio.h>\n"
-        '#include "anaros/kinds.h"\n#include "anaros/record.h"\n'
+        f'#include "anaros/kinds.h"\n#include "anaros/{header}"\n'
         '#define TELL(name, value) printf(",\\"%s\\": %lld", name, (long long)(value))\n'
         f'int main(void)\n{{\nprintf("{{\\"\\": 0");\n{body}\nputs("}}");\nreturn 0;\n}}\n'
     )
@@ -70,6 +71,12 @@ def test_the_fields_leave_no_hole_in_the_record(tmp_path: Path) -> None:
         ),
     )
     assert sum(told.values()) == records.RECORD_BYTES
+
+
+@needs_cc
+def test_the_control_page_has_room_for_all_probes(tmp_path: Path) -> None:
+    told = told_by_c(tmp_path, 'TELL("probes", ANAROS_PROBES_MAX);', "control.h")
+    assert len(PROBES) <= told["probes"]
 
 
 @needs_cc

@@ -35,6 +35,7 @@ SNAPSHOT = Snapshot(
         "waits": {"runqueue": None, "io": 0.45, "lock": 0.0, "device": 0.2},
     },
     drops={"shim": 3, "kernel": None, "by_probe": {}},
+    device_times_unread=0,
     files=(
         Busy("/data/tiles/" + "0123456789" * 5 + ".png", 1_234_567, 5 << 30, 4_200_000_000),
         Busy("/verdicts.log", 12, None, 900),
@@ -73,6 +74,12 @@ def drawn(frame: RenderableType, width: int = 80) -> str:
 
 def test_golden_at_80_columns() -> None:
     assert drawn(frame(SNAPSHOT, 80)) == GOLDEN
+
+
+def test_device_times_that_were_not_read_are_no_drops() -> None:
+    said = drawn(frame(dataclasses.replace(SNAPSHOT, device_times_unread=3), 80)).splitlines()
+    assert said[2].endswith("drops: shim 3, kernel —")
+    assert said[3] == "device times not read: 3"
 
 
 def test_it_uses_a_wider_terminal_for_names_and_fits_60() -> None:

@@ -71,7 +71,8 @@ def _rates(snapshot: Snapshot) -> RenderableType:
     p50, p99 = fmt.milliseconds(requests["p50_ms"]), fmt.milliseconds(requests["p99_ms"])
     events = snapshot.records / window_s if window_s else None
     lost = any(drops[plane] for plane in ("shim", "kernel"))
-    return Group(
+    unread = snapshot.device_times_unread
+    lines = [
         Text(f"{fmt.rate(requests['per_second'])} requests/s · p50 {p50} ms · p99 {p99} ms"),
         Text.assemble(
             f"{fmt.rate(events)} records/s in the last {window_s:.1f} s · ",
@@ -80,7 +81,10 @@ def _rates(snapshot: Snapshot) -> RenderableType:
                 "red" if lost else "",
             ),
         ),
-    )
+    ]
+    if unread:
+        lines.append(Text(f"device times not read: {fmt.count(unread)}", "yellow"))
+    return Group(*lines)
 
 
 def _busy(title: str, things: Sequence[Busy], width: int) -> Table:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,6 +272,27 @@ class Arena:
             table.order[place] = ordinal
         table.active = 1
         self._handle.control.generation += 1
+
+    def note_kernel_consumed(self) -> None:
+        """Lays down that the kernel plane's ring is empty now, for a recovery."""
+        self._handle.control.kernel.consumed_ns = lib.anaros_monotonic_ns()
+
+    def note_kernel_drops(self, drops: Sequence[int]) -> None:
+        """Lays down what each probe lost so far, in their order, for whoever looks on."""
+        state = self._handle.control.kernel
+        for place, lost in enumerate(drops):
+            state.drops[place] = lost
+
+    def kernel_state(self) -> tuple[int, list[int]] | None:
+        """When the kernel plane's ring was emptied last, and what each probe lost by then.
+
+        Returns:
+            None where no kernel plane was at work.
+        """
+        state = self._handle.control.kernel
+        if not state.consumed_ns:
+            return None
+        return int(state.consumed_ns), [int(lost) for lost in state.drops]
 
     def wait(self, timeout_ms: int) -> None:
         """Sleeps until half of the chunks are in use, or the time is over."""

@@ -101,7 +101,6 @@ class Recorder:
         self._busy = (threading.Event(), threading.Event())
         self._full: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._drained_at_ns = 0
         self.error: AnarosError | None = None
         self._drain_thread = threading.Thread(target=self._drain, name="anaros-drain", daemon=True)
         self._write_thread = threading.Thread(target=self._write, name="anaros-write", daemon=True)
@@ -134,6 +133,8 @@ class Recorder:
     def start(self, kernel: KernelPlane | None) -> None:
         """Starts both threads."""
         self._kernel = kernel
+        if kernel is not None:
+            self._arena.note_kernel_consumed()
         self._drain_thread.start()
         self._write_thread.start()
 
@@ -158,6 +159,8 @@ class Recorder:
             if time.monotonic_ns() - reaped_at_ns > REAP_NS:
                 reaped_at_ns = time.monotonic_ns()
                 self._arena.reap()
+                if self._kernel is not None:
+                    self._arena.note_kernel_drops(list(self._kernel.drops().values()))
 
     def _step(self) -> None:
         """One pass over every source; rotates as often as it fills a segment."""
@@ -166,6 +169,7 @@ class Recorder:
                 self._rotate(wait=False)
             if self._segments[self._active].room >= KERNEL_ROOM:
                 self._kernel.consume()
+                self._arena.note_kernel_consumed()
         while not self._arena.drain(self._segments[self._active]):
             # Both full: what the chunks cannot hold is counted there.
             if not self._rotate(wait=self._stop.is_set()):
