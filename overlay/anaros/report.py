@@ -282,6 +282,7 @@ def _coverage(
         "without_shim": programs["without_shim"],
         "without_shim_count": programs["without_shim_count"] if seen else None,
         "kernel_plane": plane.get("active"),
+        "kernel_until_s": _seconds(meta, plane.get("until_ns")),
         "kernel_reason": plane.get("reason") or None,
         "kernel_missing": plane.get("missing") or [],
         "damaged_segments": [
@@ -301,6 +302,12 @@ def _coverage(
         "unhooked": counters.get("unhooked"),
         "device_times_unread": counters.get("device_times_unread"),
     }
+
+
+def _seconds(meta: Mapping[str, Any], instant_ns: int | None) -> float | None:
+    """From the start of the run to an instant of its clock."""
+    start_ns = meta.get("start_ns")
+    return None if instant_ns is None or start_ns is None else (instant_ns - start_ns) / 1e9
 
 
 def _overhead(meta: Mapping[str, Any], seconds: float) -> dict[str, Any]:

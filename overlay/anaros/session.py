@@ -144,7 +144,12 @@ def _meta_at_start(
         "shm": str(shared),
         "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
         "policy": parts.rewrites.describe() if parts.rewrites is not None else None,
+        "kernel_plane": _kernel_off(parts.kernel_reason) if parts.kernel_reason else None,
     }
+
+
+def _kernel_off(reason: str) -> dict[str, object]:
+    return {"active": False, "missing": [], "reason": reason}
 
 
 def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
@@ -167,11 +172,9 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
         "exit_code": code if code >= 0 else None,
         "term_signal": -code if code < 0 else None,
         "host": host.identity(),
-        "kernel_plane": {
-            "active": parts.kernel is not None,
-            "missing": list(parts.kernel.missing()) if parts.kernel else [],
-            "reason": parts.kernel_reason or None,
-        },
+        "kernel_plane": {"active": True, "missing": list(parts.kernel.missing()), "reason": None}
+        if parts.kernel is not None
+        else _kernel_off(parts.kernel_reason),
         "drops": {
             "shim": parts.arena.drops() + parts.recorder.unwritten,
             "kernel": sum(by_probe.values()) + lost if by_probe is not None else None,
@@ -239,13 +242,13 @@ def run(
     parts = _Parts()
     environment = _decide(parts, argv, program, policy_files, shared)
     child = Child(program, list(argv), environment)
+    if not kernel:
+        parts.kernel_reason = "switched off with --no-kernel"
     try:
         record = RunDirectory.create(path, _meta_at_start(parts, argv, path.name, shared))
         _open(parts, shared, record, child)
         if kernel:
             _start_kernel(parts, child)
-        else:
-            parts.kernel_reason = "switched off with --no-kernel"
     except BaseException:
         child.abandon()
         _close(parts)

@@ -13,10 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from anaros import session
+from anaros import report, session
+from anaros.capture import live
+from anaros.capture.kernel import PROBES
 from anaros.kinds import Kind
+from anaros.records import FLAG_KERNEL
 from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
@@ -214,9 +218,51 @@ def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> 
     reads = load(run, kinds=[Kind.FILE_READ])
     mine = (reads.object & 0xFFFFFFFFFFFF) == data.stat().st_ino
     assert int(mine.sum()) == 10_100
-    assert run.meta()["state"] == "recovered"
+    meta = run.meta()
+    assert meta["state"] == "recovered"
+    assert meta["kernel_plane"]["reason"] == "switched off with --no-kernel"
+    assert meta["host"]["hostname"] == os.uname().nodename
+    assert meta["overhead"]["record_ns"] > 0
+    assert meta["overhead"]["records"] == len(load(run))
     assert not folder.exists()
     assert str(data) in read_names(run).name
+
+
+def test_the_kernel_plane_of_a_killed_supervisor(anaros: Command, tmp_path: Path) -> None:
+    """While it goes on its losses can be seen; afterwards it is known until when it was there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the kernel plane")
+    ready, end = tmp_path / "ready", tmp_path / "end"
+    script = f"touch {ready}; while [ ! -e {end} ]; do sleep 0.05; done"
+    words = anaros("run", "--output", tmp_path / "run", "--", "sh", "-c", script)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 30
+        while not ready.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        lost = live.losses(tmp_path / "run")
+    finally:
+        process.kill()
+        end.touch()
+        said = process.communicate(timeout=10)[1]
+    killed_ns = time.monotonic_ns()
+    if "no kernel plane" in said:
+        pytest.skip(said.strip())
+    assert lost is not None
+    assert lost.by_probe == dict.fromkeys(PROBES, 0)
+    assert lost.kernel == lost.shim == lost.device_times_unread == 0
+    until = time.monotonic() + 20
+    while not session.recover(tmp_path / "run"):
+        assert time.monotonic() < until, "the workload did not end"
+        time.sleep(0.05)
+    run = RunDirectory.open(tmp_path / "run")
+    meta, columns = run.meta(), load(run)
+    kernel = columns.take(np.flatnonzero(columns.flags & FLAG_KERNEL))
+    until_ns = meta["kernel_plane"]["until_ns"]
+    assert int(kernel.start_ns.max()) <= until_ns <= killed_ns
+    assert meta["drops"] == {"shim": 0, "kernel": 0, "by_probe": dict.fromkeys(PROBES, 0)}
+    assert 0 < report.build(run)["coverage"]["kernel_until_s"] < 60
 
 
 def test_a_full_disk_stops_the_recording_not_the_program(

@@ -70,6 +70,7 @@ REPORT: dict[str, Any] = {
         "lost_shared_memory": False,
         "left_running": [],
         "kernel_plane": True,
+        "kernel_until_s": None,
         "kernel_reason": None,
         "kernel_missing": ["this kernel has no tracepoint napi_poll"],
         "damaged_segments": [
@@ -80,6 +81,7 @@ REPORT: dict[str, Any] = {
         "names_dropped": 0,
         "vfork_calls": 0,
         "unhooked": None,
+        "device_times_unread": 0,
     },
     "overhead": {
         "record_ns": 41.2,
@@ -257,3 +259,17 @@ def test_an_end_that_was_not_regular_is_told(report: dict[str, Any]) -> None:
     assert "what came after the recording failed: cannot write /x: No space left" in said
     assert "when the recording ended: its shared memory is gone" in said
     assert "2 processes that went on after the program's end" in said
+
+
+def test_a_killed_supervisor_is_told_with_the_time(report: dict[str, Any]) -> None:
+    report["coverage"]["kernel_until_s"] = 3.25
+    said = " ".join(drawn(report).split())
+    assert "kernel plane on until 3.25 s" in said
+    assert "the kernel's side from 3.25 s after the start on: the supervisor was killed" in said
+
+
+def test_device_times_that_were_not_read_are_no_drops(report: dict[str, Any]) -> None:
+    before = drawn(report)
+    report["coverage"]["device_times_unread"] = 3
+    assert drawn(report).splitlines()[-1].split() == "device times not read: 3".split()
+    assert drawn(report).splitlines()[:-1] == before.splitlines()

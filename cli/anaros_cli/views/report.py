@@ -161,7 +161,9 @@ def _facts(report: Mapping[str, Any]) -> Table:
 def _seen(coverage: Mapping[str, Any]) -> str:
     programs, shimmed = fmt.count(coverage["processes"]), fmt.count(coverage["with_shim"])
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
-    return f"{shimmed} of {programs} programs from inside · {plane[coverage['kernel_plane']]}"
+    text = f"{shimmed} of {programs} programs from inside · {plane[coverage['kernel_plane']]}"
+    until_s = coverage["kernel_until_s"]
+    return text if until_s is None else f"{text} until {fmt.duration(until_s * 1e9)}"
 
 
 def _drops(drops: Mapping[str, Any]) -> str:
@@ -206,6 +208,9 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
         yield f"{coverage['without_shim_count'] - len(listed):,} more programs without the shim"
     if coverage["kernel_reason"]:
         yield f"the kernel's side: {coverage['kernel_reason']}"
+    if coverage["kernel_until_s"] is not None:
+        since = fmt.duration(coverage["kernel_until_s"] * 1e9)
+        yield f"the kernel's side from {since} after the start on: the supervisor was killed"
     yield from coverage["kernel_missing"]
     for key, text in (
         ("environments_lost", "programs started without the shim"),

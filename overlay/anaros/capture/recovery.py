@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from anaros.capture import host
 from anaros.capture.arena import Arena, Segment, remove_folder
 from anaros.capture.cgroup import Leaf
+from anaros.capture.live import losses_of
 from anaros.capture.recorder import SegmentWriter
 from anaros.errors import CaptureError
 from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
-from anaros.store.segments import segment_files
+from anaros.store.segments import row_counts, segment_files
 
 
 def _supervised(arena: Arena) -> bool:
@@ -69,11 +73,7 @@ def recover(path: Path) -> bool:
             arena.recording = False
             arena.end_all()
         _write_all(run, arena)
-        drops = meta.get("drops") if isinstance(meta.get("drops"), dict) else {}
-        changes: dict[str, object] = {
-            "drops": {**(drops or {}), "shim": arena.drops()},
-            "counters": arena.counters(),
-        }
+        changes = _known(run, meta, arena)
         if goes_on:
             run.update_meta(changes)
             return False
@@ -86,6 +86,27 @@ def recover(path: Path) -> bool:
     if isinstance(cgroup, str) and Path(cgroup).name == folder.name:
         Leaf(Path(cgroup)).remove()
     return True
+
+
+def _known(run: RunDirectory, meta: Mapping[str, Any], arena: Arena) -> dict[str, object]:
+    """What the supervisor would have told at the end, as far as it can be known without it."""
+    lost, state = losses_of(arena), arena.kernel_state()
+    plane = {
+        "active": state is not None,
+        "until_ns": state[0] if state is not None else None,
+        "missing": [],
+        "reason": None if state is not None else "it could not be started",
+    }
+    return {
+        "host": host.identity(),
+        "drops": {"shim": lost.shim, "kernel": lost.kernel, "by_probe": lost.by_probe},
+        "counters": arena.counters(),
+        "kernel_plane": meta.get("kernel_plane") or plane,
+        "overhead": {
+            "record_ns": arena.record_cost_ns(),
+            "records": sum(row_counts(run).values()),
+        },
+    }
 
 
 def _write_all(run: RunDirectory, arena: Arena) -> None:
