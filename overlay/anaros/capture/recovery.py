@@ -91,7 +91,7 @@ def recover(path: Path) -> bool:
 def _known(run: RunDirectory, meta: Mapping[str, Any], arena: Arena) -> dict[str, object]:
     """What the supervisor would have told at the end, as far as it can be known without it."""
     lost, state = losses_of(arena), arena.kernel_state()
-    plane = {
+    plane: dict[str, object] = {
         "active": state is not None,
         "until_ns": state[0] if state is not None else None,
         "missing": [],
