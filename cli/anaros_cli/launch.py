@@ -23,6 +23,7 @@ class Launch(NamedTuple):
         kernel: Use the kernel plane where it is to be had.
         live: Show the run on the terminal meanwhile.
         command: The program and its words.
+        hide_names: Keep names of files and peers, and the arguments, out of the run.
     """
 
     output: Path | None
@@ -30,6 +31,7 @@ class Launch(NamedTuple):
     kernel: bool
     live: bool
     command: tuple[str, ...]
+    hide_names: bool = False
 
 
 def parse(words: Sequence[str]) -> Launch | None:
@@ -42,16 +44,18 @@ def parse(words: Sequence[str]) -> Launch | None:
         return None
     output: Path | None = None
     policies: list[Path] = []
-    kernel, live = True, False
+    kernel, live, hide_names = True, False, False
     rest = iter(words[1:])
     for word in rest:
         match word:
             case "--":
-                return Launch(output, tuple(policies), kernel, live, tuple(rest))
+                return Launch(output, tuple(policies), kernel, live, tuple(rest), hide_names)
             case "--no-kernel":
                 kernel = False
             case "--live":
                 live = True
+            case "--hide-names":
+                hide_names = True
             case "--output" | "--policy":
                 value = next(rest, None)
                 if value is None:
@@ -82,6 +86,7 @@ def launch(asked: Launch) -> int:
             output=path,
             policy_files=asked.policies,
             kernel=asked.kernel,
+            hide_names=asked.hide_names,
         )
 
     if asked.live:

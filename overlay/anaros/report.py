@@ -147,6 +147,7 @@ def _run(
     return {
         "path": str(run.path),
         "command": list(meta.get("command") or ()),
+        "names_hidden": meta.get("names_hidden"),
         "host": (meta.get("host") or {}).get("hostname"),
         "start_unix_ns": meta.get("start_unix_ns"),
         "duration_s": (end - begin) / 1e9 if end > begin else None,

@@ -40,6 +40,7 @@ def warn(line: str) -> None:
 class _Parts:
     """What a run is made of, as far as it has come; `close` undoes it in reverse."""
 
+    hide_names: bool = False
     rewrites: Rewrites | None = None
     arena: Arena | None = None
     segments: list[Segment] = field(default_factory=list)
@@ -99,6 +100,7 @@ def _decide(
     except BaseException:
         _close(parts)
         raise
+    parts.hide_names |= parts.rewrites.hide_names
     for problem in parts.rewrites.not_applied:
         warn(f"the policy is not applied: {problem}")
     environment.update(parts.rewrites.environment)
@@ -111,6 +113,7 @@ def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
     from anaros.capture.recorder import Recorder
 
     parts.arena = Arena.create(folder)
+    parts.arena.hide_names = parts.hide_names
     parts.undo.callback(remove_folder, folder)
     parts.undo.callback(parts.arena.close)
     for place in (0, 1):
@@ -131,15 +134,19 @@ def _meta_at_start(
     parts: _Parts, argv: Sequence[str], name: str, shared: Path
 ) -> dict[str, object]:
     """What a report needs even if we are killed before the end."""
+    words = [Path(argv[0]).name] if parts.hide_names else argv
     return {
         "name": name,
         # Bytes that are not UTF-8 are spelled out: JSON cannot hold them.
-        "command": [os.fsencode(word).decode(errors="backslashreplace") for word in argv],
+        "command": [os.fsencode(word).decode(errors="backslashreplace") for word in words],
+        "names_hidden": parts.hide_names,
         "state": "running",
         "start_ns": time.monotonic_ns(),
         "start_unix_ns": time.time_ns(),
         "user": _user_name(),
-        "working_directory": os.fsencode(Path.cwd()).decode(errors="backslashreplace"),
+        "working_directory": None
+        if parts.hide_names
+        else os.fsencode(Path.cwd()).decode(errors="backslashreplace"),
         "versions": {"anaros": __version__},
         "shm": str(shared),
         "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
@@ -221,6 +228,7 @@ def run(
     output: Path | None = None,
     policy_files: Sequence[Path] = (),
     kernel: bool = True,
+    hide_names: bool = False,
 ) -> int:
     """Runs a program under observation.
 
@@ -229,6 +237,8 @@ def run(
         output: The run directory to make; None: a new one in the usual place.
         policy_files: Policies to apply; none: those of /etc/anaros.
         kernel: Whether to use the kernel plane where it is to be had.
+        hide_names: Whether to keep names of files and peers, and the command's arguments, out of
+            the run; a policy may ask for it too.
 
     Returns:
         The program's exit code, or minus the signal that ended it.
@@ -239,7 +249,7 @@ def run(
     program = find(argv[0], os.environ)
     path = output if output is not None else default_run_path()
     shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    parts = _Parts()
+    parts = _Parts(hide_names=hide_names)
     environment = _decide(parts, argv, program, policy_files, shared)
     child = Child(program, list(argv), environment)
     if not kernel:

@@ -18,10 +18,18 @@ bool anaros_name_is_new(uint64_t object, uint64_t text_hash)
 	uint64_t mark = (object * 0x9e3779b97f4a7c15ull) ^ text_hash;
 	uint64_t *slot = &known[(mark >> 32) % KNOWN];
 
-	if (anaros_control->hide_names)
-		return false;
 	/* A collision only sends a name twice. */
 	return __atomic_exchange_n(slot, mark | 1, __ATOMIC_RELAXED) != (mark | 1);
+}
+
+/*
+ * What the user named stays here; what the makers of programs, kernels and
+ * devices named does not tell whose data it is.
+ */
+static bool is_hidden(uint16_t name_class)
+{
+	return (name_class == ANAROS_NAME_FILE || name_class == ANAROS_NAME_SOCKET) &&
+	       anaros_control->hide_names;
 }
 
 void anaros_name(uint16_t name_class, uint64_t object, const void *text, size_t size)
@@ -30,7 +38,7 @@ void anaros_name(uint16_t name_class, uint64_t object, const void *text, size_t 
 	struct anaros_record *record;
 	uint32_t slots;
 
-	if (anaros_control->hide_names || (thread->guard & ANAROS_GUARD_BUSY) ||
+	if (is_hidden(name_class) || (thread->guard & ANAROS_GUARD_BUSY) ||
 	    thread->epoch != anaros_process->epoch)
 		return;
 	if (size > NAME_BYTES_MAX)

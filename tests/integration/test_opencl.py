@@ -83,7 +83,11 @@ def bare(command: Sequence[str | Path], devices: str = "pthread") -> str:
 
 
 def record(
-    command: Sequence[str | Path], devices: str = "pthread", order: list[int] | None = None
+    command: Sequence[str | Path],
+    devices: str = "pthread",
+    order: list[int] | None = None,
+    *,
+    hide_names: bool = False,
 ) -> Recording:
     """Runs a command with the shim over an arena of its own, and reads what it left there."""
     from anaros.capture import names
@@ -95,6 +99,7 @@ def record(
         segment = Segment.create(arena.folder / "segment-0")
         arena.start_clock()
         arena.recording = True
+        arena.hide_names = hide_names
         if order is not None:
             arena.set_device_map("opencl", order)
         done = subprocess.run(
@@ -211,6 +216,17 @@ def test_each_call_is_recorded_exactly(workload: Path, mode: str) -> None:
     assert run.names[NameClass.KERNEL, handles["kernel"]] == "add"
     assert run.names[NameClass.STREAM, handles["queue"]].startswith("pthread-")
     assert run.drops == 0
+
+
+def test_hidden_names_are_those_of_files_and_peers(workload: Path) -> None:
+    shown, hidden = record([workload, "each"]), record([workload, "each"], hide_names=True)
+    kinds = {name_class for name_class, _ in shown.names}
+    assert NameClass.FILE in kinds
+    assert {name_class for name_class, _ in hidden.names} == kinds - {
+        NameClass.FILE,
+        NameClass.SOCKET,
+    }
+    assert {NameClass.KERNEL, NameClass.STREAM, NameClass.PROGRAM} <= kinds
 
 
 def test_device_times_lie_between_enqueue_and_wait(workload: Path) -> None:

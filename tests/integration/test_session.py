@@ -19,7 +19,7 @@ import pytest
 from anaros import report, session
 from anaros.capture import live
 from anaros.capture.kernel import PROBES
-from anaros.kinds import Kind
+from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_KERNEL
 from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
@@ -326,3 +326,31 @@ def test_programs_without_the_shim_are_told(anaros: Command, tmp_path: Path) -> 
     (only,) = meta["processes"]["without_shim"]
     assert (only["program"], only["reason"]) == (str(program), "static")
     assert meta["processes"]["with_shim"] == meta["processes"]["seen"] - 1
+
+
+def test_hidden_names_are_nowhere_in_the_run(anaros: Command, tmp_path: Path) -> None:
+    """Whatever the kernel plane sees as well: also paths of programs and names of threads."""
+    folder = tmp_path / "secret-folder"
+    folder.mkdir()
+    tool = folder / "tool"
+    tool.symlink_to("/bin/true")
+    code = (
+        "import socket, subprocess, sys\n"
+        "open(sys.argv[1] + '/secret-file', 'w').write('x')\n"
+        "open('/proc/self/comm', 'w').write('secret-thread')\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname()).close()\n"
+        "subprocess.run([sys.argv[1] + '/tool', 'secret-word'], check=True)\n"
+    )
+    words = anaros("run", "--hide-names", "--output", tmp_path / "run", "--")
+    words += [sys.executable, "-c", code, str(folder)]
+    subprocess.run(words, check=True, timeout=60, cwd=folder, capture_output=True)
+    run = RunDirectory.open(tmp_path / "run")
+    meta, names = run.meta(), read_names(run)
+    assert meta["names_hidden"] is True
+    assert meta["command"] == [Path(sys.executable).name]
+    assert "secret" not in json.dumps(meta)
+    assert not [name for name in names.name if "secret" in name or "127.0.0.1" in name]
+    kept = {NameClass(name_class) for name_class in np.unique(names.name_class).tolist()}
+    assert not kept & {NameClass.FILE, NameClass.SOCKET, NameClass.PROCESS}
+    assert Path(sys.executable).name in {name for name in names.name if "/" not in name}

@@ -8,7 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anaros.capture.census import is_static, without_shim
+from anaros.capture import names as names_module
+from anaros.capture.census import is_static, take, without_shim
+from anaros.kinds import Kind, NameClass
+from anaros.records import Columns
+from anaros.store.names import Names
 
 EVENTS = st.lists(
     st.tuples(st.integers(1, 4), st.integers(0, 1000), st.booleans()),
@@ -54,3 +58,51 @@ def test_static_programs_are_told_from_dynamic_ones(tmp_path: Path) -> None:
     header[56:58] = (0xFFFF).to_bytes(2, "little")
     program.write_bytes(bytes(header))
     assert is_static(program) is None
+
+
+def test_what_the_user_named_is_left_out() -> None:
+    told = [
+        (NameClass.FILE, "/secret"),
+        (NameClass.PROGRAM, "/secret/bin/sh"),
+        (NameClass.SOCKET, "tcp 10.0.0.1:1 -> 10.0.0.2:2"),
+        (NameClass.KERNEL, "a/b"),
+        (NameClass.PROCESS, "secret"),
+    ]
+    names = Names(
+        object=np.arange(len(told), dtype=np.uint64),
+        name_class=np.array([name_class for name_class, _ in told], np.uint8),
+        start_ns=np.zeros(len(told), np.uint64),
+        pid=np.zeros(len(told), np.uint32),
+        name=[name for _, name in told],
+    )
+    kept = names_module.without_private(names)
+    assert kept.name == ["sh", "a/b"]
+    assert kept.object.tolist() == [1, 3]
+    assert names_module.without_private(kept).name == kept.name
+
+
+def test_a_hidden_path_still_tells_why_there_is_no_shim(tmp_path: Path) -> None:
+    program = tmp_path / "secret"
+    program.write_bytes(b"")
+    program.chmod(0o4755)
+    fields = Columns.empty(1).as_dict()
+    execs = Columns.from_mapping(
+        {**fields, "kind": np.array([Kind.PROC_EXEC]), "pid": np.array([7])}
+    )
+
+    def told(name: str, *, hide_names: bool) -> object:
+        names = Names(
+            object=np.array([7], np.uint64),
+            name_class=np.array([NameClass.PROGRAM], np.uint8),
+            start_ns=np.zeros(1, np.uint64),
+            pid=np.zeros(1, np.uint32),
+            name=[name],
+        )
+        return take(execs, names, hide_names=hide_names)["without_shim"]
+
+    path = str(program)
+    assert told(path, hide_names=False) == [{"pid": 7, "program": path, "reason": "setuid"}]
+    assert told(path, hide_names=True) == [{"pid": 7, "program": "secret", "reason": "setuid"}]
+    # What a run directory with hidden names has of it.
+    (only,) = told("secret", hide_names=False)  # type: ignore[misc]
+    assert only["reason"] == "unknown: its path is hidden"

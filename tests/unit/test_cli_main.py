@@ -204,6 +204,7 @@ WORDS = st.lists(
             "--policy",
             "--no-kernel",
             "--live",
+            "--hide-names",
             "-x",
             "a",
             "--help",
@@ -230,6 +231,7 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
         not found["no_kernel"],
         found["live"],
         found["command"],
+        found["hide_names"],
     )
 
 

@@ -160,3 +160,16 @@ def test_workload_of_no_tenant_keeps_the_digest(good: Path) -> None:
 def test_file_that_is_not_valid_stops_the_run(bad: Path) -> None:
     with pytest.raises(PolicyError):
         decide(["true"], [bad])
+
+
+def test_names_are_hidden_even_where_no_rule_can_be_applied(
+    capsys: pytest.CaptureFixture[str], good: Path, tmp_path: Path
+) -> None:
+    good.write_text(GOOD.replace("reason: it serves", "hide_names: true"))
+    found = decide(["sh", "serve.sh"], [good], tmp_path)
+    assert found.not_applied
+    assert found.hide_names
+    assert not decide(["sh", "other.sh"], [good], tmp_path).hide_names
+    assert "are hidden" in call(capsys, "show", "--policy", good)[1]
+    _, out = call(capsys, "explain", "--policy", good, "--json", "--", "sh", "serve.sh")
+    assert json.loads(out)["rewrites"][0]["what"] == "hide_names"

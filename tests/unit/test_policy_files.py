@@ -245,6 +245,19 @@ def test_error_names_the_first_problem_and_counts_the_rest(tmp_path: Path) -> No
     assert [problem.place.column for problem in caught.value.problems] == [11, 22]
 
 
+def test_hidden_names_are_asked_for_with_true(tmp_path: Path) -> None:
+    plain = "version: 1\ndefault: {device: {visible: [0], reason: one}}\n"
+    for word, hidden in (("", False), ("hide_names: false, ", False), ("hide_names: true, ", True)):
+        found = load([write(tmp_path, plain.replace("{device", f"{{{word}device"))])
+        assert found.tenants[0].hide_names is hidden
+        # A key that changes nothing does not change the digest.
+        same = found.digest == load([write(tmp_path, plain)]).digest
+        assert same is not hidden
+    assert problems(tmp_path, "version: 1\ndefault: {hide_names: 1}\n") == [
+        "2:23: hide_names: must be true or false, not an integer; write true or false"
+    ]
+
+
 def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
     digest = load([write(tmp_path, GOOD)]).digest
     assert len(digest) == 64

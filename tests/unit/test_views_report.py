@@ -21,6 +21,7 @@ REPORT: dict[str, Any] = {
         "host": "vm",
         "start_unix_ns": 1_795_257_192_000_000_000,
         "duration_s": 12.34,
+        "names_hidden": False,
         "records": 1_842_233,
         "state": "finished",
         "exit_code": 0,
@@ -273,3 +274,10 @@ def test_device_times_that_were_not_read_are_no_drops(report: dict[str, Any]) ->
     report["coverage"]["device_times_unread"] = 3
     assert drawn(report).splitlines()[-1].strip() == "device times not read: 3"
     assert drawn(report).splitlines()[:-1] == before.splitlines()
+
+
+def test_hidden_names_are_told(report: dict[str, Any]) -> None:
+    report["run"] |= {"names_hidden": True, "command": ["python"]}
+    said = drawn(report)
+    assert said.splitlines()[0] == "python (arguments hidden)"
+    assert "hidden    names of files, peers and threads, and the command's arguments" in said

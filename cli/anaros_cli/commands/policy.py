@@ -199,6 +199,16 @@ def _explain(policy: Policy, user: str | None, command: tuple[str, ...]) -> dict
                     "opencl_order": found.opencl,
                 }
             )
+    if decision.hide_names:
+        rewrites.append(
+            {
+                "what": "hide_names",
+                "reason": "the policy asks for it",
+                "notes": [
+                    "names of files and peers, and the command's arguments, are not recorded"
+                ],
+            }
+        )
     if decision.fabric:
         obstacles += plan.obstacles(decision.fabric)
         rewrites += [

@@ -27,12 +27,18 @@ from anaros_cli import launch
     help="A policy file to apply instead of /etc/anaros; may be given again.",
 )
 @click.option("--no-kernel", is_flag=True, help="Record only what the program itself calls.")
+@click.option(
+    "--hide-names",
+    is_flag=True,
+    help="Record no names of files and peers, and of the command only the program.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 def run(
     output: Path | None,
     policies: tuple[Path, ...],
     no_kernel: bool,
+    hide_names: bool,
     live: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -48,4 +54,4 @@ def run(
     """  # noqa: D301
     if not command:
         raise UsageError("no program is given", "for example: anaros run -- python serve.py")
-    return launch.launch(launch.Launch(output, policies, not no_kernel, live, command))
+    return launch.launch(launch.Launch(output, policies, not no_kernel, live, command, hide_names))

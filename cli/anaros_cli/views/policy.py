@@ -60,6 +60,10 @@ def show_frame(policy: Policy) -> RenderableType:
         table.add_row(tenant.name, Text(_match(tenant.match)))
         if tenant.reason:
             table.add_row("", Text(tenant.reason, "dim"))
+        if tenant.hide_names:
+            table.add_row(
+                "", Text("names of files and peers, and the command's arguments, are hidden")
+            )
         for rule in tenant.rules:
             table.add_row("", Text(_rule(rule)))
             table.add_row("", Text(f"  {_why(rule)}", "dim"))

@@ -18,6 +18,7 @@ from anaros_cli.views import format as fmt
 _STAGES_COLUMNS = 72
 
 _WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "device"}
+_HIDDEN = "names of files, peers and threads, and the command's arguments"
 #: Programs without the shim that are named; the others are only counted.
 _PROGRAMS_MAX = 5
 
@@ -48,8 +49,9 @@ def _header(run: Mapping[str, Any]) -> RenderableType:
         f"{fmt.count(run['records'])} records",
         _ending(run),
     ]
+    command = fmt.printable(shlex.join(run["command"])) or fmt.UNKNOWN
     lines = [
-        Text(fmt.printable(shlex.join(run["command"])) or fmt.UNKNOWN, "bold"),
+        Text.assemble((command, "bold"), " (arguments hidden)" if run["names_hidden"] else ""),
         Text(" · ".join(facts)),
         Text(f"run {run['path']}", "dim"),
     ]
@@ -151,6 +153,7 @@ def _facts(report: Mapping[str, Any]) -> Table:
     for label, lines in (
         ("changed", _changes(report["policy"])),
         ("damaged", [f"{d['name']}: {d['reason']}" for d in coverage["damaged_segments"]]),
+        ("hidden", [_HIDDEN] if report["run"]["names_hidden"] else []),
         ("not seen", list(_not_seen(coverage))),
     ):
         for index, line in enumerate(lines):

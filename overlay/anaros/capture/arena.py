@@ -245,6 +245,15 @@ class Arena:
     def recording(self, on: bool) -> None:
         self._handle.control.recording = int(on)
 
+    @property
+    def hide_names(self) -> bool:
+        """Whether names that the user gave (files, peers) stay out of the run."""
+        return bool(self._handle.control.hide_names)
+
+    @hide_names.setter
+    def hide_names(self, on: bool) -> None:
+        self._handle.control.hide_names = int(on)
+
     def start_clock(self) -> bool:
         """Starts the thread that keeps the clock line; False: the vDSO is used instead."""
         return bool(lib.anaros_clock_start(self._handle) == 0)

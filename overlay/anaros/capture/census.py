@@ -43,7 +43,13 @@ def is_static(path: Path) -> bool | None:
     return _PT_INTERP not in kinds
 
 
+def _last_part(path: object) -> str | None:
+    return path.rpartition("/")[2] if isinstance(path, str) else None
+
+
 def _reason(path: Path) -> str:
+    if not path.is_absolute():
+        return "unknown: its path is hidden"
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -86,12 +92,13 @@ def process_records(columns: Columns) -> Columns:
     return columns.take(np.flatnonzero(wanted))
 
 
-def take(records: Columns, names: Names) -> dict[str, object]:
+def take(records: Columns, names: Names, *, hide_names: bool = False) -> dict[str, object]:
     """Program starts with and without the shim, as the kernel plane and the shims saw them.
 
     Args:
         records: What ``process_records`` chose, in any order.
         names: The names of the run.
+        hide_names: Whether programs are told by the last part of their path.
 
     Returns:
         ``seen``, ``with_shim`` and ``without_shim``, a list of pid, program and reason (at most
@@ -103,6 +110,8 @@ def take(records: Columns, names: Names) -> dict[str, object]:
         np.flatnonzero(without_shim(execs.pid, execs.start_ns, shims.pid, shims.start_ns))
     )
     listed = [_describe(bare, place, names) for place in range(min(len(bare), _LISTED_MAX))]
+    if hide_names:
+        listed = [{**one, "program": _last_part(one["program"])} for one in listed]
     return {
         "seen": len(execs),
         "with_shim": len(execs) - len(bare),

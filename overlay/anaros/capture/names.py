@@ -82,3 +82,23 @@ def join(first: Names, second: Names) -> Names:
         pid=np.concatenate([first.pid, second.pid]),
         name=[*first.name, *second.name],
     )
+
+
+def without_private(names: Names) -> Names:
+    """The names of code and hardware, and of programs the last part of their path.
+
+    Files, peers and threads are called whatever the user chose: their names are left out.
+    """
+    private = (NameClass.FILE, NameClass.SOCKET, NameClass.PROCESS)
+    kept = np.flatnonzero(~np.isin(names.name_class, private))
+    is_program = (names.name_class == NameClass.PROGRAM).tolist()
+    return Names(
+        object=names.object[kept],
+        name_class=names.name_class[kept],
+        start_ns=names.start_ns[kept],
+        pid=names.pid[kept],
+        name=[
+            names.name[place].rpartition("/")[2] if is_program[place] else names.name[place]
+            for place in kept.tolist()
+        ],
+    )

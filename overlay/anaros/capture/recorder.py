@@ -36,10 +36,12 @@ class SegmentWriter:
 
     Args:
         run: The run.
+        hide_names: Whether what the user named stays out of it.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, *, hide_names: bool) -> None:
         self._run = run
+        self._hide_names = hide_names
         self._names: Names | None = None
         self._processes: list[Columns] = []
         self.records = 0
@@ -58,7 +60,8 @@ class SegmentWriter:
         if raw:
             fresh = names.parse(raw)
             self._names = fresh if self._names is None else names.join(self._names, fresh)
-            write_names(self._run, self._names)
+            told = names.without_private(self._names) if self._hide_names else self._names
+            write_names(self._run, told)
         rows = segment.rows
         if rows:
             columns = segment.clustered_columns(BLOCK_RECORDS)
@@ -72,7 +75,8 @@ class SegmentWriter:
         from anaros.records import Columns
         from anaros.store.names import Names
 
-        return census.take(Columns.concatenate(self._processes), self._names or Names())
+        records, known = Columns.concatenate(self._processes), self._names or Names()
+        return census.take(records, known, hide_names=self._hide_names)
 
     def start_from(self, names: Names) -> None:
         """Goes on from the names that the run has already."""
@@ -91,7 +95,7 @@ class Recorder:
     def __init__(self, arena: Arena, segments: tuple[Segment, Segment], run: RunDirectory) -> None:
         self._arena = arena
         self._segments = segments
-        self._writer = SegmentWriter(run)
+        self._writer = SegmentWriter(run, hide_names=arena.hide_names)
         self._kernel: KernelPlane | None = None
         self._active = 0
         self._sequence = 0

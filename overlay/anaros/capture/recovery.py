@@ -115,7 +115,7 @@ def _write_all(run: RunDirectory, arena: Arena) -> None:
         (Segment.open(arena.folder / name, writable=True) for name in ("segment-0", "segment-1")),
         key=lambda segment: segment.sequence,
     )
-    writer = SegmentWriter(run)
+    writer = SegmentWriter(run, hide_names=arena.hide_names)
     writer.start_from(read_names(run))
     stored = {path.stem for path in segment_files(run)}
     sequence = max(segment.sequence for segment in segments)

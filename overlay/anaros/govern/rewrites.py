@@ -34,6 +34,7 @@ class Rewrites:
         done: One sentence for each rewrite.
         not_applied: One sentence for each that could not be made, with its remedy.
         fabric: The connections that are rewritten while the run lasts.
+        hide_names: Names of files and peers, and the command's arguments, stay out of the run.
     """
 
     digest: str | None = None
@@ -45,6 +46,7 @@ class Rewrites:
     done: tuple[str, ...] = ()
     not_applied: tuple[str, ...] = ()
     fabric: FabricRewrite | None = None
+    hide_names: bool = False
 
     def describe(self) -> dict[str, object]:
         """For ``meta.json``; connections rewritten so far are counted."""
@@ -106,6 +108,7 @@ def decide(
         digest=policy.digest,
         files=tuple(str(path) for path in policy.files),
         tenant=decision.tenant,
+        hide_names=decision.hide_names,
     )
     if decision.changes_nothing:
         return found
@@ -118,6 +121,7 @@ def decide(
             files=found.files,
             tenant=found.tenant,
             not_applied=(str(problem),),
+            hide_names=found.hide_names,
         )
     return found
 

@@ -114,7 +114,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A workload and what holds for it. ``match`` is None for the default tenant."""
+    """A workload and what holds for it. ``match`` is None for the default tenant.
+
+    ``hide_names`` keeps names of files and peers, and the command's arguments, out of its runs.
+    """
 
     name: str
     match: Match | None
@@ -122,6 +125,7 @@ class Tenant:
     fabric: tuple[FabricRule, ...]
     reason: str
     place: Place
+    hide_names: bool = False
 
     @property
     def rules(self) -> tuple[DeviceRule | FabricRule, ...]:
@@ -170,6 +174,7 @@ class Decision:
         fabric: Its fabric rules; empty for none.
         verdicts: One for each tenant that was tried, in order.
         digest: Digest of the policy; empty where there is none.
+        hide_names: Names stay out of the run.
     """
 
     tenant: str | None
@@ -177,6 +182,7 @@ class Decision:
     fabric: tuple[FabricRule, ...]
     verdicts: tuple[Verdict, ...]
     digest: str
+    hide_names: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -103,6 +103,19 @@ class Fields:
             return None
         return number
 
+    def flag(self, key: str) -> bool:
+        """True or false, false where it is missing or wrong."""
+        node = self.get(key)
+        if node is None:
+            return False
+        value = node.value if isinstance(node, Scalar) else None
+        if not isinstance(value, bool):
+            self.reader.complain(
+                node.place, f"{key}: must be true or false, not {kind(node)}", "write true or false"
+            )
+            return False
+        return value
+
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         """One of ``choices``."""
         node = self.get(key)

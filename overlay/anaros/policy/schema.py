@@ -36,8 +36,8 @@ DESTINATIONS_MAX = 256
 DEFAULT = "default"
 
 _FILE = ("version", "tenants", "default")
-_TENANT = ("name", "reason", "match", "device", "fabric")
-_DEFAULT = ("reason", "device", "fabric")
+_TENANT = ("name", "reason", "match", "device", "fabric", "hide_names")
+_DEFAULT = ("reason", "device", "fabric", "hide_names")
 _MATCH = ("user", "executable", "argv", "argv_regex")
 _DEVICE = ("visible", "order", "runtime", "reason", "metric")
 _FABRIC = ("interface", "source", "to", "mark", "sockets", "reason", "metric")
@@ -120,6 +120,7 @@ def _tenant(reader: Reader, node: Node) -> Tenant:
         fabric=_fabric_of(fields),
         reason=fields.text("reason"),
         place=fields.place,
+        hide_names=fields.flag("hide_names"),
     )
 
 
@@ -132,6 +133,7 @@ def _default(reader: Reader, node: Node) -> Tenant:
         fabric=_fabric_of(fields),
         reason=fields.text("reason"),
         place=fields.place,
+        hide_names=fields.flag("hide_names"),
     )
 
 

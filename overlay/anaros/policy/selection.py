@@ -41,7 +41,12 @@ def select(policy: Policy, user: str, executable: Path, argv: Sequence[str]) -> 
             continue
         verdicts.append(Verdict(tenant.name, matched=True, reason=_why(tenant, user, paths)))
         return Decision(
-            tenant.name, tenant.device, tenant.fabric, tuple(verdicts), digest=policy.digest
+            tenant.name,
+            tenant.device,
+            tenant.fabric,
+            tuple(verdicts),
+            digest=policy.digest,
+            hide_names=tenant.hide_names,
         )
     return Decision(None, None, (), tuple(verdicts), digest=policy.digest)
 
