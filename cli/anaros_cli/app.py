@@ -27,12 +27,10 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     entries=COMMANDS,
-    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="anaros", message="%(prog)s %(version)s")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """See where the requests of an unmodified program spend their time.
 
     Anaros starts a program, records its calls and what the kernel and the devices did for it,
@@ -43,5 +41,3 @@ def cli(context: click.Context) -> None:
       anaros run -- python serve.py
       anaros report
     """  # noqa: D301
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())

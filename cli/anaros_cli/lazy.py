@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A click group that imports a command only when it is used.
+"""Click groups: one that helps along, and one that imports a command only when it is used.
 
 `anaros run` must be at work before a slow import is done, and `anaros --help` must not load a
 database to list six names. So each command is a line in a table: where it lives, and its short
@@ -9,7 +9,7 @@ help, which a test compares with the command's own.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -29,7 +29,35 @@ class Entry(NamedTuple):
     summary: str
 
 
-class LazyGroup(click.Group):
+class NearGroup(click.Group):
+    """A group that alone prints its help, and names the commands that a wrong word is near to."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, invoke_without_command=True, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named; without one, print help."""
+        result = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            click.echo(ctx.get_help())
+        return result
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which names are near.
+
+        Raises:
+            UsageError: There is no such command.
+        """
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        words = " ".join([*ctx.command_path.split()[1:], name])
+        raise UsageError(f"there is no command {words!r}", _nearest(name, known))
+
+
+class LazyGroup(NearGroup):
     """A group whose commands are loaded on first use.
 
     Args:
@@ -66,21 +94,8 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which names are near.
 
-        Raises:
-            UsageError: There is no such command.
-        """
-        name = args[0]
-        if name in self.entries or name.startswith("-"):
-            return super().resolve_command(ctx, args)
-        raise UsageError(f"there is no command {name!r}", _nearest(name, self.entries))
-
-
-def _nearest(name: str, known: Mapping[str, Entry]) -> str:
+def _nearest(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, n=3, cutoff=0.5)

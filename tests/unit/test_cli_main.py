@@ -59,6 +59,14 @@ def test_alone_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_a_group_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: anaros policy")
+    assert "Say everything that is wrong in policy files." in out
+    assert err == ""
+
+
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["run", "--help"], ["query", "-h"]])
 def test_help_is_not_an_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
@@ -75,6 +83,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["reprot"], "there is no command 'reprot'", "did you mean report?"),
         (["zzz"], "there is no command 'zzz'", "the commands are run, report"),
+        (["policy", "chek"], "there is no command 'policy chek'", "did you mean check?"),
+        (["policy", "zzz"], "there is no command 'policy zzz'", "the commands are check, explain"),
         (["--verbos"], "no such option '--verbos'", "see anaros --help"),
         (["report", "--jsn"], "no such option '--jsn'", "see anaros report --help"),
         (["report", "--window", "5..2"], "ends before it starts", "see anaros report --help"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anaros.errors import UsageError
+from anaros_cli.lazy import NearGroup
 
 if TYPE_CHECKING:
     from anaros.policy import Policy
@@ -27,7 +28,7 @@ NAMED = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=NearGroup)
 def policy() -> None:
     """Look at policy files and at what they would do.
 
