@@ -33,7 +33,8 @@ class NearGroup(click.Group):
     """A group that alone prints its help, and names the commands that a wrong word is near to."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, invoke_without_command=True, **kwargs)
+        kwargs["invoke_without_command"] = True
+        super().__init__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named; without one, print help."""
