@@ -6,6 +6,7 @@ Only ``main`` calls this: commands raise, views draw.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,20 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What can be done where the operating system refuses and nobody has said it better.
+_OS_REMEDIES = {
+    **dict.fromkeys(_FULL, "make room there, or write to another place"),
+    errno.EROFS: "write to another place",
+    errno.EACCES: "ask its owner, or use sudo",
+    errno.EPERM: "ask its owner, or use sudo",
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "check the name: a part of this path is a file",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENOMEM: "free some memory",
+}
 
 
 def explain(error: BaseException) -> int:
@@ -39,7 +54,7 @@ def explain(error: BaseException) -> int:
             fact = f"the Python package {error.name} is missing"
             return _say(fact, "run scripts/setup, or install anaros again", FAILED)
         case OSError():
-            return _say(_os_fact(error), "", FAILED)
+            return _say(_os_fact(error), _OS_REMEDIES.get(error.errno or 0, ""), FAILED)
         case _:
             return _explain_click(error)
 
@@ -88,6 +103,8 @@ def _sentence(message: str) -> str:
 def _os_fact(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    if not names and error.errno in _FULL:
+        return f"cannot write the output: {what}"
     return f"{' -> '.join(names)}: {what}" if names else what
 
 

@@ -135,7 +135,11 @@ def test_the_program_inherits_no_descriptor_and_no_disposition(
 
 @pytest.mark.parametrize(
     ("word", "code", "fact"),
-    [("no-such-program-x", 127, "no program"), ("/etc/passwd", 126, "Permission denied")],
+    [
+        ("no-such-program-x", 127, "anaros: there is no program no-such-program-x\n  check the name"),
+        ("/etc/passwd", 126, "anaros: cannot run /etc/passwd: Permission denied\n  make it exec"),
+        ("/etc", 126, "anaros: cannot run /etc: Is a directory\n  name a program in it"),
+    ],
 )
 def test_a_program_that_cannot_run(
     recorded: Recorded, tmp_path: Path, word: str, code: int, fact: str

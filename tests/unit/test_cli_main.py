@@ -125,8 +125,20 @@ def test_usage_errors(
         (
             OSError(28, "No space left on device", "/tmp/x"),
             1,
-            "anaros: /tmp/x: No space left on device\n",
+            (
+                "anaros: /tmp/x: No space left on device\n"
+                "  make room there, or write to another place\n"
+            ),
         ),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            (
+                "anaros: cannot write the output: No space left on device\n"
+                "  make room there, or write to another place\n"
+            ),
+        ),
+        (OSError(5, "Input/output error", "/tmp/x"), 1, "anaros: /tmp/x: Input/output error\n"),
         (
             ModuleNotFoundError("no", name="duckdb"),
             1,

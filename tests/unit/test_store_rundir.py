@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,3 +215,37 @@ def test_an_unknown_run_names_the_nearest(runs: Path) -> None:
     with pytest.raises(RunDirectoryError) as far:
         resolve_run("zzz")
     assert far.value.remedy.endswith("20260106-120000-11, 20260105-120000-11, 20260104-120000-11")
+
+
+def test_what_others_may_not_read_is_told_with_a_remedy() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it becomes another user")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        run = RunDirectory.create(Path(folder) / "run", {}).path
+        os.seteuid(65534)
+        try:
+            with pytest.raises(RunDirectoryError) as caught:
+                RunDirectory.open(resolve_run(str(run)))
+        finally:
+            os.seteuid(0)
+    assert caught.value.fact == f"cannot read {run}/meta.json: Permission denied"
+    assert "its owner" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "{", ""])
+def test_a_damaged_meta_says_what_can_still_be_read(tmp_path: Path, text: str) -> None:
+    run = RunDirectory.create(tmp_path / "run", {})
+    (run.path / "meta.json").write_text(text)
+    with pytest.raises(RunDirectoryError, match="is damaged") as caught:
+        RunDirectory.open(run.path)
+    assert "Parquet" in caught.value.remedy
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file / "run", file / "more" / "run"):
+        with pytest.raises(RunDirectoryError, match="Not a directory") as caught:
+            RunDirectory.create(path, {})
+        assert "a part of this path is a file" in caught.value.remedy

@@ -262,7 +262,8 @@ def test_python_variables_are_no_tables(run: RunDirectory) -> None:
 @pytest.mark.parametrize(
     ("statement", "fact", "remedy"),
     [
-        ("SELEC 1", 'syntax error at or near "SELEC"', ""),
+        ("SELEC 1", 'syntax error at or near "SELEC"', "did you mean SELECT?"),
+        ("SELECT count(* FROM records", 'syntax error at or near "FROM"', "write one SELECT"),
         ("SELECT kin FROM records", 'Referenced column "kin" not found', "did you mean kind?"),
         ("FROM record", "there is no view record", "did you mean records?"),
         ("FROM wombat", "there is no view wombat", "the views are records, requests, spans,"),

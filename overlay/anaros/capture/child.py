@@ -30,6 +30,13 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
 
+_REMEDIES = {
+    errno.EACCES: "make it executable (chmod +x), or name what runs it: python, sh",
+    errno.EISDIR: "name a program in it",
+    errno.ENOEXEC: "it was built for another machine, or is damaged: build or install it again",
+}
+
+
 class CommandError(AnarosError):
     """The program cannot be started; exit codes as a shell gives them."""
 
@@ -37,7 +44,8 @@ class CommandError(AnarosError):
         if number == errno.ENOENT:
             super().__init__(f"there is no program {word}", "check the name, or PATH")
         else:
-            super().__init__(f"cannot run {word}: {os.strerror(number)}")
+            fact = f"cannot run {word}: {os.strerror(number)}"
+            super().__init__(fact, _REMEDIES.get(number, ""))
         self.exit_code = NOT_FOUND if number == errno.ENOENT else NOT_EXECUTABLE
 
 
@@ -56,7 +64,7 @@ def find(word: str, environment: Mapping[str, str]) -> Path:
     for candidate in candidates:
         try:
             if candidate.is_dir():
-                refused = errno.EACCES if "/" in word else refused
+                refused = errno.EISDIR if "/" in word else refused
             elif os.access(candidate, os.X_OK):
                 return candidate
             elif candidate.exists():

@@ -44,11 +44,15 @@ _REMEDIES = {
     errno.ENOSPC: "free some space there, or choose another directory with --output",
     errno.EDQUOT: "free some of your quota, or choose another directory with --output",
     errno.EROFS: "choose a directory on a writable file system with --output",
+    errno.ENOENT: "choose a directory on a writable file system with --output",
     errno.EACCES: "choose a directory that you may write to with --output, or run as its owner",
     errno.EPERM: "choose a directory that you may write to with --output, or run as its owner",
     errno.ENOTDIR: "choose another directory with --output: a part of this path is a file",
     errno.ENAMETOOLONG: "choose a shorter path with --output",
 }
+
+
+_DAMAGED_REMEDY = "the segments in records/ are ordinary Parquet files and can still be read"
 
 
 def write_error(path: Path, error: OSError) -> RunDirectoryError:
@@ -159,7 +163,9 @@ class RunDirectory:
         except FileNotFoundError:
             raise self._no_meta() from None
         except NotADirectoryError:
-            raise RunDirectoryError(f"{self.path} is a file, not a run directory") from None
+            raise RunDirectoryError(
+                f"{self.path} is a file, not a run directory", "give the directory of a run"
+            ) from None
         except PermissionError as error:
             raise RunDirectoryError(
                 f"cannot read {self.path / META}: {error.strerror}",
@@ -169,11 +175,12 @@ class RunDirectory:
             raise RunDirectoryError(f"cannot read {self.path / META}: {error.strerror}") from error
         except orjson.JSONDecodeError as error:
             raise RunDirectoryError(
-                f"{self.path / META} is damaged: {error}",
-                "the segments in records/ are ordinary Parquet files and can still be read",
+                f"{self.path / META} is damaged: {error}", _DAMAGED_REMEDY
             ) from error
         if not isinstance(loaded, dict):
-            raise RunDirectoryError(f"{self.path / META} is damaged: it holds no JSON object")
+            raise RunDirectoryError(
+                f"{self.path / META} is damaged: it holds no JSON object", _DAMAGED_REMEDY
+            )
         return loaded
 
     def update_meta(self, changes: Mapping[str, object]) -> None:
@@ -207,7 +214,11 @@ class RunDirectory:
 def _make_directory(path: Path) -> bool:
     """Make ``path``, or take it if it is empty; True if it was made."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # a file, or a link to nowhere
+            number = errno.ENOTDIR
+            raise NotADirectoryError(number, os.strerror(number)) from None
         try:
             path.mkdir(mode=_DIRECTORY_MODE)
             made = True
@@ -320,18 +331,26 @@ def resolve_run(word: str | None) -> Path:
     if word is None:
         return _latest(root)
     for candidate in (Path(word), root / word):
-        if (candidate / META).is_file():
+        if _is_there(candidate / META):
             return candidate.resolve() if candidate.is_symlink() else candidate
     if word == LATEST:
         return _latest(root)
-    if Path(word).exists():
+    if _is_there(Path(word)):
         return Path(word)  # open() says what is wrong with it
     raise RunDirectoryError(f"there is no run {word}", _nearest_remedy(root, word))
 
 
+def _is_there(path: Path) -> bool:
+    """Whether it exists, or might, in a directory that we may not read: open() tells why."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def _latest(root: Path) -> Path:
     linked = root / LATEST
-    if (linked / META).is_file():
+    if _is_there(linked / META):
         return linked.resolve()
     names = _run_names(root)
     if names:

@@ -33,6 +33,14 @@ from anaros.store.rundir import RunDirectory
 VIEWS = ("records", "requests", "spans", "names", "segments")
 
 
+#: What a query is begun with and divided by; near words of a syntax error.
+_KEYWORDS = (
+    *("SELECT", "FROM", "WHERE", "WITH", "JOIN", "LEFT", "USING", "ON", "GROUP", "ORDER", "BY"),
+    *("HAVING", "LIMIT", "DISTINCT", "UNION", "DESCRIBE", "SUMMARIZE", "EXPLAIN"),
+)
+_SQL_REMEDY = f"write one SELECT, in DuckDB's SQL, over {', '.join(VIEWS)}"
+
+
 class Table(Protocol):
     """Arrays by name."""
 
@@ -371,6 +379,11 @@ def _query_error(error: Exception) -> QueryError:
         return QueryError(f"there is no view {missing[1]}", remedy)
     if isinstance(error, duckdb.PermissionException):
         return QueryError(fact, "a query reads its run directory and nothing else")
+    if isinstance(error, duckdb.ParserException):
+        found = re.search(r'at or near "([^"]+)"', message)
+        word = found[1].upper() if found else ""
+        near = difflib.get_close_matches(word, _KEYWORDS, n=1) if word not in _KEYWORDS else []
+        return QueryError(fact, f"did you mean {near[0]}?" if near else _SQL_REMEDY)
     near_word = re.search(r'(?:Candidate bindings: |Did you mean )"([^"]+)"', message)
     if near_word:
         return QueryError(fact, f"did you mean {near_word[1]}?")
