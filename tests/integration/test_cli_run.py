@@ -133,6 +133,26 @@ def test_the_other_commands_explain_the_run(environment: dict[str, str], tmp_pat
     assert "finished" in frame.stdout.splitlines()[0]
 
 
+def test_a_reader_that_goes_away_ends_every_command_alike(environment: dict[str, str]) -> None:
+    assert anaros("run", "--no-kernel", "--", "true", env=environment).returncode == 0
+    for words in (
+        ["report"],
+        ["report", "--json"],
+        ["query", "latest", "FROM records"],
+        ["query", "latest", "FROM records", "--format", "csv"],
+        ["xray", "--once"],
+        ["doctor", "--json"],
+    ):
+        with subprocess.Popen(
+            [*ANAROS, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 128 + signal.SIGPIPE, words
+
+
 def test_errors_of_sql_and_of_names(environment: dict[str, str]) -> None:
     assert anaros("run", "--no-kernel", "--", "true", env=environment).returncode == 0
     for words in (["query", "latest", "SELCT 1"], ["report", "no-such-run"], ["xray", "--live"]):

@@ -136,7 +136,11 @@ def test_the_program_inherits_no_descriptor_and_no_disposition(
 @pytest.mark.parametrize(
     ("word", "code", "fact"),
     [
-        ("no-such-program-x", 127, "anaros: there is no program no-such-program-x\n  check the name"),
+        (
+            "no-such-program-x",
+            127,
+            "anaros: there is no program no-such-program-x\n  check the name",
+        ),
         ("/etc/passwd", 126, "anaros: cannot run /etc/passwd: Permission denied\n  make it exec"),
         ("/etc", 126, "anaros: cannot run /etc: Is a directory\n  name a program in it"),
     ],
