@@ -7,13 +7,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
 from anaros.errors import QueryError, RunDirectoryError
 from anaros.kinds import Kind, NameClass
 from anaros.records import FIELDS, Columns
-from anaros.store import derived, sql
+from anaros.store import columnar, derived, sql
 from anaros.store.names import Names, write_names
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import write_segment
@@ -199,7 +200,8 @@ def test_damage_is_left_out(run: RunDirectory, broken: str) -> None:
         path.write_bytes(whole[:-60] + b"\xff" * 40 + whole[-20:])
     elif broken == "foreign":
         path.unlink()
-        derived.columnar.write_parquet(path, {"a": np.arange(3)})
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY (SELECT 1 AS a) TO {columnar.quoted(path)} (FORMAT parquet)")
     else:
         middle = len(whole) // 2
         path.write_bytes(whole[:100] + b"\xff" * (middle - 100) + whole[middle:])

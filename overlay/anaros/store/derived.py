@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is computed from the records, kept beside them: ``derived/*.parquet``.
 
-Each file carries the key of the segments it was computed from; when they change it is stale and
-read as absent. A run on a read-only medium is no error: its results are computed each time.
+Each file carries the key of the segments it was computed from; when they change, or one of them is
+damaged, it is stale and read as absent. A run on a read-only medium is no error: its results are
+computed each time.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from pathlib import Path
 
 from anaros import __version__
 from anaros.errors import RunDirectoryError
-from anaros.store import columnar
+from anaros.store import columnar, footer
 from anaros.store.columnar import Array
 from anaros.store.rundir import RunDirectory
-from anaros.store.segments import segment_files
+from anaros.store.segments import sound_segments
 
 _KEY = "anaros.key"
 
 
 def key(run: RunDirectory) -> str:
-    """What the run's segments are now: their names and sizes, and the version that reads them.
+    """What the run's sound segments are now, and the version that reads them.
 
     Whoever computes from a run that still goes on takes the key before it loads the records.
     """
     digest = hashlib.sha256(__version__.encode())
-    for path in segment_files(run):
-        digest.update(f"\0{path.name}\0{path.stat().st_size}".encode())
+    for path in sound_segments(run):
+        sum_of = footer.checksum(path)
+        digest.update(f"\0{path.name}\0{path.stat().st_size}\0{sum_of}".encode())
     return digest.hexdigest()
 
 
@@ -60,32 +62,17 @@ def read(run: RunDirectory, name: str) -> dict[str, Array] | None:
     path = fresh(run, name)
     if path is None:
         return None
-    try:
-        with columnar.connect(threads=1) as connection:
-            return dict(
-                connection.execute(
-                    f"SELECT * FROM read_parquet({columnar.quoted(path)})"
-                ).fetchnumpy()
-            )
-    except columnar.READ_ERRORS:
-        return None
+    with columnar.cursor() as connection:
+        found = connection.execute(f"SELECT * FROM read_parquet({columnar.quoted(path)})")
+        return dict(found.fetchnumpy())
 
 
 def fresh(run: RunDirectory, name: str) -> Path | None:
-    """The file of a result, if it is there, looks whole and was computed from these segments."""
+    """The file of a result, if it is there, is sound and was computed from these segments."""
     path = _path(run, name)
-    if not path.exists() or columnar.footer_fault(path) is not None:
+    if footer.value(path, _KEY) != key(run) or footer.checksum(path) is None:
         return None
-    sql = (
-        f"SELECT decode(value) FROM parquet_kv_metadata({columnar.quoted(path)})"
-        f" WHERE decode(key) = {columnar.quoted(_KEY)}"
-    )
-    try:
-        with columnar.connect(threads=1) as connection:
-            found = connection.execute(sql).fetchone()
-    except columnar.READ_ERRORS:
-        return None
-    return path if found == (key(run),) else None
+    return path if footer.fault(path) is None else None
 
 
 def _path(run: RunDirectory, name: str) -> Path:

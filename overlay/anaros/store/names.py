@@ -96,11 +96,12 @@ def read_names(run: RunDirectory) -> Names:
 
 
 def readable(run: RunDirectory) -> bool:
-    """True if there is a file of names that looks whole and has not failed before."""
+    """True if there is a sound file of names; a damaged one is noted in ``run.unreadable``."""
     path = run.names
-    if path in run.unreadable or not path.exists():
+    run.unreadable.pop(path, None)  # while the run goes on, the file is written anew
+    if not path.exists():
         return False
-    fault = columnar.footer_fault(path)
+    fault = columnar.fault(path, FIELDS_SQL)
     if fault is not None:
         run.unreadable[path] = fault
     return fault is None
@@ -110,9 +111,5 @@ def _read(run: RunDirectory) -> dict[str, npt.NDArray[Any]] | None:
     if not readable(run):
         return None
     sql = f"SELECT {FIELDS_SQL} FROM read_parquet({columnar.quoted(run.names)})"
-    try:
-        with columnar.connect(threads=1) as connection:
-            return dict(connection.execute(sql).fetchnumpy())
-    except columnar.READ_ERRORS as error:
-        run.unreadable[run.names] = columnar.first_line(error)
-    return None
+    with columnar.cursor() as connection:
+        return dict(connection.execute(sql).fetchnumpy())

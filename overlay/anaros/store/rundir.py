@@ -69,14 +69,15 @@ class RunDirectory:
 
     Attributes:
         path: The directory.
-        unreadable: Segments whose data could not be decoded when this object read them, with the
-            reason. A damaged footer is seen at once, damaged data only by whoever decodes it.
+        sound: Segments that were checked and found as they were written.
+        unreadable: Files that were checked and found damaged, with the reason.
     """
 
-    __slots__ = ("path", "unreadable")
+    __slots__ = ("path", "sound", "unreadable")
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.sound: set[Path] = set()
         self.unreadable: dict[Path, str] = {}
 
     def __repr__(self) -> str:

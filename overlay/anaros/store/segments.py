@@ -9,19 +9,18 @@ and a third off the time to write it. `load` restores the order of time.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from anaros.errors import RunDirectoryError
 from anaros.records import FIELDS, U64, Columns
-from anaros.store import columnar, order
+from anaros.store import columnar, names, order
 from anaros.store.columnar import Array
 from anaros.store.names import Names, read_names, write_names
 from anaros.store.rundir import RunDirectory
@@ -32,7 +31,6 @@ __all__ = [
     "DamagedSegment",
     "Names",
     "damaged_segments",
-    "find_damage",
     "load",
     "next_sequence",
     "read_names",
@@ -56,9 +54,8 @@ _DTYPES = {name: np.dtype(dtype) for name, dtype in FIELDS}
 #: that like records find each other.
 BLOCK_RECORDS = 1 << 16
 
-#: Segments are read in groups of about this many records: few queries, and a sort that stays near
-#: the caches.
-_GROUP_RECORDS = 1 << 20
+#: Segments are read in groups of about this size, some million records: few queries.
+_GROUP_BYTES = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,33 +156,41 @@ def next_sequence(run: RunDirectory) -> int:
     return max(numbers, default=-1) + 1
 
 
-def damaged_segments(run: RunDirectory, *, deep: bool = False) -> list[DamagedSegment]:
-    """The files of a run that are left out when it is read.
-
-    Args:
-        run: The run; what failed to decode when this object was read before counts.
-        deep: Decode every segment, to find damage inside (40 ms for a million records).
-    """
-    if deep:
-        find_damage(run)
-    faults = {path: columnar.footer_fault(path) for path in segment_files(run)}
-    if run.names.exists():
-        faults[run.names] = columnar.footer_fault(run.names)
-    faults.update(run.unreadable)
+def damaged_segments(run: RunDirectory) -> list[DamagedSegment]:
+    """The files of a run that are left out when it is read."""
+    sound_segments(run)
+    names.readable(run)
     return [
-        DamagedSegment(path, _size_bytes(path), reason)
-        for path, reason in faults.items()
-        if reason is not None
+        DamagedSegment(path, _size_bytes(path), reason) for path, reason in run.unreadable.items()
     ]
 
 
 def sound_segments(run: RunDirectory) -> list[Path]:
-    """The segments that look whole by their first and last bytes and have not failed before."""
-    return [
-        path
-        for path in segment_files(run)
-        if path not in run.unreadable and columnar.footer_fault(path) is None
-    ]
+    """The segments of a run that are as they were written, in their order.
+
+    All bytes of a segment are checked when this is asked for the first time (8 ms for a million
+    records); damaged ones are noted in ``run.unreadable``.
+
+    Raises:
+        RunDirectoryError: The segments may not be listed.
+    """
+    found = segment_files(run)
+    unknown = [path for path in found if path not in run.sound and path not in run.unreadable]
+    with ThreadPoolExecutor(_threads()) as pool:
+        for path, reason in zip(unknown, pool.map(_fault, unknown), strict=True):
+            if reason is None:
+                run.sound.add(path)
+            else:
+                run.unreadable[path] = reason
+    return [path for path in found if path in run.sound]
+
+
+def _fault(path: Path) -> str | None:
+    return columnar.fault(path, ", ".join(RECORD_FIELDS_SQL.values()))
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, 8)
 
 
 def _size_bytes(path: Path) -> int | None:
@@ -193,42 +198,6 @@ def _size_bytes(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def find_damage(run: RunDirectory) -> bool:
-    """Decode every segment and the names, and note in ``run.unreadable`` what fails.
-
-    Returns:
-        True if anything failed that had not before.
-    """
-    known = len(run.unreadable)
-    read_names(run)
-    _try_each(run, sound_segments(run), _decode)
-    return len(run.unreadable) > known
-
-
-def _try_each(
-    run: RunDirectory,
-    paths: Sequence[Path],
-    read: Callable[[duckdb.DuckDBPyConnection, Path], None],
-) -> None:
-    """Read segments one by one, and note in ``run.unreadable`` those that fail."""
-    connection = columnar.connect(threads=1)
-    for path in paths:
-        try:
-            read(connection, path)
-        except columnar.READ_ERRORS as error:
-            run.unreadable[path] = columnar.first_line(error)
-            # What a damaged file does to DuckDB may go as far as ending the whole database.
-            connection.close()
-            connection = columnar.connect(threads=1)
-    connection.close()
-
-
-def _decode(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Decode every value of a segment; not min or max, which DuckDB answers from the footer."""
-    everything = ", ".join(f"bit_xor({field})" for field in RECORD_FIELDS_SQL.values())
-    connection.execute(f"SELECT {everything} FROM {_table([path])}").fetchall()
 
 
 def _table(paths: Sequence[Path]) -> str:
@@ -260,15 +229,11 @@ def load(
         raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
     wanted = [name for name in _DTYPES if name != "start_ns" and (fields is None or name in fields)]
     where = _where(kinds, window)
-    while True:
-        try:
-            found = _load(row_counts(run), wanted, where)
-        except columnar.READ_ERRORS as error:
-            if not find_damage(run):
-                message = columnar.first_line(error)
-                raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
-        else:
-            break
+    try:
+        found = _load(sound_segments(run), wanted, where)
+    except columnar.READ_ERRORS as error:
+        message = columnar.first_line(error)
+        raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
     count = len(found["start_ns"])
     return Columns.from_mapping(
         {
@@ -289,17 +254,14 @@ def _where(kinds: Sequence[int] | None, window: tuple[int, int] | None) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str, Array]:
+def _load(paths: Sequence[Path], wanted: list[str], where: str) -> dict[str, Array]:
     """Read segments in two passes, each in as many threads as there are processors.
 
     The first reads the starts, from which the place of every record follows; the second puts all
     other fields straight where they belong, so that nothing is held twice.
     """
-    threads = min(os.cpu_count() or 1, 8)
-    with columnar.connect(threads=1) as connection, ThreadPoolExecutor(threads) as pool:
-        readers = [
-            _GroupReader(connection.cursor(), _table(group), where) for group in _groups(counts)
-        ]
+    with ThreadPoolExecutor(_threads()) as pool:
+        readers = [_GroupReader(_table(group), where) for group in _groups(paths)]
         runs = list(pool.map(_GroupReader.read_starts, readers))
         places = order.places([run.starts for run in runs])
         count = sum(len(run.starts) for run in runs)
@@ -313,42 +275,29 @@ def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str
     return found
 
 
-def _groups(counts: Mapping[Path, int]) -> list[list[Path]]:
-    """Consecutive segments of about `_GROUP_RECORDS` in all."""
+def _groups(paths: Sequence[Path]) -> list[list[Path]]:
+    """Consecutive segments of about `_GROUP_BYTES` in all."""
     groups: list[list[Path]] = []
     inside = 0
-    for path, rows in counts.items():
-        if not groups or inside + rows > _GROUP_RECORDS:
+    for path in paths:
+        size = path.stat().st_size
+        if not groups or inside + size > _GROUP_BYTES:
             groups.append([])
             inside = 0
         groups[-1].append(path)
-        inside += rows
+        inside += size
     return groups
 
 
 def row_counts(run: RunDirectory) -> dict[Path, int]:
-    """The number of records of each sound segment, by its footer; in the segments' order.
-
-    A segment whose footer cannot be read is noted in ``run.unreadable``.
-    """
+    """The number of records of each sound segment, in the segments' order."""
     paths = sound_segments(run)
-    try:
-        with columnar.connect(threads=1) as connection:
-            return _row_counts(connection, paths)
-    except columnar.READ_ERRORS:
-        counts: dict[Path, int] = {}
-        _try_each(run, paths, lambda reader, path: counts.update(_row_counts(reader, [path])))
-        return counts
-
-
-def _row_counts(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> dict[Path, int]:
     if not paths:
         return {}
     listed = ", ".join(map(columnar.quoted, paths))
-    rows = connection.execute(
-        f"SELECT file_name, num_rows FROM parquet_file_metadata([{listed}])"
-    ).fetchall()
-    counts = dict(rows)
+    sql = f"SELECT file_name, num_rows FROM parquet_file_metadata([{listed}])"
+    with columnar.cursor() as connection:
+        counts = dict(connection.execute(sql).fetchall())
     return {path: counts[str(path)] for path in paths}
 
 
@@ -356,14 +305,13 @@ def _row_counts(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> dic
 class _GroupReader:
     """Reads a group of segments, twice; DuckDB gives the records in the same order both times."""
 
-    connection: duckdb.DuckDBPyConnection
     table: str
     where: str
 
     def _batches(self, fields: Sequence[str]) -> Iterator[list[Array]]:
         selected = ", ".join(RECORD_FIELDS_SQL[name] for name in fields)
         sql = f"SELECT {selected} FROM {self.table}{self.where}"
-        return columnar.batches(self.connection, sql, [_DTYPES[name] for name in fields])
+        return columnar.batches(sql, [_DTYPES[name] for name in fields])
 
     def read_starts(self) -> order.SortedRun:
         """The starts of the group's records, sorted."""

@@ -91,16 +91,6 @@ _NAMED_KINDS = {
 }
 
 
-#: What cannot come from a damaged file.
-_WRONG_SQL = (
-    duckdb.ParserException,
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.PermissionException,
-    duckdb.ConversionException,
-)
-
-
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """The answer to a query.
@@ -133,18 +123,13 @@ def query(run: RunDirectory, sql: str, *, derive: Deriver | None = None) -> Quer
         raise _query_error(error) from error
     # By words, for DuckDB can tell the tables of a join only when they exist.
     needed = set(re.findall(r"\w+", sql.lower()))
-    while True:
+    with connect(run, views=needed, derive=derive) as connection:
         try:
-            with connect(run, views=needed, derive=derive) as connection:
-                cursor = connection.execute(sql)
-                columns = [column[0] for column in cursor.description or ()]
-                return QueryResult(columns, cursor.fetchall())
-        except _WRONG_SQL as error:
-            raise _query_error(error) from error
+            cursor = connection.execute(sql)
+            columns = [column[0] for column in cursor.description or ()]
+            return QueryResult(columns, cursor.fetchall())
         except columnar.READ_ERRORS as error:
-            # Damaged data shows only when it is decoded: ask again without it.
-            if not segments.find_damage(run):
-                raise _query_error(error) from error
+            raise _query_error(error) from error
 
 
 def connect(
@@ -164,20 +149,17 @@ def connect(
         RunDirectoryError: The run cannot be read.
     """
     wanted = set(VIEWS) if views is None else {name.lower() for name in views}
-    while True:
-        connection = columnar.connect(threads=os.cpu_count() or 1)
-        try:
-            _build(connection, run, wanted, derive or _pofc)
-        except columnar.READ_ERRORS as error:
-            connection.close()
-            if not segments.find_damage(run):
-                message = columnar.first_line(error)
-                raise RunDirectoryError(f"cannot read {run.path}: {message}") from error
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return connection
+    connection = columnar.connect(threads=os.cpu_count() or 1)
+    try:
+        _build(connection, run, wanted, derive or _pofc)
+    except columnar.READ_ERRORS as error:
+        connection.close()
+        message = columnar.first_line(error)
+        raise RunDirectoryError(f"cannot read {run.path}: {message}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _build(
@@ -299,7 +281,7 @@ def _start_s(run: RunDirectory) -> str:
 
 
 def _add_records(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
-    paths = list(segments.row_counts(run))
+    paths = segments.sound_segments(run)
     selected = ", ".join(
         f"{expression} AS {name}" for name, expression in segments.RECORD_FIELDS_SQL.items()
     )
