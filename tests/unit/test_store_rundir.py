@@ -136,11 +136,13 @@ def test_open_says_what_is_wrong(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "run", {})
     for text, words in (
         ("{", "is damaged"),
+        ("\xff", "is damaged"),
+        ("[" * 100_000, "is damaged"),
         ("[]", "holds no JSON object"),
         ("{}", "names no format"),
         ('{"format": "1"}', "names no format"),
     ):
-        (run.path / "meta.json").write_text(text)
+        (run.path / "meta.json").write_text(text, encoding="latin-1")
         with pytest.raises(RunDirectoryError, match=words):
             RunDirectory.open(run.path)
 
@@ -162,6 +164,15 @@ def test_update_meta_changes_entries_and_leaves_no_temporary(tmp_path: Path) -> 
     assert run.meta() == {"a": 1, "b": 3, "path": str(tmp_path), "format": FORMAT_VERSION}
     assert inside(run.path) == ["derived", "meta.json", "records"]
     assert mode(run.path / "meta.json") == 0o600
+
+
+def test_meta_holds_what_is_no_character_and_refuses_what_is_no_number(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", {"name": "caf\xe9 \udcff"})
+    assert run.meta()["name"] == "caf\xe9 \udcff"
+    assert "caf\xe9 \\udcff" in (run.path / "meta.json").read_text()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.update_meta({"cost_ns": float("nan")})
+    assert "cost_ns" not in run.meta()
 
 
 def test_replacing_leaves_the_old_file_when_the_writer_fails(tmp_path: Path) -> None:
