@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program under observation: started as it would be alone, its fate passed on.
 
-The child stays in our process group, so the terminal's signals reach it without us. It is
-forked first and waits on a pipe until everything that watches it is in place.
+The child stays in our process group, so the terminal's signals reach it without us; what was
+sent to us alone is passed on. It is forked first and waits on a pipe until everything that
+watches it is in place.
 """
 
 from __future__ import annotations
@@ -14,15 +15,9 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from anaros.capture.sentinel import SIGNALS, Sentinel
 from anaros.errors import AnarosError
 
-#: ``si_code`` of a signal that the terminal (the kernel) sent to the whole group.
-_SI_KERNEL = 0x80
-#: What is passed on to the child; a stop or a continue is the group's own business.
-_FORWARDED = frozenset({signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
-#: What is sent to the whole group, by the terminal or by whoever imitates it: the child has it
-#: already, and a second one would end a program that cleans up after the first.
-_OF_THE_GROUP = frozenset({signal.SIGINT, signal.SIGQUIT})
 #: Python ignores these; the program must find them as it would alone.
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -84,7 +79,7 @@ class Child:
     """
 
     def __init__(self, program: Path, argv: list[str], environment: Mapping[str, str]) -> None:
-        self._watched = {*_FORWARDED, *_OF_THE_GROUP, signal.SIGCHLD}
+        self._watched = {*SIGNALS, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._word = argv[0]
@@ -96,6 +91,7 @@ class Child:
             self._become(program, argv, environment, go_read, failed)
         os.close(go_read)
         os.close(failed)
+        self._sentinel = Sentinel(self.pid)
 
     def _become(
         self,
@@ -149,19 +145,27 @@ class Child:
         self._restore()
 
     def wait(self) -> int:
-        """Waits for its end and passes signals on meanwhile; returns its wait status."""
+        """Waits for its end; passes signals on and stops with it meanwhile. Its wait status."""
         while True:
             info = signal.sigwaitinfo(self._watched)
             if info.si_signo == signal.SIGCHLD:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid:
+                pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+                if pid and os.WIFSTOPPED(status):
+                    self._sentinel.stop_here(os.WSTOPSIG(status))
+                elif pid:
+                    # What is still pending was meant for the program, and would end or stop us.
+                    while signal.sigtimedwait(SIGNALS, 0) is not None:
+                        pass
                     self._restore()
                     return status
-            elif info.si_signo in _FORWARDED and info.si_code != _SI_KERNEL:
+            elif info.si_pid != self._sentinel.pid and not self._sentinel.came_to_the_group(
+                info.si_signo
+            ):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, info.si_signo)
 
     def _restore(self) -> None:
+        self._sentinel.close()
         signal.signal(signal.SIGCHLD, self._on_child or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
