@@ -47,6 +47,19 @@ class Kind(IntEnum):
     GPU_GRAPH = 0x040F
     GPU_EXECUTE = 0x0410
     GPU_TRANSFER = 0x0411
+    GPU_PREFETCH = 0x0412
+    GPU_DISCARD = 0x0413
+    GPU_CAPTURE = 0x0414
+    GPU_INSTANTIATE = 0x0415
+    GPU_CONTEXT = 0x0416
+    GPU_QUERY = 0x0417
+    GPU_RESERVE = 0x0418
+    GPU_VM_MAP = 0x0419
+    GPU_VM_UNMAP = 0x041A
+    GPU_POOL = 0x041B
+    GPU_HOST_CALL = 0x041C
+    GPU_SIGNAL = 0x041D
+    GPU_UNKNOWN = 0x0421
     SCHED_OFFCPU = 0x0501
     SCHED_RUNQUEUE = 0x0502
     SCHED_WAKEUP = 0x0503
@@ -76,6 +89,7 @@ class NameClass(IntEnum):
     STREAM = 6
     REASON = 7
     PROGRAM = 8
+    FUNCTION = 9
 
 
 KIND_NAMES: dict[int, str] = {
@@ -117,6 +131,19 @@ KIND_NAMES: dict[int, str] = {
     0x040F: "gpu.graph",
     0x0410: "gpu.execute",
     0x0411: "gpu.transfer",
+    0x0412: "gpu.prefetch",
+    0x0413: "gpu.discard",
+    0x0414: "gpu.capture",
+    0x0415: "gpu.instantiate",
+    0x0416: "gpu.context",
+    0x0417: "gpu.query",
+    0x0418: "gpu.reserve",
+    0x0419: "gpu.vm_map",
+    0x041A: "gpu.vm_unmap",
+    0x041B: "gpu.pool",
+    0x041C: "gpu.host_call",
+    0x041D: "gpu.signal",
+    0x0421: "gpu.unknown",
     0x0501: "sched.offcpu",
     0x0502: "sched.runqueue",
     0x0503: "sched.wakeup",

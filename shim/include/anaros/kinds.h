@@ -40,8 +40,8 @@
 	ANAROS_KIND(0x0404, GPU_COPY_D2D, "gpu.copy_d2d", "stream or queue", "device to device; address is the destination") \
 	ANAROS_KIND(0x0405, GPU_COPY, "gpu.copy", "stream or queue", "a copy whose direction the call does not tell; address is the destination") \
 	ANAROS_KIND(0x0406, GPU_MEMSET, "gpu.memset", "stream or queue", "fill; address is the device side") \
-	ANAROS_KIND(0x0407, GPU_ALLOC, "gpu.alloc", "device pointer or buffer", "device or pinned memory is allocated; address is the host pointer if any") \
-	ANAROS_KIND(0x0408, GPU_FREE, "gpu.free", "device pointer or buffer", "device or pinned memory is released") \
+	ANAROS_KIND(0x0407, GPU_ALLOC, "gpu.alloc", "device pointer, handle or buffer", "memory is allocated, page-locked or opened; flags hold its class; address is the host pointer if any, or the stream or pool it is ordered by; size_bytes 0: not told") \
+	ANAROS_KIND(0x0408, GPU_FREE, "gpu.free", "device pointer, handle or buffer", "memory is released; the class is that of the call, and of what was allocated there") \
 	ANAROS_KIND(0x0409, GPU_SYNC, "gpu.sync", "stream, queue or event; 0 = device", "the thread waits for the device") \
 	ANAROS_KIND(0x040a, GPU_EVENT, "gpu.event", "stream or queue", "an event is recorded or, with size_bytes 1, waited for on the device; address is the event") \
 	ANAROS_KIND(0x040b, GPU_MAP, "gpu.map", "stream or queue", "a device buffer is mapped to the host; address is the host side") \
@@ -51,6 +51,19 @@
 	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched") \
 	ANAROS_KIND(0x0410, GPU_EXECUTE, "gpu.execute", "stream or queue", "a kernel ran on the device, in device time; address is the kernel's handle, context the time queued in ns") \
 	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side") \
+	ANAROS_KIND(0x0412, GPU_PREFETCH, "gpu.prefetch", "stream or queue", "managed memory is told where it will be used; address and size_bytes are the range") \
+	ANAROS_KIND(0x0413, GPU_DISCARD, "gpu.discard", "stream or queue", "the contents of a range are given up; address and size_bytes are the range") \
+	ANAROS_KIND(0x0414, GPU_CAPTURE, "gpu.capture", "stream", "capture into a graph begins, with address 0, or ends; address is the graph, or the stream where there is none") \
+	ANAROS_KIND(0x0415, GPU_INSTANTIATE, "gpu.instantiate", "executable graph", "a graph is made ready to run, or brought up to date; address is the graph, 0 where the executable one is destroyed; size_bytes its nodes where the call tells them") \
+	ANAROS_KIND(0x0416, GPU_CONTEXT, "gpu.context", "context, or a pid", "size_bytes: 0 destroyed, released or reset, 1 made or retained, 2 made current, 3 taken off the thread; 4 locked, 5 saved, 6 restored, 7 unlocked is a process; address is the device + 1 where the call names it") \
+	ANAROS_KIND(0x0417, GPU_QUERY, "gpu.query", "stream or event", "the thread asks whether work is done; status is 0 when it is; the same no again and again is one record") \
+	ANAROS_KIND(0x0418, GPU_RESERVE, "gpu.reserve", "device address", "a range of addresses is reserved, with address 1, or freed, with address 0") \
+	ANAROS_KIND(0x0419, GPU_VM_MAP, "gpu.vm_map", "device address, array or multicast object", "memory is mapped there; address is its handle, 0 where only the access is set; object 0: the handle is exported") \
+	ANAROS_KIND(0x041a, GPU_VM_UNMAP, "gpu.vm_unmap", "device address, array or multicast object", "what was mapped there is unmapped") \
+	ANAROS_KIND(0x041b, GPU_POOL, "gpu.pool", "memory pool", "address: 0 destroyed, 1 made, 2 imported, 3 exported, 4 trimmed to size_bytes") \
+	ANAROS_KIND(0x041c, GPU_HOST_CALL, "gpu.host_call", "stream", "a host function is enqueued; address is the function") \
+	ANAROS_KIND(0x041d, GPU_SIGNAL, "gpu.signal", "stream", "a word of memory or a semaphore is written or, with size_bytes 1, waited for on the device; address is where") \
+	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for") \
 	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
@@ -85,6 +98,7 @@ enum anaros_name_class {
 	ANAROS_NAME_STREAM = 6,  /* object: stream or queue; its device */
 	ANAROS_NAME_REASON = 7,  /* object: number; drop reason */
 	ANAROS_NAME_PROGRAM = 8, /* object: pid; path of the executable */
+	ANAROS_NAME_FUNCTION = 9, /* object: hash of it; a function passed by */
 };
 
 #endif

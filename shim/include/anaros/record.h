@@ -58,6 +58,18 @@ enum anaros_fd_type {
 	ANAROS_FD_ANONYMOUS = 7, /* eventfd, epoll, timerfd, memfd, ... */
 };
 
+/* What sort of memory a gpu.alloc or gpu.free is about: the same three bits. */
+enum anaros_memory {
+	ANAROS_MEMORY_DEVICE = 0,
+	ANAROS_MEMORY_MANAGED = 1,
+	ANAROS_MEMORY_HOST = 2,           /* allocated page-locked */
+	ANAROS_MEMORY_REGISTERED = 3,     /* the program's own, page-locked later */
+	ANAROS_MEMORY_STREAM_ORDERED = 4, /* from a pool */
+	ANAROS_MEMORY_PHYSICAL = 5,       /* a handle; it has an address where it is mapped */
+	ANAROS_MEMORY_ARRAY = 6,
+	ANAROS_MEMORY_IMPORTED = 7, /* of another process or library */
+};
+
 enum anaros_flag {
 	ANAROS_FLAG_FD_TYPE_MASK = 0x0007,
 	ANAROS_FLAG_STDIO = 0x0008,        /* bytes passed through a FILE buffer */
