@@ -18,6 +18,8 @@
 #ifndef ANAROS_CUDA_H
 #define ANAROS_CUDA_H
 
+#include <link.h>
+
 #include "cuda_hooks.h"
 #include "shim.h"
 
@@ -30,9 +32,11 @@
 #define CUDA_STREAM_PER_THREAD 2u
 
 enum anaros_cuda_hook {
-#define ANAROS_CUDA_ROW(base, symbol, version, per_thread) ANAROS_CUDA_##symbol,
-	ANAROS_CUDA(ANAROS_CUDA_ROW)
-#undef ANAROS_CUDA_ROW
+#define ANAROS_CUDA_ONE(symbol)      ANAROS_CUDA_##symbol,
+#define ANAROS_CUDA_TWO(symbol, end) ANAROS_CUDA_##symbol, ANAROS_CUDA_##symbol##end,
+	ANAROS_CUDA_HOOKS(ANAROS_CUDA_ONE, ANAROS_CUDA_TWO)
+#undef ANAROS_CUDA_ONE
+#undef ANAROS_CUDA_TWO
 	    ANAROS_CUDA_COUNT
 };
 
@@ -42,13 +46,25 @@ extern void *anaros_cuda_found[ANAROS_CUDA_COUNT] __attribute__((visibility("hid
 /* cuda_table.c */
 void *anaros_cuda_resolve(enum anaros_cuda_hook hook) COLD;
 bool anaros_cuda_wraps(const char *symbol);
+bool anaros_cuda_may_have(const char *symbol);
 void *anaros_cuda_from_dlsym(void *handle, const char *symbol) COLD;
 void *anaros_cuda_from_resolver(const char *base, void *function, int version,
 				bool per_thread) COLD;
 
-/* cuda_object.c */
+void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
+
+/* cuda_object.c: where a driver has its symbols. Good while it is loaded. */
+struct anaros_cuda_driver {
+	uintptr_t base;
+	const ElfW(Sym) * symbols;
+	const char *strings;
+	const uint32_t *gnu_hash;
+	const uint32_t *hash;
+};
+/* The driver that an address lies in, or any where it is NULL; false: none. */
+bool anaros_cuda_driver_of(const void *address, struct anaros_cuda_driver *driver) COLD;
 bool anaros_cuda_driver_loaded(void) COLD;
-bool anaros_cuda_in_driver(const void *address) COLD;
+void *anaros_cuda_lookup(const struct anaros_cuda_driver *driver, const char *symbol) COLD;
 void *anaros_cuda_driver_symbol(const char *symbol) COLD;
 
 static inline void *anaros_cuda_real_next(enum anaros_cuda_hook hook)
@@ -88,17 +104,27 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 	CUDA_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, parameters, arguments, \
 		   twin, __VA_ARGS__)
 
-/* The last arguments are what happens after the call: `call` and `result`. */
-#define CUDA_WRAP(symbol, parameters, arguments, ...)                                              \
-	CUDA_BOTH(symbol, parameters, arguments, 0, __VA_ARGS__)
+/* Expands CUDA_ABI_symbol to parameters and arguments. */
+#define CUDA_WITH_ABI(symbol, twin, abi, ...) CUDA_BOTH(symbol, abi, twin, __VA_ARGS__)
+
+/*
+ * The last arguments are what happens after the call: `call`, `result` and
+ * the parameters by the names that cuda_abi.h has for them.
+ */
+#define CUDA_WRAP(symbol, ...) CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, __VA_ARGS__)
 
 /* A function and its per-thread-default-stream twin. */
-#define CUDA_PAIR(symbol, suffix, parameters, arguments, ...)                                      \
-	CUDA_BOTH(symbol, parameters, arguments, 0, __VA_ARGS__)                                   \
-	CUDA_BOTH(symbol##suffix, parameters, arguments, 1, __VA_ARGS__)
+#define CUDA_PAIR(symbol, suffix, ...)                                                             \
+	CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, __VA_ARGS__)                                   \
+	CUDA_WITH_ABI(symbol##suffix, 1, CUDA_ABI_##symbol, __VA_ARGS__)
 
 #define CUDA_RECORD(...)                                                                           \
 	anaros_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
+
+/* The same for calls that are rare or slow: not worth a copy of the code each.
+ */
+#define CUDA_NOTE(...)                                                                             \
+	anaros_cuda_note(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
 
 /* What the call put there, if it did. */
 #define CUDA_OUT(pointer) (result == CUDA_SUCCESS && (pointer) != NULL ? *(pointer) : 0)
@@ -108,9 +134,19 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 	((stream) != NULL ? (uint64_t)(uintptr_t)(stream)                                          \
 			  : (PER_THREAD ? CUDA_STREAM_PER_THREAD : CUDA_STREAM_LEGACY))
 
-/* cuda_stream.c: streams in capture, where a call records and does not run. */
+/* cuda_array.c: of an element of an array; 1 where it is not known. */
+uint64_t anaros_cuda_element_bytes(const void *array);
+
+static inline uint64_t anaros_cuda_threads(const unsigned int *grid, const unsigned int *block)
+{
+	return (uint64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
+}
+
+/* cuda_capture.c: streams in capture, where a call records and does not run. */
 extern uint32_t anaros_cuda_captures __attribute__((visibility("hidden")));
 bool anaros_cuda_captured(uint64_t handle) COLD;
+/* What was done on one member of a capture makes the other one a member. */
+void anaros_cuda_joins(int result, uint64_t joining, uint64_t member);
 
 static inline uint16_t anaros_cuda_flags(uint64_t stream, uint16_t flags)
 {

@@ -1,83 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Copies and fills. A synchronous one goes through the default stream of its
- * thread, and its record lasts until the bytes are there.
+ * Copies, fills, and hints of where memory will be used. A synchronous one
+ * goes through the default stream of its thread, and its record lasts until
+ * the bytes are there.
  */
 #include "cuda.h"
 
-/* The driver's CUDA_MEMCPY2D and CUDA_MEMCPY3D, second version. */
-struct cuda_copy_2d {
-	size_t src_x, src_y;
-	unsigned int src_type;
-	const void *src_host;
-	uint64_t src_device;
-	void *src_array;
-	size_t src_pitch;
-	size_t dst_x, dst_y;
-	unsigned int dst_type;
-	void *dst_host;
-	uint64_t dst_device;
-	void *dst_array;
-	size_t dst_pitch;
+/* The driver's CUDA_MEMCPY2D and CUDA_MEMCPY3D; the peer form has contexts for
+ * `reserved`. */
+#define COPY_2D_SIDE(side, size, pointer)                                                          \
+	size side##_x, side##_y;                                                                   \
+	unsigned int side##_type;                                                                  \
+	const void *side##_host;                                                                   \
+	pointer side##_device;                                                                     \
+	void *side##_array;                                                                        \
+	size side##_pitch
+
+#define COPY_3D_SIDE(side, size, pointer)                                                          \
+	size side##_x, side##_y, side##_z, side##_lod;                                             \
+	unsigned int side##_type;                                                                  \
+	const void *side##_host;                                                                   \
+	pointer side##_device;                                                                     \
+	void *side##_array;                                                                        \
+	void *side##_reserved;                                                                     \
+	size side##_pitch, side##_height
+
+struct copy_2d {
+	COPY_2D_SIDE(src, size_t, uint64_t);
+	COPY_2D_SIDE(dst, size_t, uint64_t);
 	size_t width, height;
 };
 
-struct cuda_copy_3d {
-	size_t src_x, src_y, src_z, src_lod;
-	unsigned int src_type;
-	const void *src_host;
-	uint64_t src_device;
-	void *src_array;
-	void *reserved0;
-	size_t src_pitch, src_height;
-	size_t dst_x, dst_y, dst_z, dst_lod;
-	unsigned int dst_type;
-	void *dst_host;
-	uint64_t dst_device;
-	void *dst_array;
-	void *reserved1;
-	size_t dst_pitch, dst_height;
+struct copy_3d {
+	COPY_3D_SIDE(src, size_t, uint64_t);
+	COPY_3D_SIDE(dst, size_t, uint64_t);
 	size_t width, height, depth;
 };
 
+/* Of the first ABI, with addresses of 32 bits. */
+struct copy_2d_old {
+	COPY_2D_SIDE(src, unsigned int, unsigned int);
+	COPY_2D_SIDE(dst, unsigned int, unsigned int);
+	unsigned int width, height;
+};
+
+struct copy_3d_old {
+	COPY_3D_SIDE(src, unsigned int, unsigned int);
+	COPY_3D_SIDE(dst, unsigned int, unsigned int);
+	unsigned int width, height, depth;
+};
+
+_Static_assert(sizeof(struct copy_2d) == 128 && sizeof(struct copy_3d) == 200, "the driver's");
+_Static_assert(sizeof(struct copy_2d_old) == 96 && sizeof(struct copy_3d_old) == 144,
+	       "the driver's");
+
 enum side { SIDE_HOST = 1, SIDE_DEVICE = 2, SIDE_ARRAY = 3, SIDE_UNIFIED = 4 };
 
-#define SYNC 0
+#define SYNC  0
+#define ASYNC ANAROS_FLAG_ASYNC
+#define NONE  ((void *)NULL)
 
 /* One record; PER_THREAD and `stream` say where it was enqueued. */
 #define COPY(kind_, stream, way, address_, bytes)                                                  \
-	CUDA_RECORD(.kind = (kind_), .flags = CUDA_FLAGS(stream, way),                             \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_##kind_, .flags = CUDA_FLAGS(stream, way),             \
 		    .object = CUDA_STREAM(stream), .address = (uintptr_t)(address_),               \
 		    .size_bytes = (bytes))
 
-#define NONE ((void *)NULL)
+/* A synchronous copy or its asynchronous form, in both ABIs. */
+#define COPIES(symbol, ...)                                                                        \
+	CUDA_WRAP(symbol, __VA_ARGS__)                                                             \
+	CUDA_PAIR(symbol##_v2, _ptds, __VA_ARGS__)
+#define COPIES_ASYNC(symbol, ...)                                                                  \
+	CUDA_WRAP(symbol, __VA_ARGS__)                                                             \
+	CUDA_PAIR(symbol##_v2, _ptsz, __VA_ARGS__)
 
-CUDA_PAIR(cuMemcpyHtoD_v2, _ptds, (uint64_t dst, const void *src, size_t bytes), (dst, src, bytes),
-	  COPY(ANAROS_KIND_GPU_COPY_H2D, NONE, SYNC, src, bytes))
-CUDA_PAIR(cuMemcpyDtoH_v2, _ptds, (void *dst, uint64_t src, size_t bytes), (dst, src, bytes),
-	  COPY(ANAROS_KIND_GPU_COPY_D2H, NONE, SYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyDtoD_v2, _ptds, (uint64_t dst, uint64_t src, size_t bytes), (dst, src, bytes),
-	  COPY(ANAROS_KIND_GPU_COPY_D2D, NONE, SYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyHtoDAsync_v2, _ptsz, (uint64_t dst, const void *src, size_t bytes, void *stream),
-	  (dst, src, bytes, stream),
-	  COPY(ANAROS_KIND_GPU_COPY_H2D, stream, ANAROS_FLAG_ASYNC, src, bytes))
-CUDA_PAIR(cuMemcpyDtoHAsync_v2, _ptsz, (void *dst, uint64_t src, size_t bytes, void *stream),
-	  (dst, src, bytes, stream),
-	  COPY(ANAROS_KIND_GPU_COPY_D2H, stream, ANAROS_FLAG_ASYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyDtoDAsync_v2, _ptsz, (uint64_t dst, uint64_t src, size_t bytes, void *stream),
-	  (dst, src, bytes, stream),
-	  COPY(ANAROS_KIND_GPU_COPY_D2D, stream, ANAROS_FLAG_ASYNC, dst, bytes))
-CUDA_PAIR(cuMemcpy, _ptds, (uint64_t dst, uint64_t src, size_t bytes), (dst, src, bytes),
-	  COPY(ANAROS_KIND_GPU_COPY, NONE, SYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyAsync, _ptsz, (uint64_t dst, uint64_t src, size_t bytes, void *stream),
-	  (dst, src, bytes, stream),
-	  COPY(ANAROS_KIND_GPU_COPY, stream, ANAROS_FLAG_ASYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyPeer, _ptds, (uint64_t dst, void *to, uint64_t src, void *from, size_t bytes),
-	  (dst, to, src, from, bytes), COPY(ANAROS_KIND_GPU_COPY_D2D, NONE, SYNC, dst, bytes))
-CUDA_PAIR(cuMemcpyPeerAsync, _ptsz,
-	  (uint64_t dst, void *to, uint64_t src, void *from, size_t bytes, void *stream),
-	  (dst, to, src, from, bytes, stream),
-	  COPY(ANAROS_KIND_GPU_COPY_D2D, stream, ANAROS_FLAG_ASYNC, dst, bytes))
+COPIES(cuMemcpyHtoD, COPY(COPY_H2D, NONE, SYNC, srcHost, ByteCount))
+COPIES(cuMemcpyDtoH, COPY(COPY_D2H, NONE, SYNC, dstHost, ByteCount))
+COPIES(cuMemcpyDtoD, COPY(COPY_D2D, NONE, SYNC, dstDevice, ByteCount))
+COPIES(cuMemcpyHtoA, COPY(COPY_H2D, NONE, SYNC, srcHost, ByteCount))
+COPIES(cuMemcpyAtoH, COPY(COPY_D2H, NONE, SYNC, dstHost, ByteCount))
+COPIES(cuMemcpyAtoD, COPY(COPY_D2D, NONE, SYNC, dstDevice, ByteCount))
+COPIES(cuMemcpyDtoA, COPY(COPY_D2D, NONE, SYNC, dstArray, ByteCount))
+COPIES(cuMemcpyAtoA, COPY(COPY_D2D, NONE, SYNC, dstArray, ByteCount))
+COPIES_ASYNC(cuMemcpyHtoDAsync, COPY(COPY_H2D, hStream, ASYNC, srcHost, ByteCount))
+COPIES_ASYNC(cuMemcpyDtoHAsync, COPY(COPY_D2H, hStream, ASYNC, dstHost, ByteCount))
+COPIES_ASYNC(cuMemcpyDtoDAsync, COPY(COPY_D2D, hStream, ASYNC, dstDevice, ByteCount))
+COPIES_ASYNC(cuMemcpyHtoAAsync, COPY(COPY_H2D, hStream, ASYNC, srcHost, ByteCount))
+COPIES_ASYNC(cuMemcpyAtoHAsync, COPY(COPY_D2H, hStream, ASYNC, dstHost, ByteCount))
+CUDA_PAIR(cuMemcpy, _ptds, COPY(COPY, NONE, SYNC, dst, ByteCount))
+CUDA_PAIR(cuMemcpyAsync, _ptsz, COPY(COPY, hStream, ASYNC, dst, ByteCount))
+CUDA_PAIR(cuMemcpyWithAttributesAsync, _ptsz, COPY(COPY, hStream, ASYNC, dst, size))
+CUDA_PAIR(cuMemcpyPeer, _ptds, COPY(COPY_D2D, NONE, SYNC, dstDevice, ByteCount))
+CUDA_PAIR(cuMemcpyPeerAsync, _ptsz, COPY(COPY_D2D, hStream, ASYNC, dstDevice, ByteCount))
 
 struct described {
 	uint16_t kind;
@@ -105,102 +119,62 @@ static uint64_t base_of(unsigned int type, const void *host, uint64_t device, co
 	return type == SIDE_HOST ? (uintptr_t)host : type == SIDE_ARRAY ? (uintptr_t)array : device;
 }
 
-static struct described describe_2d(const struct cuda_copy_2d *p)
-{
-	if (p == NULL)
-		return (struct described){.kind = ANAROS_KIND_GPU_COPY};
-	return describe(p->dst_type, p->src_type,
-			base_of(p->dst_type, p->dst_host, p->dst_device, p->dst_array) +
-			    p->dst_y * p->dst_pitch + p->dst_x,
-			base_of(p->src_type, p->src_host, p->src_device, p->src_array) +
-			    p->src_y * p->src_pitch + p->src_x,
-			p->width * p->height);
-}
+#define BASE(p, side) base_of(p->side##_type, p->side##_host, p->side##_device, p->side##_array)
+#define ROW_2D(p, side)                                                                            \
+	(BASE(p, side) + (uint64_t)p->side##_y * p->side##_pitch + (uint64_t)p->side##_x)
+#define ROW_3D(p, side)                                                                            \
+	(BASE(p, side) +                                                                           \
+	 ((uint64_t)p->side##_z * p->side##_height + p->side##_y) * p->side##_pitch + p->side##_x)
 
-static struct described describe_3d(const struct cuda_copy_3d *p)
-{
-	if (p == NULL)
-		return (struct described){.kind = ANAROS_KIND_GPU_COPY};
-	return describe(p->dst_type, p->src_type,
-			base_of(p->dst_type, p->dst_host, p->dst_device, p->dst_array) +
-			    (p->dst_z * p->dst_height + p->dst_y) * p->dst_pitch + p->dst_x,
-			base_of(p->src_type, p->src_host, p->src_device, p->src_array) +
-			    (p->src_z * p->src_height + p->src_y) * p->src_pitch + p->src_x,
-			p->width * p->height * p->depth);
-}
+#define DESCRIBE(name, row, bytes)                                                                 \
+	static struct described describe_##name(const void *parameter)                             \
+	{                                                                                          \
+		const struct name *p = parameter;                                                  \
+                                                                                                   \
+		if (p == NULL)                                                                     \
+			return (struct described){.kind = ANAROS_KIND_GPU_COPY};                   \
+		return describe(p->dst_type, p->src_type, row(p, dst), row(p, src), bytes);        \
+	}
+
+DESCRIBE(copy_2d, ROW_2D, (uint64_t)p->width * p->height)
+DESCRIBE(copy_2d_old, ROW_2D, (uint64_t)p->width * p->height)
+DESCRIBE(copy_3d, ROW_3D, (uint64_t)p->width * p->height * p->depth)
+DESCRIBE(copy_3d_old, ROW_3D, (uint64_t)p->width * p->height * p->depth)
 
 /* By value: the program may change its structure once the call is back. */
-#define COPY_DESCRIBED(describe_, stream, way)                                                     \
-	struct described what = describe_(p);                                                      \
-	COPY(what.kind, stream, way, what.address, what.bytes)
+#define DESCRIBED(what_, stream, way)                                                              \
+	struct described what = (what_);                                                           \
+	CUDA_RECORD(.kind = what.kind, .flags = CUDA_FLAGS(stream, way),                           \
+		    .object = CUDA_STREAM(stream), .address = what.address,                        \
+		    .size_bytes = what.bytes)
 
-CUDA_PAIR(cuMemcpy2D_v2, _ptds, (const struct cuda_copy_2d *p), (p),
-	  COPY_DESCRIBED(describe_2d, NONE, SYNC))
-CUDA_PAIR(cuMemcpy2DUnaligned_v2, _ptds, (const struct cuda_copy_2d *p), (p),
-	  COPY_DESCRIBED(describe_2d, NONE, SYNC))
-CUDA_PAIR(cuMemcpy2DAsync_v2, _ptsz, (const struct cuda_copy_2d *p, void *stream), (p, stream),
-	  COPY_DESCRIBED(describe_2d, stream, ANAROS_FLAG_ASYNC))
-CUDA_PAIR(cuMemcpy3D_v2, _ptds, (const struct cuda_copy_3d *p), (p),
-	  COPY_DESCRIBED(describe_3d, NONE, SYNC))
-CUDA_PAIR(cuMemcpy3DAsync_v2, _ptsz, (const struct cuda_copy_3d *p, void *stream), (p, stream),
-	  COPY_DESCRIBED(describe_3d, stream, ANAROS_FLAG_ASYNC))
+CUDA_WRAP(cuMemcpy2D, DESCRIBED(describe_copy_2d_old(pCopy), NONE, SYNC))
+CUDA_WRAP(cuMemcpy2DUnaligned, DESCRIBED(describe_copy_2d_old(pCopy), NONE, SYNC))
+CUDA_WRAP(cuMemcpy2DAsync, DESCRIBED(describe_copy_2d_old(pCopy), hStream, ASYNC))
+CUDA_WRAP(cuMemcpy3D, DESCRIBED(describe_copy_3d_old(pCopy), NONE, SYNC))
+CUDA_WRAP(cuMemcpy3DAsync, DESCRIBED(describe_copy_3d_old(pCopy), hStream, ASYNC))
+CUDA_PAIR(cuMemcpy2D_v2, _ptds, DESCRIBED(describe_copy_2d(pCopy), NONE, SYNC))
+CUDA_PAIR(cuMemcpy2DUnaligned_v2, _ptds, DESCRIBED(describe_copy_2d(pCopy), NONE, SYNC))
+CUDA_PAIR(cuMemcpy2DAsync_v2, _ptsz, DESCRIBED(describe_copy_2d(pCopy), hStream, ASYNC))
+CUDA_PAIR(cuMemcpy3D_v2, _ptds, DESCRIBED(describe_copy_3d(pCopy), NONE, SYNC))
+CUDA_PAIR(cuMemcpy3DAsync_v2, _ptsz, DESCRIBED(describe_copy_3d(pCopy), hStream, ASYNC))
+CUDA_PAIR(cuMemcpy3DPeer, _ptds, DESCRIBED(describe_copy_3d(pCopy), NONE, SYNC))
+CUDA_PAIR(cuMemcpy3DPeerAsync, _ptsz, DESCRIBED(describe_copy_3d(pCopy), hStream, ASYNC))
 
-/*
- * A record for each copy of a batch, all with the times of the one call:
- * lineage needs every range. `failed` is what the first ABI says was the
- * first copy that was refused.
- */
-static void record_batch(const struct anaros_call *call, int result, uint64_t stream,
-			 uint16_t flags, const uint64_t *dst, const size_t *bytes, size_t count)
-{
-	uint64_t end_ns = anaros_now_ns();
-
-	if (dst == NULL || bytes == NULL)
-		count = 0;
-	for (size_t i = 0; i < count; i++)
-		anaros_record_at(call->start_ns, end_ns,
-				 &(struct anaros_fields){
-				     .kind = ANAROS_KIND_GPU_COPY,
-				     .flags = flags,
-				     .status = result,
-				     .object = stream,
-				     .address = dst[i],
-				     .size_bytes = bytes[i],
-				 });
-}
-
-#define BATCH                                                                                      \
-	record_batch(&call, result, CUDA_STREAM(stream), CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC),    \
-		     dst, bytes, count)
-
-CUDA_PAIR(cuMemcpyBatchAsync, _ptsz,
-	  (uint64_t * dst, uint64_t *src, size_t *bytes, size_t count, void *attributes,
-	   size_t *indices, size_t attribute_count, size_t *failed, void *stream),
-	  (dst, src, bytes, count, attributes, indices, attribute_count, failed, stream), BATCH)
-CUDA_PAIR(cuMemcpyBatchAsync_v2, _ptsz,
-	  (uint64_t * dst, uint64_t *src, size_t *bytes, size_t count, void *attributes,
-	   size_t *indices, size_t attribute_count, void *stream),
-	  (dst, src, bytes, count, attributes, indices, attribute_count, stream), BATCH)
-
-#define FILL(bits, type)                                                                           \
-	CUDA_PAIR(cuMemsetD##bits##_v2, _ptds, (uint64_t dst, type value, size_t count),           \
-		  (dst, value, count),                                                             \
-		  COPY(ANAROS_KIND_GPU_MEMSET, NONE, SYNC, dst, count *(bits / 8)))                \
+#define MEMSETS(bits)                                                                              \
+	COPIES(cuMemsetD##bits, COPY(MEMSET, NONE, SYNC, dstDevice, (uint64_t)N *(bits / 8)))      \
 	CUDA_PAIR(cuMemsetD##bits##Async, _ptsz,                                                   \
-		  (uint64_t dst, type value, size_t count, void *stream),                          \
-		  (dst, value, count, stream),                                                     \
-		  COPY(ANAROS_KIND_GPU_MEMSET, stream, ANAROS_FLAG_ASYNC, dst, count *(bits / 8))) \
-	CUDA_PAIR(cuMemsetD2D##bits##_v2, _ptds,                                                   \
-		  (uint64_t dst, size_t pitch, type value, size_t width, size_t height),           \
-		  (dst, pitch, value, width, height),                                              \
-		  COPY(ANAROS_KIND_GPU_MEMSET, NONE, SYNC, dst, width *height *(bits / 8)))        \
-	CUDA_PAIR(                                                                                 \
-	    cuMemsetD2D##bits##Async, _ptsz,                                                       \
-	    (uint64_t dst, size_t pitch, type value, size_t width, size_t height, void *stream),   \
-	    (dst, pitch, value, width, height, stream),                                            \
-	    COPY(ANAROS_KIND_GPU_MEMSET, stream, ANAROS_FLAG_ASYNC, dst,                           \
-		 width *height *(bits / 8)))
+		  COPY(MEMSET, hStream, ASYNC, dstDevice, N *(bits / 8)))                          \
+	COPIES(cuMemsetD2D##bits,                                                                  \
+	       COPY(MEMSET, NONE, SYNC, dstDevice, (uint64_t)Width *Height *(bits / 8)))           \
+	CUDA_PAIR(cuMemsetD2D##bits##Async, _ptsz,                                                 \
+		  COPY(MEMSET, hStream, ASYNC, dstDevice, Width *Height *(bits / 8)))
 
-FILL(8, unsigned char)
-FILL(16, unsigned short)
-FILL(32, unsigned int)
+MEMSETS(8)
+MEMSETS(16)
+MEMSETS(32)
+
+/* A hint for managed memory, or the stream that it belongs to from now on. */
+CUDA_PAIR(cuMemPrefetchAsync, _ptsz, COPY(PREFETCH, hStream, ASYNC, devPtr, count))
+CUDA_PAIR(cuMemPrefetchAsync_v2, _ptsz, COPY(PREFETCH, hStream, ASYNC, devPtr, count))
+CUDA_PAIR(cuStreamAttachMemAsync, _ptsz, COPY(PREFETCH, hStream, ASYNC, dptr, length))

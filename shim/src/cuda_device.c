@@ -28,7 +28,8 @@ static int mapped_count(int real_count)
 	return count;
 }
 
-/* The driver's ordinal behind the program's; -1: the program has no such device. */
+/* The driver's ordinal behind the program's; -1: the program has no such
+ * device. */
 static int real_ordinal(int real_count, int ordinal)
 {
 	const struct anaros_device_map *map = device_map();
@@ -86,7 +87,10 @@ static int device_by_bus(bus_function real, int *handle, const char *bus)
 	return CUDA_ERROR_INVALID_DEVICE;
 }
 
-#define DEVICE_ENTRY(linkage, entry, real_of, symbol, function, parameters, ...)                   \
+/* `function` gets the real one before the arguments. */
+#define WITH_REAL(...) (real, __VA_ARGS__)
+
+#define DEVICE_ENTRY(linkage, entry, real_of, symbol, function, parameters, arguments)             \
 	linkage int entry parameters;                                                              \
 	linkage int entry parameters                                                               \
 	{                                                                                          \
@@ -94,15 +98,17 @@ static int device_by_bus(bus_function real, int *handle, const char *bus)
                                                                                                    \
 		if (unlikely(real == NULL))                                                        \
 			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
-		return function(real, __VA_ARGS__);                                                \
+		return function WITH_REAL arguments;                                               \
 	}
 
-#define DEVICE(symbol, function, parameters, ...)                                                  \
+#define DEVICE_BOTH(symbol, function, parameters, arguments)                                       \
 	DEVICE_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, function, parameters,          \
-		     __VA_ARGS__)                                                                  \
+		     arguments)                                                                    \
 	DEVICE_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, function,            \
-		     parameters, __VA_ARGS__)
+		     parameters, arguments)
+#define DEVICE_WITH_ABI(symbol, function, abi) DEVICE_BOTH(symbol, function, abi)
+#define DEVICE(symbol, function)               DEVICE_WITH_ABI(symbol, function, CUDA_ABI_##symbol)
 
-DEVICE(cuDeviceGetCount, device_count, (int *count), count)
-DEVICE(cuDeviceGet, device_get, (int *handle, int ordinal), handle, ordinal)
-DEVICE(cuDeviceGetByPCIBusId, device_by_bus, (int *handle, const char *bus), handle, bus)
+DEVICE(cuDeviceGetCount, device_count)
+DEVICE(cuDeviceGet, device_get)
+DEVICE(cuDeviceGetByPCIBusId, device_by_bus)

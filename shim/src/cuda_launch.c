@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Kernels and graphs that are enqueued. */
+/* Kernels and host functions that are enqueued. */
 #include "cuda.h"
 
 /* The driver's CUlaunchConfig. */
@@ -12,39 +12,34 @@ struct cuda_launch_config {
 	unsigned int attribute_count;
 };
 
-static inline uint64_t threads(const unsigned int *grid, const unsigned int *block)
-{
-	return (uint64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
-}
+#define LAUNCH(stream, threads)                                                                    \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,                                                \
+		    .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream), \
+		    .address = (uintptr_t)f, .size_bytes = (threads))
 
-#define GRID                                                                                       \
-	unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,       \
-	    unsigned int bz, unsigned int shared
-#define GRID_THREADS ((uint64_t)gx * gy * gz * bx * by * bz)
+#define GRID_THREADS ((uint64_t)gridDimX * gridDimY * gridDimZ * blockDimX * blockDimY * blockDimZ)
 
-CUDA_PAIR(cuLaunchKernel, _ptsz, (void *function, GRID, void *stream, void **values, void **extra),
-	  (function, gx, gy, gz, bx, by, bz, shared, stream, values, extra),
-	  CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,
-		      .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream),
-		      .address = (uintptr_t)function, .size_bytes = GRID_THREADS))
-
-CUDA_PAIR(cuLaunchCooperativeKernel, _ptsz, (void *function, GRID, void *stream, void **values),
-	  (function, gx, gy, gz, bx, by, bz, shared, stream, values),
-	  CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,
-		      .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream),
-		      .address = (uintptr_t)function, .size_bytes = GRID_THREADS))
+CUDA_PAIR(cuLaunchKernel, _ptsz, LAUNCH(hStream, GRID_THREADS))
+CUDA_PAIR(cuLaunchCooperativeKernel, _ptsz, LAUNCH(hStream, GRID_THREADS))
 
 /* A NULL config is the driver's to refuse. */
-#define CONFIG_STREAM (config != NULL ? config->stream : NULL)
+#define CONFIG        ((const struct cuda_launch_config *)config)
+#define CONFIG_STREAM (config != NULL ? CONFIG->stream : NULL)
 
 CUDA_PAIR(cuLaunchKernelEx, _ptsz,
-	  (const struct cuda_launch_config *config, void *function, void **values, void **extra),
-	  (config, function, values, extra),
-	  CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,
-		      .flags = CUDA_FLAGS(CONFIG_STREAM, ANAROS_FLAG_ASYNC),
-		      .object = CUDA_STREAM(CONFIG_STREAM), .address = (uintptr_t)function,
-		      .size_bytes = config != NULL ? threads(config->grid, config->block) : 0))
+	  LAUNCH(CONFIG_STREAM,
+		 config != NULL ? anaros_cuda_threads(CONFIG->grid, CONFIG->block) : 0))
 
-CUDA_PAIR(cuGraphLaunch, _ptsz, (void *graph, void *stream), (graph, stream),
-	  CUDA_RECORD(.kind = ANAROS_KIND_GPU_GRAPH, .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC),
-		      .object = CUDA_STREAM(stream), .address = (uintptr_t)graph))
+/* Of the first ABI: the threads of a block were set by calls before. */
+CUDA_WRAP(cuLaunch, LAUNCH((void *)NULL, 0))
+CUDA_WRAP(cuLaunchGrid, LAUNCH((void *)NULL, 0))
+CUDA_WRAP(cuLaunchGridAsync, LAUNCH(hStream, 0))
+
+#define HOST_CALL(function)                                                                        \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_HOST_CALL,                                             \
+		    .flags = CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC),                               \
+		    .object = CUDA_STREAM(hStream), .address = (uintptr_t)(function))
+
+CUDA_PAIR(cuLaunchHostFunc, _ptsz, HOST_CALL(fn))
+CUDA_PAIR(cuLaunchHostFunc_v2, _ptsz, HOST_CALL(fn))
+CUDA_PAIR(cuStreamAddCallback, _ptsz, HOST_CALL(callback))

@@ -10,7 +10,8 @@
 #define KERNELS    1024u
 #define NAME_BYTES 112u
 
-/* Names of kernels that belong to a library, until a function is made of one. */
+/* Names of kernels that belong to a library, until a function is made of one.
+ */
 static struct kernel {
 	uint64_t handle;
 	uint32_t length;
@@ -44,13 +45,12 @@ static void send_name(uint64_t handle, const char *name, size_t length)
 		anaros_name(ANAROS_NAME_KERNEL, handle, name, length);
 }
 
-static void name_kernel(int result, void *const *out, const char *name)
+static void name_kernel(int result, uint64_t handle, const char *name)
 {
-	uint64_t handle = (uintptr_t)CUDA_OUT(out);
 	struct kernel *slot = kernel_slot(handle);
 	size_t length;
 
-	if (handle == 0 || name == NULL)
+	if (result != CUDA_SUCCESS || handle == 0 || name == NULL)
 		return;
 	length = strlen(name);
 	send_name(handle, name, length);
@@ -77,26 +77,24 @@ static void name_function_of(int result, void *const *out, void *kernel)
 		send_name(handle, copy.name, copy.length);
 }
 
-#define BUILD(module)                                                                              \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)CUDA_OUT(module))
+#define BUILD(object_) CUDA_NOTE(.kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)(object_))
 
-CUDA_WRAP(cuModuleLoad, (void **module, const char *path), (module, path), BUILD(module))
-CUDA_WRAP(cuModuleLoadData, (void **module, const void *image), (module, image), BUILD(module))
-CUDA_WRAP(cuModuleLoadDataEx,
-	  (void **module, const void *image, unsigned int count, int *options, void **values),
-	  (module, image, count, options, values), BUILD(module))
-CUDA_WRAP(cuModuleLoadFatBinary, (void **module, const void *image), (module, image), BUILD(module))
-CUDA_WRAP(cuLibraryLoadData,
-	  (void **library, const void *image, int *jit, void **jit_values, unsigned int jit_count,
-	   int *options, void **values, unsigned int count),
-	  (library, image, jit, jit_values, jit_count, options, values, count), BUILD(library))
-CUDA_WRAP(cuLibraryLoadFromFile,
-	  (void **library, const char *path, int *jit, void **jit_values, unsigned int jit_count,
-	   int *options, void **values, unsigned int count),
-	  (library, path, jit, jit_values, jit_count, options, values, count), BUILD(library))
-CUDA_WRAP(cuModuleGetFunction, (void **function, void *module, const char *name),
-	  (function, module, name), name_kernel(result, function, name))
-CUDA_WRAP(cuLibraryGetKernel, (void **kernel, void *library, const char *name),
-	  (kernel, library, name), name_kernel(result, kernel, name))
-CUDA_WRAP(cuKernelGetFunction, (void **function, void *kernel), (function, kernel),
-	  name_function_of(result, function, kernel))
+CUDA_WRAP(cuModuleLoad, BUILD(CUDA_OUT(module)))
+CUDA_WRAP(cuModuleLoadData, BUILD(CUDA_OUT(module)))
+CUDA_WRAP(cuModuleLoadDataEx, BUILD(CUDA_OUT(module)))
+CUDA_WRAP(cuModuleLoadFatBinary, BUILD(CUDA_OUT(module)))
+CUDA_WRAP(cuLibraryLoadData, BUILD(CUDA_OUT(library)))
+CUDA_WRAP(cuLibraryLoadFromFile, BUILD(CUDA_OUT(library)))
+/* Where code is compiled for the device, it is in these. */
+CUDA_WRAP(cuLinkAddData, BUILD(state))
+CUDA_WRAP(cuLinkAddData_v2, BUILD(state))
+CUDA_WRAP(cuLinkAddFile, BUILD(state))
+CUDA_WRAP(cuLinkAddFile_v2, BUILD(state))
+CUDA_WRAP(cuLinkComplete, BUILD(state))
+
+CUDA_WRAP(cuModuleGetFunction, name_kernel(result, (uintptr_t)CUDA_OUT(hfunc), name))
+CUDA_WRAP(cuLibraryGetKernel, name_kernel(result, (uintptr_t)CUDA_OUT(pKernel), name))
+CUDA_WRAP(cuKernelGetFunction, name_function_of(result, pFunc, kernel))
+/* The other way round: the program asks what a kernel is called. */
+CUDA_WRAP(cuFuncGetName, name_kernel(result, (uintptr_t)hfunc, CUDA_OUT(name)))
+CUDA_WRAP(cuKernelGetName, name_kernel(result, (uintptr_t)hfunc, CUDA_OUT(name)))

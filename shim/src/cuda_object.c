@@ -4,23 +4,17 @@
  * driver exports. A file name does not tell (containers, wheels and tests
  * rename it), and RTLD_NEXT does not find what was loaded in a local scope.
  *
- * The objects' own hash tables are read inside dl_iterate_phdr: no lock of
- * the loader is taken twice, and no reference keeps anything loaded.
+ * The objects' own hash tables are read: no reference keeps anything loaded.
+ * A runtime asks 440 times at its start, and a program may have hundreds of
+ * objects, so they are walked once.
  */
 #define _GNU_SOURCE
 #include <elf.h>
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "cuda.h"
-
-struct tables {
-	uintptr_t base;
-	const ElfW(Sym) * symbols;
-	const char *strings;
-	const uint32_t *gnu_hash;
-	const uint32_t *hash;
-};
 
 static uint32_t gnu_hash_of(const char *name)
 {
@@ -42,7 +36,8 @@ static uint32_t sysv_hash_of(const char *name)
 	return hash;
 }
 
-/* glibc relocates these entries in place, but not where the section is read-only. */
+/* glibc relocates these entries in place, but not where the section is
+ * read-only. */
 static const void *entry(const struct dl_phdr_info *info, const ElfW(Dyn) * dynamic)
 {
 	uintptr_t value = dynamic->d_un.d_ptr;
@@ -50,11 +45,11 @@ static const void *entry(const struct dl_phdr_info *info, const ElfW(Dyn) * dyna
 	return (const void *)(value < info->dlpi_addr ? value + info->dlpi_addr : value);
 }
 
-static bool read_tables(const struct dl_phdr_info *info, struct tables *tables)
+static bool read_tables(const struct dl_phdr_info *info, struct anaros_cuda_driver *tables)
 {
 	const ElfW(Dyn) *dynamic = NULL;
 
-	*tables = (struct tables){.base = info->dlpi_addr};
+	*tables = (struct anaros_cuda_driver){.base = info->dlpi_addr};
 	for (unsigned int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
 			dynamic = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
@@ -71,7 +66,7 @@ static bool read_tables(const struct dl_phdr_info *info, struct tables *tables)
 	return tables->symbols != NULL && tables->strings != NULL;
 }
 
-static void *function_at(const struct tables *tables, uint32_t index, const char *name)
+static void *function_at(const struct anaros_cuda_driver *tables, uint32_t index, const char *name)
 {
 	const ElfW(Sym) *symbol = &tables->symbols[index];
 
@@ -81,7 +76,7 @@ static void *function_at(const struct tables *tables, uint32_t index, const char
 	return (void *)(tables->base + symbol->st_value);
 }
 
-static void *find_gnu(const struct tables *tables, const char *name)
+static void *find_gnu(const struct anaros_cuda_driver *tables, const char *name)
 {
 	const uint32_t *header = tables->gnu_hash;
 	uint32_t bucket_count = header[0], first = header[1], bloom_words = header[2];
@@ -107,7 +102,7 @@ static void *find_gnu(const struct tables *tables, const char *name)
 	}
 }
 
-static void *find_sysv(const struct tables *tables, const char *name)
+static void *find_sysv(const struct anaros_cuda_driver *tables, const char *name)
 {
 	uint32_t bucket_count = tables->hash[0];
 	const uint32_t *buckets = tables->hash + 2;
@@ -124,7 +119,7 @@ static void *find_sysv(const struct tables *tables, const char *name)
 	return NULL;
 }
 
-static void *find(const struct tables *tables, const char *name)
+static void *find(const struct anaros_cuda_driver *tables, const char *name)
 {
 	if (tables->gnu_hash != NULL)
 		return find_gnu(tables, name);
@@ -144,53 +139,82 @@ static bool contains(const struct dl_phdr_info *info, const void *address)
 }
 
 /* The shim exports the same names: it is no driver. */
-static bool is_driver(const struct dl_phdr_info *info, struct tables *tables)
+static bool is_driver(const struct dl_phdr_info *info, struct anaros_cuda_driver *tables)
 {
 	return !contains(info, &anaros_cuda_next) && read_tables(info, tables) &&
 	       find(tables, "cuInit") != NULL && find(tables, "cuDriverGetVersion") != NULL;
 }
 
+/* The driver that was met first, as long as nothing was unloaded since. */
+static struct {
+	bool known;
+	unsigned long long unloaded;
+	struct dl_phdr_info object;
+	struct anaros_cuda_driver tables;
+} met;
+
 struct query {
 	const void *address; /* NULL: any driver */
-	const char *symbol;
-	bool driver;
-	void *function;
+	bool found;
+	bool asked; /* the cache was looked at */
+	struct anaros_cuda_driver tables;
 };
 
+/*
+ * In here the loader's lock is held, so `met` needs none. A structure of an
+ * older C library lacks the counters: then every question is a walk.
+ */
 static int visit(struct dl_phdr_info *info, size_t size, void *data)
 {
+	bool counted = size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs);
 	struct query *query = data;
-	struct tables tables;
 
-	(void)size;
+	if (!query->asked && counted) {
+		if (met.known && met.unloaded != info->dlpi_subs)
+			met.known = false;
+		query->found =
+		    met.known && (query->address == NULL || contains(&met.object, query->address));
+		query->tables = met.tables;
+	}
+	query->asked = true;
+	if (query->found)
+		return 1;
 	if (query->address != NULL && !contains(info, query->address))
 		return 0;
-	query->driver = is_driver(info, &tables);
-	if (query->driver && query->symbol != NULL)
-		query->function = find(&tables, query->symbol);
-	return query->driver || query->address != NULL;
+	query->found = is_driver(info, &query->tables);
+	if (query->found && counted && !met.known) {
+		met.known = true;
+		met.unloaded = info->dlpi_subs;
+		met.object = *info;
+		met.tables = query->tables;
+	}
+	return query->found || query->address != NULL;
 }
 
-bool anaros_cuda_driver_loaded(void)
-{
-	struct query query = {.address = NULL};
-
-	dl_iterate_phdr(visit, &query);
-	return query.driver;
-}
-
-bool anaros_cuda_in_driver(const void *address)
+bool anaros_cuda_driver_of(const void *address, struct anaros_cuda_driver *driver)
 {
 	struct query query = {.address = address};
 
 	dl_iterate_phdr(visit, &query);
-	return query.driver;
+	*driver = query.tables;
+	return query.found;
+}
+
+bool anaros_cuda_driver_loaded(void)
+{
+	struct anaros_cuda_driver driver;
+
+	return anaros_cuda_driver_of(NULL, &driver);
+}
+
+void *anaros_cuda_lookup(const struct anaros_cuda_driver *driver, const char *symbol)
+{
+	return find(driver, symbol);
 }
 
 void *anaros_cuda_driver_symbol(const char *symbol)
 {
-	struct query query = {.symbol = symbol};
+	struct anaros_cuda_driver driver;
 
-	dl_iterate_phdr(visit, &query);
-	return query.function;
+	return anaros_cuda_driver_of(NULL, &driver) ? find(&driver, symbol) : NULL;
 }

@@ -24,34 +24,26 @@ static void exchange(int result, const char *name, void **function, int version,
 	errno = saved;
 }
 
-#define RESOLVER(linkage, entry, real_of, symbol, twin, parameters, arguments)                     \
+#define RESOLVER(linkage, entry, real_of, hook, twin, parameters, arguments)                       \
 	linkage int entry parameters;                                                              \
 	linkage int entry parameters                                                               \
 	{                                                                                          \
-		int(*real) parameters = (__typeof__(real))real_of(ANAROS_CUDA_##symbol);           \
+		int(*real) parameters = (__typeof__(real))real_of(ANAROS_CUDA_##hook);             \
 		int result;                                                                        \
                                                                                                    \
 		if (unlikely(real == NULL))                                                        \
 			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
 		result = real arguments;                                                           \
-		exchange(result, name, function, version, flags, twin);                            \
+		exchange(result, symbol, pfn, cudaVersion, flags, twin);                           \
 		return result;                                                                     \
 	}
 
-#define RESOLVERS(symbol, twin, parameters, arguments)                                             \
-	RESOLVER(EXPORT, symbol, anaros_cuda_real_next, symbol, twin, parameters, arguments)       \
-	RESOLVER(, anaros_found_##symbol, anaros_cuda_real_found, symbol, twin, parameters,        \
-		 arguments)
+#define RESOLVERS(hook, twin, parameters, arguments)                                               \
+	RESOLVER(EXPORT, hook, anaros_cuda_real_next, hook, twin, parameters, arguments)           \
+	RESOLVER(, anaros_found_##hook, anaros_cuda_real_found, hook, twin, parameters, arguments)
+#define RESOLVERS_WITH_ABI(hook, twin, abi) RESOLVERS(hook, twin, abi)
 
-#define RESOLVER_V1(symbol, twin)                                                                  \
-	RESOLVERS(symbol, twin, (const char *name, void **function, int version, uint64_t flags),  \
-		  (name, function, version, flags))
-#define RESOLVER_V2(symbol, twin)                                                                  \
-	RESOLVERS(symbol, twin,                                                                    \
-		  (const char *name, void **function, int version, uint64_t flags, int *status),   \
-		  (name, function, version, flags, status))
-
-RESOLVER_V1(cuGetProcAddress, false)
-RESOLVER_V1(cuGetProcAddress_ptsz, true)
-RESOLVER_V2(cuGetProcAddress_v2, false)
-RESOLVER_V2(cuGetProcAddress_v2_ptsz, true)
+RESOLVERS_WITH_ABI(cuGetProcAddress, false, CUDA_ABI_cuGetProcAddress)
+RESOLVERS_WITH_ABI(cuGetProcAddress_ptsz, true, CUDA_ABI_cuGetProcAddress)
+RESOLVERS_WITH_ABI(cuGetProcAddress_v2, false, CUDA_ABI_cuGetProcAddress_v2)
+RESOLVERS_WITH_ABI(cuGetProcAddress_v2_ptsz, true, CUDA_ABI_cuGetProcAddress_v2)

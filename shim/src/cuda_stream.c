@@ -1,145 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Streams, events and waits, and which streams are in capture: a call on one
- * of those goes into a graph and does not run. A stream joins a capture by
- * waiting for an event that was recorded in it.
- */
+/* Streams, events, waits of the thread and waits of a stream, and questions. */
 #include "cuda.h"
-#include "sys.h"
-
-#define CAPTURED 256u
-
-uint32_t anaros_cuda_captures; /* streams and events in a capture */
-
-static struct captured {
-	uint64_t handle; /* a stream or an event */
-	uint64_t origin; /* the stream that the capture began on */
-} captured[CAPTURED];
-static uint32_t captured_lock;
-
-/* The per-thread stream has one handle in all threads. */
-static uint64_t capture_key(uint64_t handle)
-{
-	if (handle == CUDA_STREAM_PER_THREAD)
-		return handle | (uint64_t)anaros_thread.tid << 32;
-	return handle;
-}
-
-/* The capture that it is part of, by the stream it began on; 0 = none. */
-static uint64_t origin_of(uint64_t handle)
-{
-	uint64_t key = capture_key(handle);
-
-	for (unsigned int i = 0; i < CAPTURED; i++)
-		if (__atomic_load_n(&captured[i].handle, __ATOMIC_ACQUIRE) == key)
-			return captured[i].origin;
-	return 0;
-}
-
-bool anaros_cuda_captured(uint64_t handle)
-{
-	return origin_of(handle) != 0;
-}
-
-static void lock_captured(void)
-{
-	while (__atomic_exchange_n(&captured_lock, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
-}
-
-static void unlock_captured(void)
-{
-	__atomic_store_n(&captured_lock, 0, __ATOMIC_RELEASE);
-}
-
-/* Where there is no room the flag is missing, nothing else. */
-static void add_captured(uint64_t handle, uint64_t origin)
-{
-	uint64_t key = capture_key(handle);
-
-	lock_captured();
-	for (unsigned int i = 0; origin_of(handle) == 0 && i < CAPTURED; i++) {
-		if (captured[i].handle != 0)
-			continue;
-		captured[i].origin = origin;
-		__atomic_store_n(&captured[i].handle, key, __ATOMIC_RELEASE);
-		__atomic_fetch_add(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
-	}
-	unlock_captured();
-}
-
-static void begin_capture(int result, uint64_t stream)
-{
-	if (result == CUDA_SUCCESS)
-		add_captured(stream, capture_key(stream));
-}
-
-/* The capture is over even where the driver says that it went wrong. */
-static void end_capture(uint64_t stream)
-{
-	uint64_t origin = capture_key(stream);
-
-	if (__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) == 0)
-		return;
-	lock_captured();
-	for (unsigned int i = 0; i < CAPTURED; i++) {
-		if (captured[i].handle == 0 || captured[i].origin != origin)
-			continue;
-		__atomic_store_n(&captured[i].handle, 0, __ATOMIC_RELEASE);
-		__atomic_fetch_sub(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
-	}
-	unlock_captured();
-}
-
-/* What was done on one member of a capture makes the other one a member. */
-static void join_capture(int result, uint64_t joining, uint64_t member)
-{
-	uint64_t origin;
-
-	if (result != CUDA_SUCCESS || __atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) == 0)
-		return;
-	origin = origin_of(member);
-	if (origin != 0)
-		add_captured(joining, origin);
-}
 
 /* size_bytes 1: made; 0: destroyed. */
 #define STREAM_MADE                                                                                \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_STREAM, .object = (uintptr_t)CUDA_OUT(stream),         \
-		    .size_bytes = 1)
+	CUDA_NOTE(.kind = ANAROS_KIND_GPU_STREAM, .object = (uintptr_t)CUDA_OUT(phStream),         \
+		  .size_bytes = 1)
+#define STREAM_DESTROYED CUDA_NOTE(.kind = ANAROS_KIND_GPU_STREAM, .object = CUDA_STREAM(hStream))
+
+CUDA_WRAP(cuStreamCreate, STREAM_MADE)
+CUDA_WRAP(cuStreamCreateWithPriority, STREAM_MADE)
+CUDA_WRAP(cuGreenCtxStreamCreate, STREAM_MADE)
+CUDA_WRAP(cuStreamDestroy, STREAM_DESTROYED)
+CUDA_WRAP(cuStreamDestroy_v2, STREAM_DESTROYED)
+
 #define WAIT(object_) CUDA_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
-#define EVENT(waited)                                                                              \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_EVENT, .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), \
-		    .object = CUDA_STREAM(stream), .address = (uintptr_t)event,                    \
-		    .size_bytes = (waited))
 
-CUDA_WRAP(cuStreamCreate, (void **stream, unsigned int flags), (stream, flags), STREAM_MADE)
-CUDA_WRAP(cuStreamCreateWithPriority, (void **stream, unsigned int flags, int priority),
-	  (stream, flags, priority), STREAM_MADE)
-CUDA_WRAP(cuStreamDestroy_v2, (void *stream), (stream),
-	  CUDA_RECORD(.kind = ANAROS_KIND_GPU_STREAM, .object = CUDA_STREAM(stream)))
-CUDA_PAIR(cuStreamSynchronize, _ptsz, (void *stream), (stream), WAIT(CUDA_STREAM(stream)))
-CUDA_WRAP(cuEventSynchronize, (void *event), (event), WAIT((uintptr_t)event))
-CUDA_WRAP(cuCtxSynchronize, (void), (), WAIT(0))
-CUDA_WRAP(cuCtxSynchronize_v2, (void *context), (context), WAIT(0))
+CUDA_PAIR(cuStreamSynchronize, _ptsz, WAIT(CUDA_STREAM(hStream)))
+CUDA_WRAP(cuEventSynchronize, WAIT((uintptr_t)hEvent))
+CUDA_WRAP(cuCtxSynchronize, WAIT(0))
+CUDA_WRAP(cuCtxSynchronize_v2, WAIT(0))
 
-CUDA_PAIR(cuEventRecord, _ptsz, (void *event, void *stream), (event, stream),
-	  join_capture(result, (uintptr_t)event, CUDA_STREAM(stream));
-	  EVENT(0))
-CUDA_PAIR(cuEventRecordWithFlags, _ptsz, (void *event, void *stream, unsigned int flags),
-	  (event, stream, flags), join_capture(result, (uintptr_t)event, CUDA_STREAM(stream));
-	  EVENT(0))
-CUDA_PAIR(cuStreamWaitEvent, _ptsz, (void *stream, void *event, unsigned int flags),
-	  (stream, event, flags), join_capture(result, CUDA_STREAM(stream), (uintptr_t)event);
-	  EVENT(1))
+/* In a loop that asks until it is done, the answers between are one record. */
+#define QUESTION(object_)                                                                          \
+	if (anaros_cuda_is_news((object_), result))                                                \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_QUERY, .object = (object_))
 
-/* Not recorded, only remembered. */
-CUDA_PAIR(cuStreamBeginCapture, _ptsz, (void *stream), (stream),
-	  begin_capture(result, CUDA_STREAM(stream)))
-CUDA_PAIR(cuStreamBeginCapture_v2, _ptsz, (void *stream, int mode), (stream, mode),
-	  begin_capture(result, CUDA_STREAM(stream)))
-CUDA_PAIR(cuStreamBeginCaptureToGraph, _ptsz,
-	  (void *stream, void *graph, const void *nodes, const void *edges, size_t count, int mode),
-	  (stream, graph, nodes, edges, count, mode), begin_capture(result, CUDA_STREAM(stream)))
-CUDA_PAIR(cuStreamEndCapture, _ptsz, (void *stream, void **graph), (stream, graph),
-	  end_capture(CUDA_STREAM(stream)))
+#define NOT_READY 600
+#define WAITING   256u
+
+/* Streams and events that were not ready when last asked. */
+static uint64_t waiting[WAITING];
+
+static bool anaros_cuda_is_news(uint64_t object, int result)
+{
+	uint64_t *slot = &waiting[(object * 0x9e3779b97f4a7c15ull) >> 56];
+
+	if (result == NOT_READY) {
+		if (__atomic_load_n(slot, __ATOMIC_RELAXED) == object)
+			return false;
+		__atomic_store_n(slot, object, __ATOMIC_RELAXED);
+	} else if (__atomic_load_n(slot, __ATOMIC_RELAXED) == object) {
+		__atomic_store_n(slot, 0, __ATOMIC_RELAXED);
+	}
+	return true;
+}
+
+CUDA_PAIR(cuStreamQuery, _ptsz, QUESTION(CUDA_STREAM(hStream)))
+CUDA_WRAP(cuEventQuery, QUESTION((uintptr_t)hEvent))
+
+#define EVENT(stream, flags_, waited)                                                              \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_EVENT, .flags = (flags_), .object = (stream),          \
+		    .address = (uintptr_t)hEvent, .size_bytes = (waited))
+#define EVENT_RECORDED                                                                             \
+	anaros_cuda_joins(result, (uintptr_t)hEvent, CUDA_STREAM(hStream));                        \
+	EVENT(CUDA_STREAM(hStream), CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC), 0)
+
+CUDA_PAIR(cuEventRecord, _ptsz, EVENT_RECORDED)
+CUDA_PAIR(cuEventRecordWithFlags, _ptsz, EVENT_RECORDED)
+CUDA_PAIR(cuStreamWaitEvent, _ptsz,
+	  anaros_cuda_joins(result, CUDA_STREAM(hStream), (uintptr_t)hEvent);
+	  EVENT(CUDA_STREAM(hStream), CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC), 1))
+/* All streams of a context at once: the context stands for them. */
+CUDA_WRAP(cuCtxRecordEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
+CUDA_WRAP(cuCtxWaitEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 1))
+CUDA_WRAP(cuGreenCtxRecordEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
+CUDA_WRAP(cuGreenCtxWaitEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 1))
+
+/* A word of memory that a stream writes, or is held back by. */
+#define SIGNAL(waits)                                                                              \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_SIGNAL,                                                \
+		    .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream), \
+		    .address = addr, .size_bytes = (waits))
+#define SIGNALS(bits)                                                                              \
+	CUDA_PAIR(cuStreamWriteValue##bits, _ptsz, SIGNAL(0))                                      \
+	CUDA_PAIR(cuStreamWriteValue##bits##_v2, _ptsz, SIGNAL(0))                                 \
+	CUDA_PAIR(cuStreamWaitValue##bits, _ptsz, SIGNAL(1))                                       \
+	CUDA_PAIR(cuStreamWaitValue##bits##_v2, _ptsz, SIGNAL(1))
+
+SIGNALS(32)
+SIGNALS(64)

@@ -5,55 +5,105 @@
 #include <string.h>
 
 #include "cuda.h"
+#include "cuda_passed.h"
 
 void *anaros_cuda_next[ANAROS_CUDA_COUNT];
 void *anaros_cuda_found[ANAROS_CUDA_COUNT];
 
 /* Addresses only: the prototypes are where the wrappers are. */
-#define ANAROS_CUDA_ROW(base, symbol, version, per_thread)                                         \
-	extern int anaros_found_##symbol(void) __attribute__((visibility("hidden")));
-ANAROS_CUDA(ANAROS_CUDA_ROW)
+#define ANAROS_CUDA_ONE(symbol)                                                                    \
+	extern int anaros_found_##symbol(void) __attribute__((visibility("hidde"                   \
+									 "n")));
+#define ANAROS_CUDA_TWO(symbol, end)                                                               \
+	ANAROS_CUDA_ONE(symbol)                                                                    \
+	ANAROS_CUDA_ONE(symbol##end)
+ANAROS_CUDA_HOOKS(ANAROS_CUDA_ONE, ANAROS_CUDA_TWO)
+#undef ANAROS_CUDA_ONE
+#undef ANAROS_CUDA_TWO
+
+static int (*const wrappers[ANAROS_CUDA_COUNT])(void) = {
+#define ANAROS_CUDA_ONE(symbol)      anaros_found_##symbol,
+#define ANAROS_CUDA_TWO(symbol, end) anaros_found_##symbol, anaros_found_##symbol##end,
+    ANAROS_CUDA_HOOKS(ANAROS_CUDA_ONE, ANAROS_CUDA_TWO)
+#undef ANAROS_CUDA_ONE
+#undef ANAROS_CUDA_TWO
+};
+
+/* The numbers go on behind the hooks: a number from here on has no wrapper. */
+enum {
+	PASSED_BEFORE = ANAROS_CUDA_COUNT - 1,
+#define ANAROS_CUDA_ONE(reason, symbol)      ANAROS_CUDA_##symbol,
+#define ANAROS_CUDA_TWO(reason, symbol, end) ANAROS_CUDA_##symbol, ANAROS_CUDA_##symbol##end,
+	ANAROS_CUDA_PASSED(ANAROS_CUDA_ONE, ANAROS_CUDA_TWO)
+#undef ANAROS_CUDA_ONE
+#undef ANAROS_CUDA_TWO
+	    ANAROS_CUDA_ALL
+};
+
+/* One text without pointers: nothing to relocate when a program starts. */
+static const struct {
+#define ANAROS_CUDA_ROW(base, symbol, version, per_thread) char name_##symbol[sizeof(#symbol)];
+	ANAROS_CUDA_ABI(ANAROS_CUDA_ROW)
 #undef ANAROS_CUDA_ROW
+} names = {
+#define ANAROS_CUDA_ROW(base, symbol, version, per_thread) #symbol,
+    ANAROS_CUDA_ABI(ANAROS_CUDA_ROW)
+#undef ANAROS_CUDA_ROW
+};
 
 struct row {
-	const char *base;
-	const char *symbol;
-	int (*wrapper)(void);
-	int version;
+	int32_t version;
+	uint16_t name;
+	uint16_t hook;
+	uint8_t base_length; /* a symbol begins with its base name */
 	bool per_thread;
 };
 
-static const struct row rows[ANAROS_CUDA_COUNT] = {
+static const struct row rows[] = {
 #define ANAROS_CUDA_ROW(base, symbol, version, per_thread)                                         \
-	{#base, #symbol, anaros_found_##symbol, version, per_thread},
-    ANAROS_CUDA(ANAROS_CUDA_ROW)
+	{version, offsetof(__typeof__(names), name_##symbol), ANAROS_CUDA_##symbol,                \
+	 sizeof(#base) - 1, per_thread},
+    ANAROS_CUDA_ABI(ANAROS_CUDA_ROW)
 #undef ANAROS_CUDA_ROW
 };
 
-/* Index of the first row of a base name that is `length` long, or COUNT. */
-static unsigned int first_of_base(const char *base, size_t length)
+#define ROWS (sizeof(rows) / sizeof(*rows))
+
+_Static_assert(ROWS == ANAROS_CUDA_ALL, "every function is in one list");
+_Static_assert(sizeof(names) <= UINT16_MAX, "offsets of 16 bits");
+
+static const char *symbol_of(const struct row *row)
 {
-	unsigned int low = 0, high = ANAROS_CUDA_COUNT;
+	return (const char *)&names + row->name;
+}
+
+static int compare(const struct row *row, const char *base, size_t length)
+{
+	size_t shorter = row->base_length < length ? row->base_length : length;
+	int order = memcmp(symbol_of(row), base, shorter);
+
+	return order != 0 ? order : (int)row->base_length - (int)length;
+}
+
+/* The first row of a base name that is `length` long; NULL: none. */
+static const struct row *first_of_base(const char *base, size_t length)
+{
+	size_t low = 0, high = ROWS;
 
 	while (low < high) {
-		unsigned int middle = (low + high) / 2;
-		int order = strncmp(rows[middle].base, base, length);
+		size_t middle = (low + high) / 2;
 
-		/* Equal so far but longer: it comes after. */
-		if (order < 0)
+		if (compare(&rows[middle], base, length) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low < ANAROS_CUDA_COUNT && strncmp(rows[low].base, base, length) == 0 &&
-	    rows[low].base[length] == '\0')
-		return low;
-	return ANAROS_CUDA_COUNT;
+	return low < ROWS && compare(&rows[low], base, length) == 0 ? &rows[low] : NULL;
 }
 
-static bool same_base(unsigned int index, unsigned int first)
+static bool same_base(const struct row *row, const struct row *first)
 {
-	return index < ANAROS_CUDA_COUNT && strcmp(rows[index].base, rows[first].base) == 0;
+	return row < rows + ROWS && compare(row, symbol_of(first), first->base_length) == 0;
 }
 
 static bool ends_with(const char *text, size_t length, const char *end, size_t end_length)
@@ -76,22 +126,58 @@ static size_t base_length(const char *symbol)
 
 static const struct row *row_of(const char *symbol)
 {
-	unsigned int first;
+	const struct row *first;
 
 	if (symbol[0] != 'c' || symbol[1] != 'u')
 		return NULL;
 	first = first_of_base(symbol, base_length(symbol));
-	if (first == ANAROS_CUDA_COUNT)
-		return NULL;
-	for (unsigned int i = first; same_base(i, first); i++)
-		if (strcmp(rows[i].symbol, symbol) == 0)
-			return &rows[i];
+	for (const struct row *row = first; row != NULL && same_base(row, first); row++)
+		if (strcmp(symbol_of(row), symbol) == 0)
+			return row;
 	return NULL;
+}
+
+/*
+ * A function or an ABI that came after this release, or a way past it: the
+ * program gets what the driver gave, and the report names it.
+ */
+static void *pass(const char *name, size_t length, int version, void *function)
+{
+	struct anaros_fields fields = {.kind = ANAROS_KIND_GPU_UNKNOWN};
+	uint64_t hash = 14695981039346656037ull, now_ns;
+
+	if (anaros_shared != NULL)
+		__atomic_fetch_add(&anaros_shared->unhooked, 1, __ATOMIC_RELAXED);
+	if (!anaros_may_record())
+		return function;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ull;
+	if (anaros_name_is_new(hash, hash))
+		anaros_name(ANAROS_NAME_FUNCTION, hash, name, length);
+	now_ns = anaros_now_ns();
+	fields.object = hash;
+	fields.size_bytes = version > 0 ? (uint64_t)version : 0;
+	anaros_record_at(now_ns, now_ns, &fields);
+	return function;
 }
 
 bool anaros_cuda_wraps(const char *symbol)
 {
-	return row_of(symbol) != NULL;
+	const struct row *row = row_of(symbol);
+
+	return row != NULL && row->hook < ANAROS_CUDA_COUNT;
+}
+
+/* Of a driver's form, which cublas, cudnn and curl are not: wrapped, or not
+ * known. */
+bool anaros_cuda_may_have(const char *symbol)
+{
+	const struct row *row;
+
+	if (symbol[2] < 'A' || symbol[2] > 'Z')
+		return false;
+	row = row_of(symbol);
+	return row == NULL || row->hook < ANAROS_CUDA_COUNT;
 }
 
 /*
@@ -101,23 +187,20 @@ bool anaros_cuda_wraps(const char *symbol)
  */
 static void *claim(const struct row *row, void *function)
 {
-	void **slot = &anaros_cuda_found[row - rows];
+	void **slot = &anaros_cuda_found[row->hook];
+	void *wrapper = (void *)(uintptr_t)wrappers[row->hook];
+	struct anaros_cuda_driver driver;
 	void *held = NULL;
 
-	if (!anaros_cuda_in_driver(function))
-		goto unhooked;
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED) ||
 	    held == function)
-		return (void *)(uintptr_t)row->wrapper;
-	if (!anaros_cuda_in_driver(held) &&
+		return wrapper;
+	if (!anaros_cuda_driver_of(held, &driver) &&
 	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED))
-		return (void *)(uintptr_t)row->wrapper;
-unhooked:
-	if (anaros_shared != NULL)
-		__atomic_fetch_add(&anaros_shared->unhooked, 1, __ATOMIC_RELAXED);
-	return function;
+		return wrapper;
+	return pass(symbol_of(row), strlen(symbol_of(row)), row->version, function);
 }
 
 static bool in_shim(const void *function)
@@ -128,16 +211,23 @@ static bool in_shim(const void *function)
 	       info.dli_fbase == own.dli_fbase;
 }
 
-/* dlsym with a handle of the program's own, for a name that we wrap. */
+/* dlsym with a handle of the program's own, for a name that may be a driver's.
+ */
 void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 {
 	void *function = anaros_real_dlsym(handle, symbol);
 	const struct row *row = row_of(symbol);
+	struct anaros_cuda_driver driver;
 
-	if (function == NULL || row == NULL)
+	if (function == NULL)
+		return NULL;
+	if (anaros_cuda_driver_of(function, &driver))
+		return row != NULL ? claim(row, function)
+				   : pass(symbol, strlen(symbol), 0, function);
+	if (row == NULL)
 		return function;
 	if (!in_shim(function))
-		return claim(row, function);
+		return pass(symbol, strlen(symbol), row->version, function);
 	/*
 	 * A search of the global scope, and it met the shim first. Without the
 	 * shim it would have found what lies behind it, or nothing.
@@ -146,23 +236,24 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 }
 
 /* The ABI that the driver chose for this request; NULL: none that we know. */
-static const struct row *row_of_request(unsigned int first, const void *function, int version,
-					bool per_thread)
+static const struct row *row_of_request(const struct row *first,
+					const struct anaros_cuda_driver *driver,
+					const void *function, int version, bool per_thread)
 {
 	const struct row *best = NULL;
 
 	/* Mostly the answer is one of the exported functions: then it is sure. */
-	for (unsigned int i = first; same_base(i, first); i++)
-		if (anaros_cuda_driver_symbol(rows[i].symbol) == function)
-			return &rows[i];
+	for (const struct row *row = first; same_base(row, first); row++)
+		if (anaros_cuda_lookup(driver, symbol_of(row)) == function)
+			return row;
 	if (version > ANAROS_CUDA_KNOWN)
 		return NULL;
-	for (unsigned int i = first; same_base(i, first); i++) {
-		if (rows[i].version > version || (rows[i].per_thread && !per_thread))
+	for (const struct row *row = first; same_base(row, first); row++) {
+		if (row->version > version || (row->per_thread && !per_thread))
 			continue;
-		if (best == NULL || rows[i].per_thread > best->per_thread ||
-		    (rows[i].per_thread == best->per_thread && rows[i].version > best->version))
-			best = &rows[i];
+		if (best == NULL || row->per_thread > best->per_thread ||
+		    (row->per_thread == best->per_thread && row->version > best->version))
+			best = row;
 	}
 	return best;
 }
@@ -170,27 +261,42 @@ static const struct row *row_of_request(unsigned int first, const void *function
 /* What to give out in place of the resolver's answer. */
 void *anaros_cuda_from_resolver(const char *base, void *function, int version, bool per_thread)
 {
-	unsigned int first = first_of_base(base, strlen(base));
-	const struct row *row;
+	size_t length = strlen(base);
+	const struct row *first = first_of_base(base, length), *row = NULL;
+	struct anaros_cuda_driver driver;
 
-	if (first == ANAROS_CUDA_COUNT)
+	if (first != NULL && first->hook >= ANAROS_CUDA_COUNT && !same_base(first + 1, first))
 		return function;
-	row = row_of_request(first, function, version, per_thread);
-	return row != NULL ? claim(row, function) : function;
+	if (in_shim(function))
+		return function;
+	if (first != NULL && anaros_cuda_driver_of(function, &driver))
+		row = row_of_request(first, &driver, function, version, per_thread);
+	if (row == NULL)
+		return pass(base, length, version, function);
+	return row->hook < ANAROS_CUDA_COUNT ? claim(row, function) : function;
 }
 
 /* The function behind an exported name that the program called directly. */
 void *anaros_cuda_resolve(enum anaros_cuda_hook hook)
 {
 	int saved = errno;
-	void *function = anaros_real_dlsym(RTLD_NEXT, rows[hook].symbol);
+	const struct row *row = rows;
+	void *function;
 
+	while (row->hook != hook)
+		row++;
+	function = anaros_real_dlsym(RTLD_NEXT, symbol_of(row));
 	if (function == NULL) {
 		/* Loaded in a local scope; and the miss left a message. */
 		dlerror();
-		function = anaros_cuda_driver_symbol(rows[hook].symbol);
+		function = anaros_cuda_driver_symbol(symbol_of(row));
 	}
 	__atomic_store_n(&anaros_cuda_next[hook], function, __ATOMIC_RELAXED);
 	errno = saved;
 	return function;
+}
+
+void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields *fields)
+{
+	anaros_record(call, fields);
 }

@@ -15,7 +15,8 @@ static void *no_dlsym(void *handle, const char *name)
 	return NULL;
 }
 
-/* Only the shim itself has such a name: fail as without it, with the message. */
+/* Only the shim itself has such a name: fail as without it, with the message.
+ */
 static void *not_there(void *handle, const char *name)
 {
 	void *function = anaros_real_dlsym(RTLD_NEXT, name);
@@ -38,7 +39,7 @@ static dlsym_function real_dlsym(void)
 }
 
 /*
- * Exact names only: cublas, cudnn and curl begin with the same letters.
+ * cublas, cudnn and curl begin with the same letters: they are left alone.
  * RTLD_NEXT is another interposer at work, and finds our exported function
  * or what lies behind, as the order of loading says.
  */
@@ -49,9 +50,9 @@ dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 			return anaros_opencl_from_dlsym;
 		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym() : not_there;
 	}
-	if (name == NULL || name[0] != 'c' || name[1] != 'u' || !anaros_cuda_wraps(name))
+	if (name == NULL || name[0] != 'c' || name[1] != 'u')
 		return real_dlsym();
 	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
-		return anaros_cuda_from_dlsym;
-	return anaros_cuda_driver_loaded() ? real_dlsym() : not_there;
+		return anaros_cuda_may_have(name) ? anaros_cuda_from_dlsym : real_dlsym();
+	return anaros_cuda_wraps(name) && !anaros_cuda_driver_loaded() ? not_there : real_dlsym();
 }

@@ -17,6 +17,7 @@ ANAROS_OPENCL(ANAROS_NAME_OPENCL, ANAROS_NAME_NONE)
 
 #include "cuda_hooks.h"
 
-#define ANAROS_NAME_CUDA(base, symbol, version, per_thread) ANAROS_EXPORT_##symbol
-ANAROS_CUDA(ANAROS_NAME_CUDA)
+#define ANAROS_NAME_CUDA(symbol)          ANAROS_EXPORT_##symbol
+#define ANAROS_NAME_CUDA_TWO(symbol, end) ANAROS_EXPORT_##symbol ANAROS_EXPORT_##symbol##end
+ANAROS_CUDA_HOOKS(ANAROS_NAME_CUDA, ANAROS_NAME_CUDA_TWO)
 ANAROS_EXPORT_dlsym

@@ -30,7 +30,7 @@ static void *pinned_memory(void)
 	OK(CUDA(driver, cuMemHostAlloc, void **, size_t, unsigned int)(&memory, BYTES, 0));
 	record = last_of(ANAROS_KIND_GPU_ALLOC).last;
 	CHECK_EQUAL(record.address, (uintptr_t)memory);
-	CHECK_EQUAL(record.flags, ANAROS_FLAG_PINNED);
+	CHECK_EQUAL(record.flags, ANAROS_FLAG_PINNED | ANAROS_MEMORY_HOST);
 	return memory;
 }
 
@@ -187,12 +187,14 @@ int main(void)
 	waits(stream);
 	OK(CUDA(driver, cuMemAllocAsync, uint64_t *, size_t, void *)(&pooled, 77, stream));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_ALLOC).last.object, pooled);
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_ALLOC).last.flags, ANAROS_FLAG_ASYNC);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_ALLOC).last.flags,
+		    ANAROS_FLAG_ASYNC | ANAROS_MEMORY_STREAM_ORDERED);
 	OK(CUDA(driver, cuMemFreeAsync, uint64_t, void *)(pooled, stream));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_FREE).last.object, pooled);
 	OK(CUDA(driver, cuStreamSynchronize, void *)(stream));
 	OK(CUDA(driver, cuMemFreeHost, void *)(host));
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_FREE).last.flags, ANAROS_FLAG_PINNED);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_FREE).last.flags,
+		    ANAROS_FLAG_PINNED | ANAROS_MEMORY_HOST);
 	OK(CUDA(driver, cuStreamDestroy_v2, void *)(stream));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_STREAM).count, 2);
 	CHECK_EQUAL(harness_drops(&harness), 0);
