@@ -14,7 +14,7 @@ from typing import IO
 from rich.console import Console, RenderableType
 
 #: Below this many columns the tables do not fit.
-COLUMNS_MIN = 60
+COLUMNS_MIN = 50
 
 
 class PipeConsole(Console):

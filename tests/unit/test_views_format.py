@@ -63,3 +63,56 @@ def test_shortened_keeps_both_ends() -> None:
 def test_printable_disarms_what_a_terminal_obeys() -> None:
     assert fmt.printable("/data/größe 1.png") == "/data/größe 1.png"
     assert fmt.printable("a\x1b[2Jb\nc\udcff") == "a\\x1b[2Jb\\nc\\udcff"
+
+
+@pytest.mark.parametrize(
+    ("value", "noun", "text"),
+    [
+        (1, "call in vfork children", "1 call in vfork children"),
+        (2, "call in vfork children", "2 calls in vfork children"),
+        (0, "record", "0 records"),
+        (1200, "process that", "1,200 processes that"),
+        (None, "program", "— programs"),
+    ],
+)
+def test_number(value: float | None, noun: str, text: str) -> None:
+    assert fmt.number(value, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "columns", "text"),
+    [
+        (["python", "serve.py"], 80, "python serve.py"),
+        ([], 80, "—"),
+        (["echo", "", "a b"], 80, "echo '' 'a b'"),
+        (["python", "-c", "import os\n\nprint('x')"], 80, "python -c \"import os print('x')\""),
+        (["/opt/python/bin/python", "serve.py"], 30, "…/python serve.py"),
+        (
+            ["/opt/python/bin/python", "examples/serve.py", "-p", "1"],
+            24,
+            "…/python …/serve.py -p 1",
+        ),
+        (["/opt/bin/python", "-c", "a" * 90 + "z"], 40, f"…/python -c {'a' * 13}…{'a' * 13}z"),
+        (["python", "serve.py", *map(str, range(99))], 24, "python serve.py 0 1 2 …"),
+        (["x" * 50], 11, "xxxxx…xxxxx"),
+        (["\x1b[2J"], 80, "'\\x1b[2J'"),
+    ],
+)
+def test_a_command_keeps_what_tells_it_from_others(
+    words: list[str], columns: int, text: str
+) -> None:
+    assert fmt.command(words, columns) == text
+
+
+def test_a_command_always_fits() -> None:
+    words = ["/usr/bin/python3", "-m", "torch.distributed.run", "--nproc", "8", "train.py"] * 40
+    for columns in range(8, 200):
+        assert len(fmt.command(words, columns)) <= columns
+
+
+def test_a_line_of_facts_breaks_between_two() -> None:
+    facts = ["12 requests", "4.0/s", "p50 3.21 ms"]
+    assert fmt.flow(facts, 80) == "12 requests · 4.0/s · p50 3.21 ms"
+    assert fmt.flow(facts, 20) == "12 requests · 4.0/s\np50 3.21 ms"
+    assert fmt.flow(facts, 5) == "12 requests\n4.0/s\np50 3.21 ms"
+    assert fmt.flow([], 5) == ""

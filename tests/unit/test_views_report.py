@@ -246,7 +246,7 @@ def test_many_programs_without_the_shim_are_counted(report: dict[str, Any]) -> N
     said = drawn(report)
     assert "pid 4 " in said
     assert "pid 5 " not in said
-    assert "95 more programs without the shim" in said
+    assert "and 95 programs more without the shim" in said
 
 
 def test_an_end_that_was_not_regular_is_told(report: dict[str, Any]) -> None:
@@ -281,3 +281,56 @@ def test_hidden_names_are_told(report: dict[str, Any]) -> None:
     said = drawn(report)
     assert said.splitlines()[0] == "python (arguments hidden)"
     assert "hidden    names of files, peers and threads, and the command's arguments" in said
+
+
+CLOSEST = """\
+vm · 2026-11-21 10:33:12 · 12.34 s
+1,842,233 records · exit 0
+run anaros-runs/20261121-103312-4242
+
+5,021 requests · 406.9/s · p50 3.21 ms
+p99 9.88 ms
+
+           self  self  wait wait slowest
+stage, ms   p50   p99   p50  p99     1 %
+ingest    0.121 0.453 0.004 2.03    31 %
+execute    1.50  2.90 0.300 3.10    64 %
+persist   0.200 0.400     —    —   4.5 %
+"""
+
+
+def test_it_fits_50_columns(report: dict[str, Any]) -> None:
+    said = drawn(report, width=50)
+    assert CLOSEST in said
+    assert max(map(len, said.splitlines())) <= 50
+    report["requests"]["count"] = 0
+    report["calls"] = [
+        {
+            "kind": "sched.runqueue",
+            "plane": "kernel",
+            "count": 12_345_678,
+            "bytes": 123_456_789,
+            "total_ms": 123_456.7,
+            "p50_ms": 0.3,
+            "p99_ms": 1234.5,
+        }
+    ]
+    said = drawn(report, width=50)
+    assert "sched.runqueue 12,345,678 117.7 MiB 123 s 1.23 s" in said
+    assert max(map(len, said.splitlines())) <= 50
+
+
+def test_one_is_not_many(report: dict[str, Any]) -> None:
+    report["requests"]["count"] = report["slowest"]["requests"] = 1
+    report["run"]["records"] = 1
+    report["coverage"] |= {"processes": 1, "with_shim": 1, "vfork_calls": 1, "left_running": [5]}
+    said = drawn(report)
+    for text in (
+        "1 request ·",
+        "the slowest 1 request,",
+        "· 1 record ·",
+        "1 of 1 program from inside",
+        "1 call in vfork children",
+        "1 process that went on",
+    ):
+        assert text in said

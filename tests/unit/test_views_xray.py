@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import io
 
+import pytest
 from rich.console import Console, RenderableType
 
 from anaros_cli.snapshot import Busy, Snapshot
@@ -54,15 +55,15 @@ ingest        0.121     0.453     0.004      2.03  █████████�
 
 slowest 1 %  run queue — · I/O 45 % · lock 0 % · device 20 %
 
-files                                            calls       bytes       time
-/data/tiles/01234567…34567890123456789.png   1,234,567     5.0 GiB     4.20 s
-/verdicts.log                                       12           —     900 ns
+files                                             calls       bytes       time
+/data/tiles/012345678…34567890123456789.png   1,234,567     5.0 GiB     4.20 s
+/verdicts.log                                        12           —     900 ns
 
-sockets                                          calls       bytes       time
-tcp 127.0.0.1:8000 -> 127.0.0.1:51234            8,200     1.0 MiB   31.00 ms
+sockets                                           calls       bytes       time
+tcp 127.0.0.1:8000 -> 127.0.0.1:51234             8,200     1.0 MiB   31.00 ms
 
-kernels                                          calls       bytes       time
-classify                                         4,100           —     6.20 s
+kernels                                           calls       bytes       time
+classify                                          4,100           —     6.20 s
 """
 
 
@@ -82,13 +83,27 @@ def test_device_times_that_were_not_read_are_no_drops() -> None:
     assert said[3] == "device times not read: 3"
 
 
-def test_it_uses_a_wider_terminal_for_names_and_fits_60() -> None:
+@pytest.mark.parametrize("width", [50, 59, 60, 75, 76])
+def test_it_fits(width: int) -> None:
+    lines = drawn(frame(SNAPSHOT, width), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "/verdicts.log" in "\n".join(lines)
+    assert not [line for line in lines if line.endswith(("…", "·"))]
+
+
+def test_it_uses_a_wider_terminal_for_names() -> None:
     assert "0123456789" * 5 + ".png" in drawn(frame(SNAPSHOT, 120), 120)
-    assert max(map(len, drawn(frame(SNAPSHOT, 60), 60).splitlines())) <= 60
+
+
+def test_the_script_stays_in_a_long_command() -> None:
+    words = ("/opt/venv/bin/python", "/srv/models/serve.py", "--data", "/srv/" + "x" * 90)
+    said = drawn(frame(dataclasses.replace(SNAPSHOT, command=words), 60), 60).splitlines()[0]
+    assert said.startswith("…/python …/serve.py --data …/")
+    assert said.endswith("live · 12.30 s")
 
 
 def test_a_terminal_that_is_too_narrow_is_told_so() -> None:
-    assert drawn(Frame(SNAPSHOT), 40) == "The terminal has 40 columns; xray needs\n60."
+    assert drawn(Frame(SNAPSHOT), 40) == "The terminal has 40 columns; xray needs\n50."
     assert drawn(Frame(SNAPSHOT), 80) == GOLDEN
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Sequence
 
 UNKNOWN = "—"
 
@@ -44,6 +46,15 @@ def _digits(value: float, whole: bool) -> str:
 def count(value: float | None) -> str:
     """A number of things."""
     return UNKNOWN if value is None or math.isnan(value) else f"{value:,.0f}"
+
+
+def number(value: float | None, noun: str) -> str:
+    """A number of things and what they are; the first word of ``noun`` gets its plural."""
+    if value == 1:
+        return f"1 {noun}"
+    first, space, rest = noun.partition(" ")
+    ending = "es" if first.endswith("s") else "s"
+    return f"{count(value)} {first}{ending}{space}{rest}"
 
 
 def rate(value: float | None) -> str:
@@ -96,3 +107,55 @@ def shortened(text: str, columns: int) -> str:
         return text
     head = (columns - 1) // 2
     return f"{text[:head]}…{text[len(text) - (columns - 1 - head) :]}"
+
+
+#: Of a word of a command so many cells stay readable before whole words are left out.
+_WORD_MIN = 16
+
+
+def command(words: Sequence[str], columns: int) -> str:
+    """The words of a command as a shell reads them, in at most ``columns`` cells.
+
+    Where they do not fit, folders of paths go first, then the middles of the longest words (of
+    code after ``-c``), then the last words: what was started can be told to the end.
+    """
+    # More words than cells cannot fit.
+    shown = [printable(_quoted(" ".join(word.split()))) for word in words[: columns + 1]]
+    for place, word in enumerate(shown):
+        if _width(shown) <= columns:
+            break
+        folder, _, name = word.rpartition("/")
+        if folder and name and " " not in word:
+            shown[place] = f"…/{name}"
+    limit = max(map(len, shown), default=0)
+    if _width(shown) > columns:
+        limit = min(limit, columns)
+    while _width(shown) > columns and limit > _WORD_MIN:
+        limit -= 1
+        shown = [shortened(word, limit) for word in shown]
+    while _width(shown) > columns and len(shown) > 1:
+        shown = [*shown[: -2 if shown[-1] == "…" else -1], "…"]
+    return shortened(" ".join(shown), columns) or UNKNOWN
+
+
+def _quoted(word: str) -> str:
+    """``word`` as a shell reads it; double quotes spare the apostrophes of code."""
+    if "'" in word and not set(word) & set('"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+def _width(words: Sequence[str]) -> int:
+    return sum(map(len, words)) + len(words) - 1
+
+
+def flow(parts: Sequence[str], columns: int) -> str:
+    """Facts with dots between them; a line of ``columns`` cells is broken between two facts."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(longer) <= columns or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)

@@ -3,19 +3,26 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
 
-#: The stage table needs this many columns; where there are fewer it is drawn more closely.
-_STAGES_COLUMNS = 72
+#: The stage table needs this many columns; where there are fewer it is drawn more closely, and
+#: where there are not even so many, without its bars and with its headings on two lines.
+_STAGES_COLUMNS = 76
+_STAGES_COLUMNS_CLOSE = 60
+#: The table of calls likewise; then the median goes.
+_CALLS_COLUMNS = 66
+_CALLS_COLUMNS_CLOSE = 60
+#: Cells that the labels of the facts take.
+_LABEL_COLUMNS = 10
 
 _WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "device"}
 _HIDDEN = "names of files, peers and threads, and the command's arguments"
@@ -25,18 +32,18 @@ _PROGRAMS_MAX = 5
 
 def frame(report: Mapping[str, Any], width: int) -> RenderableType:
     """The whole report: what ran, its requests by stage, and what the numbers are worth."""
-    parts: list[RenderableType] = [_header(report["run"]), Text()]
+    parts: list[RenderableType] = [_header(report["run"], width), Text()]
     if report["requests"]["count"]:
-        parts += [_requests(report["requests"]), Text()]
+        parts += [_requests(report["requests"], width), Text()]
         parts += [stages(report["stages"], width), Text()]
-        parts += [_slowest(report["slowest"]), Text()]
+        parts += [_slowest(report["slowest"], width), Text()]
     else:
-        parts += [_no_requests(report), Text(), calls(report["calls"]), Text()]
-    parts.append(_facts(report))
+        parts += [_no_requests(report), Text(), calls(report["calls"], width), Text()]
+    parts.append(_facts(report, width - _LABEL_COLUMNS))
     return Group(*parts)
 
 
-def _header(run: Mapping[str, Any]) -> RenderableType:
+def _header(run: Mapping[str, Any], width: int) -> RenderableType:
     started = run["start_unix_ns"]
     when = fmt.UNKNOWN
     if started is not None:
@@ -46,13 +53,14 @@ def _header(run: Mapping[str, Any]) -> RenderableType:
         run["host"] or fmt.UNKNOWN,
         when,
         fmt.duration(None if seconds is None else seconds * 1e9),
-        f"{fmt.count(run['records'])} records",
+        fmt.number(run["records"], "record"),
         _ending(run),
     ]
-    command = fmt.printable(shlex.join(run["command"])) or fmt.UNKNOWN
+    hidden = " (arguments hidden)" if run["names_hidden"] else ""
+    command = fmt.command(run["command"], width - len(hidden))
     lines = [
-        Text.assemble((command, "bold"), " (arguments hidden)" if run["names_hidden"] else ""),
-        Text(" · ".join(facts)),
+        Text.assemble((command, "bold"), hidden),
+        Text(fmt.flow(facts, width)),
         Text(f"run {run['path']}", "dim"),
     ]
     window = run["window_s"]
@@ -71,23 +79,27 @@ def _ending(run: Mapping[str, Any]) -> str:
     return "recovered" if run["state"] == "recovered" else "ending unknown"
 
 
-def _requests(requests: Mapping[str, Any]) -> Text:
+def _requests(requests: Mapping[str, Any], width: int) -> Text:
     p50, p99 = fmt.milliseconds(requests["p50_ms"]), fmt.milliseconds(requests["p99_ms"])
-    return Text.assemble(
-        (f"{fmt.count(requests['count'])} requests", "bold"),
-        f" · {fmt.rate(requests['per_second'])}/s · p50 {p50} ms · p99 {p99} ms",
-    )
+    counted = fmt.number(requests["count"], "request")
+    facts = [counted, f"{fmt.rate(requests['per_second'])}/s", f"p50 {p50} ms", f"p99 {p99} ms"]
+    said = Text(fmt.flow(facts, width))
+    said.stylize("bold", 0, len(counted))
+    return said
 
 
 def stages(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """The stage table; times in ms."""
-    close = width < _STAGES_COLUMNS
-    bar_columns = 4 if close else 12
+    close, closest = width < _STAGES_COLUMNS, width < _STAGES_COLUMNS_CLOSE
+    bar_columns = 0 if closest else 4 if close else 12
     table = Table(box=None, padding=(0, 1 if close else 2, 0, 0), header_style="bold")
     table.add_column("stage, ms", no_wrap=True)
     for name in ("self p50", "self p99", "wait p50", "wait p99"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("slowest 1 %" if close else "share of slowest 1 %", no_wrap=True)
+        table.add_column(
+            name.replace(" ", "\n") if closest else name, justify="right", no_wrap=True
+        )
+    last = "slowest\n1 %" if closest else "slowest 1 %" if close else "share of slowest 1 %"
+    table.add_column(last, justify="right" if closest else "left", no_wrap=True)
     for row in rows:
         times = (row[f"{what}_{rank}_ms"] for what in ("self", "wait") for rank in ("p50", "p99"))
         part = row["share_of_p99"]
@@ -99,22 +111,18 @@ def stages(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     return table
 
 
-def _slowest(slowest: Mapping[str, Any]) -> RenderableType:
-    requests, threshold = slowest["requests"], fmt.milliseconds(slowest["threshold_ms"])
-    what = "request" if requests == 1 else "requests"
+def _slowest(slowest: Mapping[str, Any], width: int) -> RenderableType:
+    counted = fmt.number(slowest["requests"], "request")
+    threshold = fmt.milliseconds(slowest["threshold_ms"])
     return Group(
-        Text(
-            f"the slowest {fmt.count(requests)} {what}, from {threshold} ms on, waited for", "bold"
-        ),
-        Text(f"  {waits_line(slowest)}"),
+        Text(f"the slowest {counted}, from {threshold} ms on, waited for", "bold"),
+        Padding(Text(fmt.flow(waits(slowest), width - 2)), (0, 0, 0, 2)),
     )
 
 
-def waits_line(slowest: Mapping[str, Any]) -> str:
+def waits(slowest: Mapping[str, Any]) -> list[str]:
     """What the slowest requests waited for, as shares of their time."""
-    return " · ".join(
-        f"{label} {fmt.share(slowest['waits'][key])}" for key, label in _WAITS.items()
-    )
+    return [f"{label} {fmt.share(slowest['waits'][key])}" for key, label in _WAITS.items()]
 
 
 def _no_requests(report: Mapping[str, Any]) -> Text:
@@ -123,32 +131,34 @@ def _no_requests(report: Mapping[str, Any]) -> Text:
     return Text("No requests were found; what was called, by kind:", "bold")
 
 
-def calls(rows: Sequence[Mapping[str, Any]]) -> Table:
+def calls(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """The calls by kind, the longest total first."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    close = width < _CALLS_COLUMNS
+    times = ("total", "p99") if width < _CALLS_COLUMNS_CLOSE else ("total", "p50", "p99")
+    table = Table(box=None, padding=(0, 1 if close else 2, 0, 0), header_style="bold")
     table.add_column("kind", no_wrap=True)
-    for name in ("count", "bytes", "total", "p50", "p99"):
+    for name in ("count", "bytes", *times):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        times = (row["total_ms"], row["p50_ms"], row["p99_ms"])
+        values = (row[f"{name}_ms"] for name in times)
         table.add_row(
             row["kind"],
             fmt.count(row["count"]),
             fmt.size(row["bytes"]),
-            *(fmt.duration(None if value is None else value * 1e6) for value in times),
+            *(fmt.duration(None if value is None else value * 1e6) for value in values),
         )
     return table
 
 
-def _facts(report: Mapping[str, Any]) -> Table:
+def _facts(report: Mapping[str, Any], width: int) -> Table:
     """What the numbers are worth: what was seen, lost, added and changed."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     coverage = report["coverage"]
-    table.add_row("seen", _seen(coverage))
-    table.add_row("drops", _drops(report["drops"]))
-    table.add_row("overhead", _overhead(report["overhead"]))
+    table.add_row("seen", fmt.flow(_seen(coverage), width))
+    table.add_row("drops", fmt.flow(_drops(report["drops"]), width))
+    table.add_row("overhead", fmt.flow(_overhead(report["overhead"]), width))
     table.add_row("policy", _policy(report["policy"]))
     for label, lines in (
         ("changed", _changes(report["policy"])),
@@ -161,29 +171,32 @@ def _facts(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _seen(coverage: Mapping[str, Any]) -> str:
-    programs, shimmed = fmt.count(coverage["processes"]), fmt.count(coverage["with_shim"])
+def _seen(coverage: Mapping[str, Any]) -> list[str]:
+    noun, shimmed = fmt.number(coverage["processes"], "program"), fmt.count(coverage["with_shim"])
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
-    text = f"{shimmed} of {programs} programs from inside · {plane[coverage['kernel_plane']]}"
     until_s = coverage["kernel_until_s"]
-    return text if until_s is None else f"{text} until {fmt.duration(until_s * 1e9)}"
+    until = "" if until_s is None else f" until {fmt.duration(until_s * 1e9)}"
+    return [f"{shimmed} of {noun} from inside", f"{plane[coverage['kernel_plane']]}{until}"]
 
 
-def _drops(drops: Mapping[str, Any]) -> str:
-    text = f"shim {fmt.count(drops['shim'])} · kernel {fmt.count(drops['kernel'])}"
+def _drops(drops: Mapping[str, Any]) -> list[str]:
+    text = f"kernel {fmt.count(drops['kernel'])}"
     lossy = {probe: lost for probe, lost in (drops.get("by_probe") or {}).items() if lost}
     if lossy:
         text += " (" + ", ".join(f"{probe} {lost:,}" for probe, lost in lossy.items()) + ")"
-    return text
+    return [f"shim {fmt.count(drops['shim'])}", text]
 
 
-def _overhead(overhead: Mapping[str, Any]) -> str:
+def _overhead(overhead: Mapping[str, Any]) -> list[str]:
     cpu, memory = overhead["supervisor_cpu_percent"], overhead["supervisor_rss_mb"]
-    text = f"{fmt.duration(overhead['record_ns'])} a record"
-    text += f" · supervisor {fmt.share(None if cpu is None else cpu / 100)} of a CPU"
-    text += f", {fmt.UNKNOWN if memory is None else f'{memory:.0f}'} MB"
+    supervisor = f"supervisor {fmt.share(None if cpu is None else cpu / 100)} of a CPU"
+    supervisor += f", {fmt.UNKNOWN if memory is None else f'{memory:.0f}'} MB"
     kernel_ms = overhead["bpf_run_time_ms"]
-    return text + f" · BPF {fmt.duration(None if kernel_ms is None else kernel_ms * 1e6)}"
+    return [
+        f"{fmt.duration(overhead['record_ns'])} a record",
+        supervisor,
+        f"BPF {fmt.duration(None if kernel_ms is None else kernel_ms * 1e6)}",
+    ]
 
 
 def _policy(policy: Mapping[str, Any]) -> str:
@@ -203,12 +216,14 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
     if coverage["lost_shared_memory"]:
         yield "what was not written yet when the recording ended: its shared memory is gone"
     if coverage["left_running"]:
-        yield f"{len(coverage['left_running']):,} processes that went on after the program's end"
+        counted = fmt.number(len(coverage["left_running"]), "process that")
+        yield f"{counted} went on after the program's end"
     listed = coverage["without_shim"][:_PROGRAMS_MAX]
     for program in listed:
         yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}"
     if (coverage["without_shim_count"] or 0) > len(listed):
-        yield f"{coverage['without_shim_count'] - len(listed):,} more programs without the shim"
+        more = fmt.number(coverage["without_shim_count"] - len(listed), "program")
+        yield f"and {more} more without the shim"
     if coverage["kernel_reason"]:
         yield f"the kernel's side: {coverage['kernel_reason']}"
     if coverage["kernel_until_s"] is not None:
@@ -216,12 +231,12 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
         yield f"the kernel's side from {since} after the start on: the supervisor was killed"
     yield from coverage["kernel_missing"]
     for key, text in (
-        ("environments_lost", "programs started without the shim"),
-        ("vfork_calls", "calls in vfork children"),
-        ("unhooked", "entry points resolved past the shim"),
-        ("names_dropped", "names lost"),
+        ("environments_lost", "program started without the shim"),
+        ("vfork_calls", "call in vfork children"),
+        ("unhooked", "function resolved past the shim"),
+        ("names_dropped", "name lost"),
     ):
         if coverage[key]:
-            yield f"{coverage[key]:,} {text}"
+            yield fmt.number(coverage[key], text)
     if coverage["device_times_unread"]:
         yield f"device times not read: {coverage['device_times_unread']:,}"

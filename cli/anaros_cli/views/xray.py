@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -13,10 +12,12 @@ from rich.text import Text
 from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
-from anaros_cli.views.report import stages, waits_line
+from anaros_cli.views.report import stages, waits
 
-#: Cells of a name in the lists of busiest things, at the reference width of 80.
-_OTHER_COLUMNS = 38
+#: Cells of the columns behind the name in the lists of busiest things; fewer in a narrow terminal.
+_OTHER_COLUMNS = (("calls", 10), ("bytes", 10), ("time", 9))
+_OTHER_COLUMNS_CLOSE = (("calls", 9), ("bytes", 9), ("time", 8))
+_CLOSE = 60
 
 
 class Frame:
@@ -34,10 +35,13 @@ class Frame:
 
 def frame(snapshot: Snapshot, width: int) -> RenderableType:
     """The frame at ``width`` columns."""
-    parts: list[RenderableType] = [_header(snapshot, width), _rates(snapshot), Text()]
+    parts: list[RenderableType] = [_header(snapshot, width), _rates(snapshot, width), Text()]
     if snapshot.requests["count"]:
         parts += [stages(snapshot.stages, width), Text()]
-        parts += [Text.assemble(("slowest 1 %  ", "bold"), waits_line(snapshot.slowest)), Text()]
+        first, *others = waits(snapshot.slowest)
+        slowest = Text(fmt.flow([f"slowest 1 %  {first}", *others], width))
+        slowest.stylize("bold", 0, len("slowest 1 %"))
+        parts += [slowest, Text()]
     for title, things in (
         ("files", snapshot.files),
         ("sockets", snapshot.sockets),
@@ -55,43 +59,41 @@ def _header(snapshot: Snapshot, width: int) -> RenderableType:
     elapsed = snapshot.elapsed_s
     age = fmt.duration(None if elapsed is None else elapsed * 1e9)
     right = f"{state} · {age}"
-    command = fmt.printable(shlex.join(snapshot.command)) or fmt.UNKNOWN
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True)
     line.add_column(justify="right", no_wrap=True)
     line.add_row(
-        Text(fmt.shortened(command, max(width - len(right) - 2, 8)), "bold"),
+        Text(fmt.command(snapshot.command, width - len(right) - 2), "bold"),
         Text(right, "green" if snapshot.live else "dim"),
     )
     return line
 
 
-def _rates(snapshot: Snapshot) -> RenderableType:
+def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     requests, drops, window_s = snapshot.requests, snapshot.drops, snapshot.window_s
     p50, p99 = fmt.milliseconds(requests["p50_ms"]), fmt.milliseconds(requests["p99_ms"])
     events = snapshot.records / window_s if window_s else None
     lost = any(drops[plane] for plane in ("shim", "kernel"))
     unread = snapshot.device_times_unread
-    lines = [
-        Text(f"{fmt.rate(requests['per_second'])} requests/s · p50 {p50} ms · p99 {p99} ms"),
-        Text.assemble(
-            f"{fmt.rate(events)} records/s in the last {window_s:.1f} s · ",
-            (
-                f"drops: shim {fmt.count(drops['shim'])}, kernel {fmt.count(drops['kernel'])}",
-                "red" if lost else "",
-            ),
-        ),
-    ]
+    times = [f"{fmt.rate(requests['per_second'])} requests/s", f"p50 {p50} ms", f"p99 {p99} ms"]
+    dropped = f"drops: shim {fmt.count(drops['shim'])}, kernel {fmt.count(drops['kernel'])}"
+    seen = Text(
+        fmt.flow([f"{fmt.rate(events)} records/s in the last {window_s:.1f} s", dropped], width)
+    )
+    seen.stylize("red" if lost else "", len(seen) - len(dropped))
+    lines = [Text(fmt.flow(times, width)), seen]
     if unread:
         lines.append(Text(f"device times not read: {fmt.count(unread)}", "yellow"))
     return Group(*lines)
 
 
 def _busy(title: str, things: Sequence[Busy], width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    name_columns = max(width - _OTHER_COLUMNS, 12)
+    close = width < _CLOSE
+    others, gap = (_OTHER_COLUMNS_CLOSE, 1) if close else (_OTHER_COLUMNS, 2)
+    table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")
+    name_columns = width - sum(columns for _, columns in others) - gap * (len(others) + 1)
     table.add_column(title, no_wrap=True, width=name_columns)
-    for name, columns in (("calls", 10), ("bytes", 10), ("time", 9)):
+    for name, columns in others:
         table.add_column(name, justify="right", no_wrap=True, width=columns)
     for thing in things:
         table.add_row(

@@ -321,5 +321,6 @@ def check_opencl(probe: survey.Probe, icds: tuple[str, ...]) -> Check:
     if not found["platforms"]:
         fact = f"pyopencl {found['pyopencl']} finds no platform; {installed}"
         return Check("OpenCL", State.MISSING, fact, "pip install pocl-binary-distribution")
-    names = [f"{p['name']} ({len(p['devices'])} devices)" for p in found["platforms"]]
+    counts = [(platform["name"], len(platform["devices"])) for platform in found["platforms"]]
+    names = [f"{name} ({count} device{'' if count == 1 else 's'})" for name, count in counts]
     return Check("OpenCL", State.WORKS, f"pyopencl {found['pyopencl']}: {', '.join(names)}")
