@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from anaros.govern.rewrites import Rewrites
 
 
-def warn(line: str) -> None:
-    """One line on stderr, in our name."""
-    print(f"anaros: {line}", file=sys.stderr, flush=True)  # noqa: T201
+def warn(fact: str, remedy: str = "") -> None:
+    """A fact on stderr, in our name, and below it what it means or what helps."""
+    lines = f"anaros: {fact}\n  {remedy}" if remedy else f"anaros: {fact}"
+    print(lines, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @dataclass(slots=True)
@@ -73,11 +74,8 @@ def _start_kernel(parts: _Parts, child: Child) -> None:
         parts.kernel = KernelPlane.start(Target(pid=child.pid), sample, context)
     except KernelPlaneError as problem:
         parts.kernel_reason = problem.fact
-        remedy = f"; {problem.remedy}" if problem.remedy else ""
-        warn(
-            f"no kernel plane: {problem.fact}; scheduler, disk and network waits are not seen"
-            f"{remedy}"
-        )
+        unseen = "waits for CPU, disk and network are not seen"
+        warn(f"no kernel plane: {problem.fact}", "; ".join(filter(None, (unseen, problem.remedy))))
 
 
 def _decide(
@@ -215,11 +213,11 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
     if parts.recorder.error is not None:
         changes["state"] = "cut short"
         changes["cut_short"] = parts.recorder.error.fact
-        warn(str(parts.recorder.error))
+        warn(parts.recorder.error.fact, parts.recorder.error.remedy)
     try:
         run.update_meta(changes)
     except AnarosError as problem:
-        warn(str(problem))
+        warn(problem.fact, problem.remedy)
 
 
 def run(

@@ -228,7 +228,7 @@ def _check_host() -> None:
     """Says at once what would otherwise fail late and in libbpf's words."""
     if not _may_load():
         raise KernelPlaneError(
-            "loading BPF programs takes root or CAP_BPF and CAP_PERFMON",
+            "it takes root, or CAP_BPF and CAP_PERFMON",
             "run as root, or with --no-kernel",
         )
     if not _VMLINUX_BTF.exists():
