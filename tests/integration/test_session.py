@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -362,3 +363,19 @@ def test_hidden_names_are_nowhere_in_the_run(anaros: Command, tmp_path: Path) ->
     kept = {NameClass(name_class) for name_class in np.unique(names.name_class).tolist()}
     assert not kept & {NameClass.FILE, NameClass.SOCKET, NameClass.PROCESS}
     assert Path(sys.executable).name in {name for name in names.name if "/" not in name}
+
+
+def test_without_rights_two_short_lines_say_what_is_not_seen(
+    anaros: Command, tmp_path: Path
+) -> None:
+    words = anaros("run", "--output", tmp_path / "run", "--", "true")
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv: root must lose its rights")
+        words = ["setpriv", "--bounding-set", "-all", *words]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.splitlines() == [
+        "anaros: no kernel plane: it takes root, or CAP_BPF and CAP_PERFMON",
+        "  waits for CPU, disk and network are not seen; run as root, or with --no-kernel",
+    ]
+    assert RunDirectory.open(tmp_path / "run").meta()["kernel_plane"]["active"] is False
