@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds ``anaros._native``, the supervisor's native side (cffi, API mode).
+"""Builds ``anaros._native`` (cffi, API mode): the supervisor's native side and the analysis's.
 
 Run by setup.py (``cffi_modules``). The C sources lie beside this file; the shim's headers are
 the contract with the workload.
@@ -98,13 +98,21 @@ uint64_t anaros_monotonic_ns(void);
 double anaros_record_cost_ns(const struct arena *arena);
 """
 
+
+def _declarations(header: Path) -> str:
+    """What a header declares; it needs no preprocessor."""
+    lines = header.read_text().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
 ffi = FFI()
 ffi.cdef(_DECLARATIONS)
+ffi.cdef(_declarations(_NATIVE / "pofc.h"))
 ffi.set_source(
     "anaros._native",
-    '#include "native.h"',
-    sources=[str(_NATIVE / name) for name in ("arena.c", "clock.c", "segment.c")],
-    depends=[str(_NATIVE / "native.h"), str(_NATIVE / "segment.h")],
+    '#include "native.h"\n#include "pofc.h"',
+    sources=[str(path) for path in sorted(_NATIVE.glob("*.c"))],
+    depends=[str(path) for path in sorted(_NATIVE.glob("*.h"))],
     include_dirs=[str(_NATIVE), "shim/include"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
     libraries=["pthread"],

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the scheduler and the device did for the calls, in the order of time. */
+#define _GNU_SOURCE
+#include <stdbool.h>
+
+#include "anaros/kinds.h"
+#include "anaros/record.h"
+#include "pofc.h"
+#include "pofc_map.h"
+#include "pofc_time.h"
+
+/* A time off the CPU that is longer counts as this long. */
+#define LONGEST_NS (1ull << 44)
+
+/* TASK_UNINTERRUPTIBLE: outside of any call that is a page fault. */
+#define UNINTERRUPTIBLE 2
+
+static void add(int64_t *sum, uint64_t value)
+{
+	*sum = pofc_time((uint64_t)*sum + value);
+}
+
+void anaros_pofc_off_cpu(const struct pofc_columns *columns, const uint8_t *roles,
+			 const int32_t *call, const struct pofc_calls *calls,
+			 struct pofc_off_cpu *off)
+{
+	for (uint64_t i = 0; i < columns->count; i++) {
+		uint64_t duration = columns->duration_ns[i];
+		bool queued = roles[i] == POFC_ROLE_RUNQUEUE;
+		struct pofc_off_cpu *mine;
+
+		if (roles[i] < POFC_ROLE_OFFCPU || call[i] < 0)
+			continue;
+		mine = &off[call[i]];
+		duration = duration < LONGEST_NS ? duration : LONGEST_NS;
+		if (pofc_time(columns->start_ns[i]) < calls->end_ns[call[i]]) {
+			add(queued ? &mine->within_queued : &mine->within, duration);
+			continue;
+		}
+		add(queued ? &mine->after_queued : &mine->after, duration);
+		if (!queued && columns->status[i] == UNINTERRUPTIBLE)
+			add(&mine->asleep, duration);
+	}
+}
+
+/* Calls of one process on one queue with one handle, and the work that they enqueued. */
+struct lane {
+	uint32_t calls;
+	uint32_t works;
+	uint32_t next; /* where its next call goes, then where they end */
+};
+
+struct device {
+	struct map queues;  /* handles of queues */
+	struct map handles; /* of kernels, and host sides of copies */
+	struct map places;  /* process and queue */
+	struct map lanes;   /* place and handle */
+	uint32_t *records;  /* places in the columns of work and calls */
+	int32_t *lane;      /* of each of them; ~lane for a call */
+	uint32_t count;
+	struct lane *totals;
+	uint32_t *calls; /* places in the columns, lane by lane */
+};
+
+enum part { NO_PART, CALL, WORK };
+
+/* Whether a record is a call or work, and of which of the two sorts: kernels 0, copies 1. */
+static enum part part_of(uint16_t kind, unsigned int *sort)
+{
+	switch (kind) {
+	case ANAROS_KIND_GPU_LAUNCH:
+		*sort = 0;
+		return CALL;
+	case ANAROS_KIND_GPU_COPY_H2D:
+	case ANAROS_KIND_GPU_COPY_D2H:
+	case ANAROS_KIND_GPU_COPY:
+		*sort = 1;
+		return CALL;
+	case ANAROS_KIND_GPU_EXECUTE:
+		*sort = 0;
+		return WORK;
+	case ANAROS_KIND_GPU_TRANSFER:
+		*sort = 1;
+		return WORK;
+	default:
+		return NO_PART;
+	}
+}
+
+static int64_t lane_of(struct device *device, const struct pofc_columns *columns, uint64_t i,
+		       unsigned int sort)
+{
+	int64_t queue = map_number(&device->queues, columns->object[i]);
+	int64_t handle = map_number(&device->handles, columns->address[i]);
+	int64_t place;
+
+	if (queue < 0 || handle < 0)
+		return -ENOMEM;
+	/* There are fewer than 2^31 records, so that both words hold what they join. */
+	place = map_number(&device->places, (uint64_t)columns->pid[i] << 32 | (uint64_t)queue);
+	if (place < 0)
+		return -ENOMEM;
+	return map_number(&device->lanes, (uint64_t)place << 32 | (uint64_t)handle << 1 | sort);
+}
+
+static bool is_device(const struct pofc_columns *columns, uint64_t i)
+{
+	return columns->kind[i] >> 8 == ANAROS_KIND_GPU_LAUNCH >> 8;
+}
+
+static int find_lanes(struct device *device, const struct pofc_columns *columns)
+{
+	uint64_t room = 0;
+
+	for (uint64_t i = 0; i < columns->count; i++)
+		room += is_device(columns, i);
+	device->records = malloc((room + 1) * sizeof(*device->records));
+	device->lane = malloc((room + 1) * sizeof(*device->lane));
+	if (device->records == NULL || device->lane == NULL)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < columns->count; i++) {
+		unsigned int sort = 0;
+		enum part part;
+		int64_t lane;
+
+		if (!is_device(columns, i) || columns->flags[i] & ANAROS_FLAG_CAPTURE)
+			continue;
+		part = part_of(columns->kind[i], &sort);
+		if (part == NO_PART)
+			continue;
+		lane = lane_of(device, columns, i, sort);
+		if (lane < 0)
+			return -ENOMEM;
+		device->records[device->count] = (uint32_t)i;
+		device->lane[device->count++] = (int32_t)(part == CALL ? ~lane : lane);
+	}
+	return 0;
+}
+
+/* The calls lane by lane, each in the order of time. */
+static int sort_calls(struct device *device)
+{
+	uint32_t first = 0;
+
+	device->totals = calloc(device->lanes.used + 1ull, sizeof(*device->totals));
+	device->calls = malloc((device->count + 1ull) * sizeof(*device->calls));
+	if (device->totals == NULL || device->calls == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < device->count; i++)
+		if (device->lane[i] < 0)
+			device->totals[~device->lane[i]].calls++;
+	for (uint32_t i = 0; i < device->lanes.used; i++) {
+		device->totals[i].next = first;
+		first += device->totals[i].calls;
+	}
+	for (uint32_t i = 0; i < device->count; i++)
+		if (device->lane[i] < 0)
+			device->calls[device->totals[~device->lane[i]].next++] = device->records[i];
+	return 0;
+}
+
+static void pair_work(struct device *device, const struct pofc_columns *columns,
+		      const int32_t *call, int32_t *work)
+{
+	for (uint32_t i = 0; i < device->count; i++) {
+		uint32_t at = device->records[i], by;
+		struct lane *lane;
+
+		if (device->lane[i] < 0)
+			continue;
+		lane = &device->totals[device->lane[i]];
+		if (lane->works == lane->calls)
+			continue;
+		by = device->calls[lane->next - lane->calls + lane->works++];
+		/* Work that began before its call is not that call's. */
+		if (columns->start_ns[at] >= columns->start_ns[by] && call[by] >= 0)
+			work[call[by]] = (int32_t)at;
+	}
+}
+
+int anaros_pofc_device(const struct pofc_columns *columns, const int32_t *call, int32_t *work)
+{
+	struct device device = {0};
+	int error = -ENOMEM;
+
+	if (columns->count <= INT32_MAX && map_init(&device.queues) == 0 &&
+	    map_init(&device.handles) == 0 && map_init(&device.places) == 0 &&
+	    map_init(&device.lanes) == 0 && find_lanes(&device, columns) == 0 &&
+	    sort_calls(&device) == 0) {
+		pair_work(&device, columns, call, work);
+		error = 0;
+	}
+	map_free(&device.queues);
+	map_free(&device.handles);
+	map_free(&device.places);
+	map_free(&device.lanes);
+	free(device.records);
+	free(device.lane);
+	free(device.totals);
+	free(device.calls);
+	return error;
+}

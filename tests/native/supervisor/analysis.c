@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Description: the passes of the analysis split any time, whatever the records hold. */
+#define _GNU_SOURCE
+#include "pofc.h"
+#include "supervisor.h"
+
+#define REQUESTS 5
+#define PIDS     3
+#define TIME_END (1ull << 61)
+
+static uint64_t word = 1;
+
+static uint64_t any(uint64_t below)
+{
+	word = word * 6364136223846793005ull + 1442695040888963407ull;
+	return (word >> 24) % below;
+}
+
+/* Small numbers that meet each other, and now and then the largest. */
+static uint64_t hostile(uint64_t below)
+{
+	return any(20) ? any(below) : UINT64_MAX - any(3);
+}
+
+/* Exactly so many: a sanitizer sees one more. */
+static void *array(uint64_t count, size_t size)
+{
+	void *room = calloc(count, size);
+
+	CHECK(room != NULL);
+	return room;
+}
+
+#define NEW(pointer, count) ((pointer) = array(count, sizeof(*(pointer))))
+
+struct trial {
+	struct pofc_columns columns;
+	struct pofc_calls calls;
+	struct pofc_segments segments;
+	struct pofc_known known;
+	struct pofc_spans spans;
+	uint8_t *roles;
+	uint8_t *mark;
+	int32_t *call;
+	int64_t *owner;
+	void *arrays[64];
+	int count;
+};
+
+/* An array that is freed with the trial. */
+static void *room(struct trial *trial, uint64_t count, size_t size)
+{
+	CHECK(trial->count < 64);
+	return trial->arrays[trial->count++] = array(count, size);
+}
+
+#define ROOM(pointer, count) ((pointer) = room(trial, count, sizeof(*(pointer))))
+
+static void make_records(struct trial *trial, uint64_t count)
+{
+	static const uint16_t kinds[] = {
+	    ANAROS_KIND_FILE_READ,    ANAROS_KIND_NET_RECV,     ANAROS_KIND_NET_SEND,
+	    ANAROS_KIND_GPU_LAUNCH,   ANAROS_KIND_GPU_COPY_H2D, ANAROS_KIND_GPU_COPY_D2H,
+	    ANAROS_KIND_GPU_EXECUTE,  ANAROS_KIND_GPU_TRANSFER, ANAROS_KIND_SYNC_WAIT,
+	    ANAROS_KIND_SCHED_OFFCPU, ANAROS_KIND_POLL_WAIT,    0xffff,
+	};
+	uint64_t *start_ns, *duration_ns, *object, *size_bytes, *address, now = 0;
+	uint32_t *pid, *tid;
+	uint16_t *kind, *flags;
+	int32_t *status;
+
+	ROOM(start_ns, count);
+	ROOM(duration_ns, count);
+	ROOM(pid, count);
+	ROOM(tid, count);
+	ROOM(kind, count);
+	ROOM(flags, count);
+	ROOM(status, count);
+	ROOM(object, count);
+	ROOM(size_bytes, count);
+	ROOM(address, count);
+	ROOM(trial->roles, count);
+	for (uint64_t i = 0; i < count; i++) {
+		now += any(30);
+		start_ns[i] = i + 3 > count && any(2) ? UINT64_MAX : now;
+		duration_ns[i] = hostile(60);
+		pid[i] = (uint32_t)any(PIDS);
+		tid[i] = (uint32_t)hostile(4);
+		kind[i] = kinds[any(sizeof(kinds) / sizeof(*kinds))];
+		flags[i] = (uint16_t)any(1 << 16);
+		status[i] = (int32_t)hostile(4);
+		object[i] = hostile(3);
+		size_bytes[i] = hostile(100);
+		address[i] = hostile(3);
+		trial->roles[i] = (uint8_t)any(POFC_ROLE_RUNQUEUE + 1);
+	}
+	trial->columns = (struct pofc_columns){
+	    count, start_ns, duration_ns, pid,        tid,     kind,
+	    flags, status,   object,      size_bytes, address,
+	};
+}
+
+static void make_calls(struct trial *trial)
+{
+	static const uint32_t pids[] = {0, 2};
+	struct pofc_calls *calls = &trial->calls;
+	struct pofc_scan *scan;
+	uint64_t threads = 0;
+
+	ROOM(trial->call, trial->columns.count);
+	scan = anaros_pofc_scan(&trial->columns, trial->roles, trial->call);
+	CHECK(scan != NULL);
+	calls->count = (uint64_t)anaros_pofc_choose(scan, pids, 2, &threads);
+	calls->threads = threads;
+	CHECK(calls->count <= trial->columns.count && threads <= calls->count);
+	ROOM(calls->position, calls->count);
+	ROOM(calls->role, calls->count);
+	ROOM(calls->kind, calls->count);
+	ROOM(calls->start_ns, calls->count);
+	ROOM(calls->end_ns, calls->count);
+	ROOM(calls->thread, calls->count);
+	ROOM(calls->first, threads + 1);
+	ROOM(calls->pid, threads);
+	ROOM(calls->tid, threads);
+	for (int half = 1; half >= 0; half--)
+		anaros_pofc_fill(scan, half, &trial->columns, trial->roles, trial->call, calls);
+	anaros_pofc_scan_free(scan);
+	CHECK(calls->first[threads] == (int64_t)calls->count);
+	for (uint64_t i = 0; i < calls->count; i++) {
+		uint32_t pid = trial->columns.pid[calls->position[i]];
+
+		CHECK(trial->call[calls->position[i]] == (int32_t)i);
+		CHECK(pid == calls->pid[calls->thread[i]] && pid != 1);
+		CHECK(i == 0 || calls->thread[i] != calls->thread[i - 1] ||
+		      calls->position[i] > calls->position[i - 1]);
+	}
+}
+
+static void make_segments(struct trial *trial)
+{
+	struct pofc_segments *segments = &trial->segments;
+	uint64_t calls = trial->calls.count;
+
+	ROOM(trial->mark, calls);
+	for (uint64_t i = 0; i < calls; i++)
+		trial->mark[i] = any(3) ? 0 : (uint8_t)(1 + any(POFC_BEGINS_ANCHOR));
+	for (uint64_t i = 0; i < trial->calls.threads; i++)
+		trial->mark[trial->calls.first[i]] = POFC_BEGINS_BEGIN;
+	for (uint64_t i = 0; i < calls; i++)
+		segments->count += trial->mark[i] != 0;
+	ROOM(segments->start, segments->count);
+	ROOM(segments->kind, segments->count);
+	ROOM(segments->thread, segments->count);
+	ROOM(segments->opened_ns, segments->count);
+	ROOM(segments->closed_ns, segments->count);
+	ROOM(segments->works, segments->count);
+	ROOM(segments->signals, segments->count);
+	ROOM(segments->receives, segments->count);
+	ROOM(segments->number, calls);
+	anaros_pofc_segments(&trial->calls, trial->mark, segments);
+	ROOM(trial->owner, segments->count);
+	for (uint64_t i = 0; i < segments->count; i++) {
+		CHECK(trial->mark[segments->start[i]] == segments->kind[i]);
+		CHECK(segments->closed_ns[i] >= segments->opened_ns[i]);
+		trial->owner[i] = (int64_t)any(REQUESTS + 1) - 1;
+	}
+}
+
+/* Any codes for any kind: the tables are the caller's. */
+static void make_tables(struct trial *trial, struct pofc_known *known)
+{
+	uint8_t *code, *between, *stage_of, *blocks, *cause;
+
+	ROOM(code, 1 << 16);
+	ROOM(between, POFC_CODE_READ * POFC_CODE_READ);
+	ROOM(stage_of, POFC_CODE_NEUTRAL);
+	ROOM(blocks, 1 << 16);
+	ROOM(cause, 1 << 16);
+	for (int i = 0; i < 1 << 16; i++) {
+		code[i] = (uint8_t)any(POFC_CODE_SEND + 1);
+		blocks[i] = (uint8_t)any(POFC_BLOCKS_LONG + 1);
+		cause[i] = (uint8_t)any(POFC_CAUSES);
+	}
+	for (int i = 0; i < POFC_CODE_READ * POFC_CODE_READ; i++)
+		between[i] = (uint8_t)any(POFC_STAGES);
+	for (int i = 0; i < POFC_CODE_NEUTRAL; i++)
+		stage_of[i] = (uint8_t)any(POFC_STAGES);
+	known->code = code;
+	known->between = between;
+	known->stage_of = stage_of;
+	known->blocks = blocks;
+	known->cause = cause;
+}
+
+static void make_known(struct trial *trial)
+{
+	int64_t *start_ns, *duration_ns, *first, *first_turn;
+	int32_t *owned, *turns, *work;
+	struct pofc_off_cpu *off;
+	struct pofc_known *known = &trial->known;
+	uint8_t *proof;
+	uint32_t *name;
+
+	*known = (struct pofc_known){
+	    .columns = &trial->columns,
+	    .calls = &trial->calls,
+	    .segments = &trial->segments,
+	    .slow_ns = 20,
+	    .blocked_ns = 30,
+	    .connection = 1,
+	    .device_order = 6,
+	};
+	make_tables(trial, known);
+	ROOM(start_ns, REQUESTS);
+	ROOM(duration_ns, REQUESTS);
+	ROOM(name, REQUESTS);
+	for (int i = 0; i < REQUESTS; i++) {
+		start_ns[i] = (int64_t)(any(9) ? any(900) : TIME_END);
+		duration_ns[i] = (int64_t)(any(9) ? any(900) : TIME_END);
+	}
+	ROOM(first, REQUESTS + 1);
+	ROOM(first_turn, REQUESTS + 1);
+	anaros_pofc_owned(&trial->segments, trial->calls.count, trial->owner, REQUESTS, first,
+			  NULL);
+	ROOM(owned, (uint64_t)first[REQUESTS]);
+	anaros_pofc_owned(&trial->segments, trial->calls.count, trial->owner, REQUESTS, first,
+			  owned);
+	anaros_pofc_turns(&trial->segments, trial->owner, REQUESTS, first_turn, NULL);
+	ROOM(turns, (uint64_t)first_turn[REQUESTS]);
+	anaros_pofc_turns(&trial->segments, trial->owner, REQUESTS, first_turn, turns);
+	ROOM(work, trial->calls.count);
+	for (uint64_t i = 0; i < trial->calls.count; i++)
+		work[i] = -1;
+	CHECK(anaros_pofc_device(&trial->columns, trial->call, work) == 0);
+	ROOM(off, trial->calls.count);
+	anaros_pofc_off_cpu(&trial->columns, trial->roles, trial->call, &trial->calls, off);
+	ROOM(proof, trial->segments.count);
+	ROOM(known->owner, trial->columns.count);
+	ROOM(known->evidence, trial->columns.count);
+	known->proof = proof;
+	known->start_ns = start_ns;
+	known->duration_ns = duration_ns;
+	known->pid = known->tid = name;
+	known->first = first;
+	known->owned = owned;
+	known->first_turn = first_turn;
+	known->turns = turns;
+	known->work = work;
+	known->off = any(2) ? off : NULL;
+}
+
+static void explain(struct trial *trial)
+{
+	struct pofc_spans *spans = &trial->spans;
+	uint64_t rows = REQUESTS * POFC_STAGES, lasts[REQUESTS] = {0};
+	int64_t evidence[256] = {0}, found;
+
+	ROOM(spans->request, rows);
+	ROOM(spans->stage, rows);
+	ROOM(spans->start_ns, rows);
+	ROOM(spans->duration_ns, rows);
+	ROOM(spans->self_ns, rows);
+	ROOM(spans->wait_ns, rows);
+	for (int i = 0; i < POFC_CAUSES; i++)
+		ROOM(spans->waits[i], rows);
+	ROOM(spans->pid, rows);
+	ROOM(spans->tid, rows);
+	found = anaros_pofc_explain(&trial->known, 0, REQUESTS, spans, evidence);
+	CHECK(found >= 0 && found <= (int64_t)rows);
+	for (int64_t i = 0; i < found; i++) {
+		uint64_t waited = 0;
+
+		for (int cause = 0; cause < POFC_CAUSES; cause++)
+			waited += spans->waits[cause][i];
+		CHECK(waited == spans->wait_ns[i]);
+		CHECK(waited + spans->self_ns[i] == spans->duration_ns[i]);
+		CHECK(spans->request[i] < REQUESTS && spans->stage[i] < POFC_STAGES);
+		lasts[spans->request[i]] += spans->duration_ns[i];
+	}
+	for (int i = 0; i < REQUESTS; i++)
+		CHECK((int64_t)lasts[i] == trial->known.duration_ns[i]);
+}
+
+static void try(uint64_t count)
+{
+	struct trial *trial = calloc(1, sizeof(*trial));
+
+	CHECK(trial != NULL);
+	make_records(trial, count);
+	make_calls(trial);
+	make_segments(trial);
+	make_known(trial);
+	explain(trial);
+	for (int i = 0; i < trial->count; i++)
+		free(trial->arrays[i]);
+	free(trial);
+}
+
+/* Against a look at every entry. */
+static void joins(uint64_t count, uint64_t queries)
+{
+	int64_t *group, *time, *query_group, *query_time, *found, *order;
+	uint64_t *keys;
+	int32_t *number;
+
+	NEW(group, count);
+	NEW(time, count);
+	NEW(query_group, queries);
+	NEW(query_time, queries);
+	NEW(found, queries);
+	NEW(order, count);
+	NEW(keys, count);
+	NEW(number, count);
+	for (uint64_t i = 0; i < count; i++) {
+		group[i] = (int64_t)hostile(5);
+		keys[i] = (uint64_t)group[i];
+		time[i] = (int64_t)hostile(40);
+	}
+	for (uint64_t i = 0; i < queries; i++) {
+		query_group[i] = (int64_t)hostile(6);
+		query_time[i] = (int64_t)hostile(45);
+	}
+	CHECK(anaros_pofc_latest(group, time, count, query_group, query_time, queries, found) == 0);
+	for (uint64_t i = 0; i < queries; i++) {
+		int64_t best = -1;
+
+		for (uint64_t j = 0; j < count; j++)
+			if (group[j] == query_group[i] && time[j] <= query_time[i] &&
+			    (best < 0 || time[j] >= time[best]))
+				best = (int64_t)j;
+		CHECK(found[i] == best);
+	}
+	CHECK(anaros_pofc_number(keys, count, number) >= 0);
+	CHECK(anaros_pofc_order(group, time, count, order) == 0);
+	for (uint64_t i = 1; i < count; i++) {
+		int64_t a = order[i - 1], b = order[i];
+
+		CHECK((number[i] == number[i - 1]) == (group[i] == group[i - 1]));
+		CHECK(
+		    number[a] < number[b] ||
+		    (group[a] == group[b] && (time[a] < time[b] || (time[a] == time[b] && a < b))));
+	}
+	free(group);
+	free(time);
+	free(query_group);
+	free(query_time);
+	free(found);
+	free(order);
+	free(keys);
+	free(number);
+}
+
+int main(void)
+{
+	for (uint64_t i = 0; i < 400; i++)
+		try(i % 100);
+	try(20000);
+	for (uint64_t i = 0; i < 200; i++)
+		joins(i, 50);
+	joins(3000, 200);
+	return 0;
+}
