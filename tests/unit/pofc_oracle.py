@@ -15,8 +15,11 @@ import numpy as np
 from anaros.kinds import Kind
 from anaros.pofc import stages, steps, waits
 from anaros.pofc.frame import ROLES, Role
+from anaros.pofc.lineage import Begins
 from anaros.pofc.model import STAGES
 from anaros.pofc.requests import BLOCKED_NS
+from anaros.pofc.stages import Code
+from anaros.pofc.waits import Blocks, Cause
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PEEK, Columns
 
 
@@ -179,25 +182,27 @@ class Entry:
     end: int
     segment: int
     call: int = -1
-    code: int = stages._NEUTRAL
+    code: int = Code.NEUTRAL
     blocked: int | None = None
     kind: int = 0
 
 
 @dataclass
 class Share:
-    """Time of a request in each stage, and its waits by cause."""
+    """Time of a request in each stage, when it entered each, and its waits by cause."""
 
     total: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    entered: list[int | None] = field(default_factory=lambda: [None] * len(STAGES))
     waits: list[list[int]] = field(default_factory=lambda: [[0] * 4 for _ in STAGES])
 
 
 def share(columns: Columns, known: Any, request: int) -> Share:
-    """The stages of one request, found instant by instant; without the kernel plane.
+    """The stages of one request, found instant by instant.
 
     Args:
         columns: The records by start.
-        known: What the analysis knows before it cuts: roles, calls, segments, times.
+        known: What the analysis knows before it cuts: calls, segments, times, and whether the
+            kernel plane was there.
         request: Which request.
     """
     records = rows(columns)
@@ -216,9 +221,107 @@ def share(columns: Columns, known: Any, request: int) -> Share:
     for begin, stop in pairwise(cut):
         stage, cause = _instant(entries, layers, begin)
         result.total[stage] += stop - begin
+        if result.entered[stage] is None:
+            result.entered[stage] = begin
         if cause is not None:
             result.waits[stage][cause] += stop - begin
+    if known.kernel:
+        _add_off_cpu(result, entries, layers, off_cpu(records, known.calls), known.segments)
+    for total, causes in zip(result.total, result.waits, strict=True):
+        for cause in Cause:
+            causes[cause] = min(max(causes[cause], 0), total)
+            total -= causes[cause]
     return result
+
+
+def off_cpu(records: list[dict[str, int]], calls: Any) -> list[list[int]]:
+    """For each call: off the CPU within, of that queued, after it, of that queued, asleep."""
+    off = [[0] * 5 for _ in range(len(calls))]
+    for place, row in enumerate(records):
+        if row["kind"] not in (Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE):
+            continue
+        before = [
+            call
+            for call in range(len(calls))
+            if calls.position[call] < place
+            and (records[calls.position[call]]["pid"], records[calls.position[call]]["tid"])
+            == (row["pid"], row["tid"])
+        ]
+        if not before:
+            continue
+        call = max(before, key=lambda each: calls.position[each])
+        after = row["start_ns"] >= records[calls.position[call]]["end"]
+        queued = row["kind"] == Kind.SCHED_RUNQUEUE
+        off[call][2 * after + queued] += row["duration_ns"]
+        if after and not queued and row["status"] == 2:
+            off[call][4] += row["duration_ns"]
+    return off
+
+
+def _add_off_cpu(
+    result: Share,
+    entries: list[Entry],
+    layers: list[tuple[int, int, str]],
+    off: list[list[int]],
+    segments: Any,
+) -> None:
+    """Adds what the scheduler saw to the waits."""
+    for at, entry in enumerate(entries):
+        if entry.call < 0 or any(begin <= entry.begin < end for begin, end, _ in layers):
+            continue
+        within, within_queued, after, after_queued, asleep = off[entry.call]
+        own = result.waits[_own(entries, at)]
+        cause = int(waits.CAUSE[entry.kind]) if entry.blocked is None else entry.blocked
+        own[cause] += (within if entry.blocked is None else 0) - within_queued
+        own[Cause.RUNQUEUE] += within_queued
+        gap = result.waits[_gap(entries, at)]
+        if _hands_over(entries, layers, at):
+            gap[Cause.LOCK] -= after_queued
+            gap[Cause.RUNQUEUE] += after_queued
+            continue
+        asleep = min(asleep, after)
+        late = max(after_queued - (after - asleep), 0)
+        gap[Cause.IO] += max(asleep - late, 0)
+        gap[Cause.RUNQUEUE] += min(late, asleep) + after_queued - late
+        gap[Cause.LOCK] += after - asleep - (after_queued - late)
+    for causes in result.waits:
+        causes[:] = [max(time, 0) for time in causes]
+    for at, entry in enumerate(entries):
+        if entry.call >= 0 or not at:
+            continue
+        if segments.kind[entry.segment] not in (Begins.POLL, Begins.IDLE):
+            continue
+        queued = min(off[segments.start[entry.segment]][1], _handed(entries, layers, at))
+        causes = result.waits[_gap(entries, at - 1)]
+        causes[Cause.RUNQUEUE] += queued
+        causes[Cause.LOCK] -= queued
+
+
+def _gap(entries: list[Entry], at: int) -> int:
+    """The stage of what lies behind an entry."""
+    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != Code.NEUTRAL)
+    after = next((e.code for e in entries[at + 1 :] if e.code != Code.NEUTRAL), Code.EDGE)
+    return int(stages.BETWEEN[before, after])
+
+
+def _hands_over(entries: list[Entry], layers: list[tuple[int, int, str]], at: int) -> bool:
+    """Whether the request changes hands behind an entry, and nothing of the device before that."""
+    if at + 1 == len(entries) or entries[at + 1].segment == entries[at].segment:
+        return False
+    begin, end = entries[at].begin, entries[at + 1].begin
+    last = end if entries[at + 1].call >= 0 else end - 1
+    return not any(begin < place <= last for layer in layers for place in layer[:2])
+
+
+def _handed(entries: list[Entry], layers: list[tuple[int, int, str]], at: int) -> int:
+    """How long nobody worked on the request before a thread turned to it; 0 if the device did."""
+    end = entries[at].begin
+    if entries[at].segment == entries[at - 1].segment:
+        return 0
+    busy = [min(e.end, end) for e in entries[:at] if e.kind != Kind.SYNC_WAIT]
+    busy += [place for layer in layers for place in layer[:2] if place < end]
+    begin = max([*busy, min(entries[at - 1].end, end)])
+    return 0 if any(first <= begin < last for first, last, _ in layers) else end - begin
 
 
 def _entries(
@@ -226,7 +329,7 @@ def _entries(
 ) -> list[Entry]:
     segments, calls = known.segments, known.calls
     order: list[tuple[int, int, int, Entry]] = []
-    begins = set(segments.start[segments.rests].tolist())
+    begins = set(segments.start[np.isin(segments.kind, (Begins.POLL, Begins.IDLE))].tolist())
     numbers = np.searchsorted(segments.start, np.arange(len(calls)), side="right") - 1
 
     def clip(time: int) -> int:
@@ -254,7 +357,7 @@ def _entries(
             continue
         entry = Entry(clip(row["start_ns"]), clip(row["end"]), number, call, kind=row["kind"])
         order.append((entry.begin, 1, place, entry))
-    first = Entry(start, start, -1, code=stages._EDGE)
+    first = Entry(start, start, -1, code=Code.EDGE)
     return [first, *(each[3] for each in sorted(order, key=lambda each: each[:3]))]
 
 
@@ -267,55 +370,55 @@ def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> 
         if entry.call < 0:
             continue
         row = records[int(known.calls.position[entry.call])]
-        role = known.roles[int(known.calls.position[entry.call])]
-        entry.code = int(stages._CODES[row["kind"]])
-        entry.blocked = _blocked(row)
-        if entry.code == stages._SIDE:
-            entry.code = stages._O if launched else stages._S
-        elif entry.code == stages._SYNC:
-            entry.code = told if told in (stages._S, stages._O) else stages._D
+        role = known.calls.role[entry.call]
+        entry.code = int(stages.CODES[row["kind"]])
+        entry.blocked = _blocked(row, kernel=known.kernel)
+        if entry.code == Code.SIDE:
+            entry.code = Code.OUTPUT if launched else Code.STAGING
+        elif entry.code == Code.SYNC:
+            entry.code = told if told in (Code.STAGING, Code.OUTPUT) else Code.DEVICE
             continue
-        elif entry.code == stages._WRITE:
+        elif entry.code == Code.WRITE:
             regular = row["flags"] & 7 in (0, 1, 6) and role != Role.SIGNAL
-            entry.code = stages._W if regular else stages._NEUTRAL
-        elif entry.code == stages._SEND:
+            entry.code = Code.WRITTEN if regular else Code.NEUTRAL
+        elif entry.code == Code.SEND:
             server = role not in (Role.SIGNAL, Role.NET)
-            entry.code = stages._G if server else stages._NEUTRAL
-        if entry.code in (stages._S, stages._L):
+            entry.code = Code.EGRESS if server else Code.NEUTRAL
+        if entry.code in (Code.STAGING, Code.LAUNCH):
             last_enqueued = at
-        launched = launched or entry.code == stages._L
-        if stages._S <= entry.code <= stages._O:
+        launched = launched or entry.code == Code.LAUNCH
+        if Code.STAGING <= entry.code <= Code.OUTPUT:
             told = entry.code
     for at, entry in enumerate(entries):
         # A wait that turned out to be for staging counts as staging.
-        if entry.code == stages._S:
+        if entry.code == Code.STAGING:
             last_enqueued = max(last_enqueued, at)
     for at, entry in enumerate(entries):
-        if entry.code == stages._READ:
+        if entry.code == Code.READ:
             early = last_enqueued < 0 or at < last_enqueued
-            entry.code = stages._I if early else stages._NEUTRAL
+            entry.code = Code.INGEST if early else Code.NEUTRAL
     for at, entry in enumerate(entries):
         if entry.call < 0:
             continue
-        role = known.roles[int(known.calls.position[entry.call])]
+        role = known.calls.role[entry.call]
         if role == Role.SIGNAL and entry.kind in (Kind.NET_SEND, Kind.FILE_WRITE):
-            following = [each.code for each in entries[at + 1 :] if each.code != stages._NEUTRAL]
-            if following and following[0] == stages._G:
-                entry.code = stages._G
+            following = [each.code for each in entries[at + 1 :] if each.code != Code.NEUTRAL]
+            if following and following[0] == Code.EGRESS:
+                entry.code = Code.EGRESS
 
 
-def _blocked(row: dict[str, int]) -> int | None:
-    rule = int(waits._BLOCKS[row["kind"]])
+def _blocked(row: dict[str, int], *, kernel: bool) -> int | None:
+    rule = int((waits.BLOCKS_KERNEL if kernel else waits.BLOCKS)[row["kind"]])
     limit = {
         0: None,
-        waits._ALWAYS: -1,
-        waits._UNLESS_ASYNC: None if row["flags"] & FLAG_ASYNC else -1,
-        waits._SLOW: waits.SLOW_NS + row["size_bytes"],
-        waits._LONG: BLOCKED_NS,
+        Blocks.ALWAYS: -1,
+        Blocks.UNLESS_ASYNC: None if row["flags"] & FLAG_ASYNC else -1,
+        Blocks.SLOW: waits.SLOW_NS + row["size_bytes"],
+        Blocks.LONG: BLOCKED_NS,
     }[rule]
     if limit is None or row["duration_ns"] <= limit:
         return None
-    return int(waits._CAUSE[row["kind"]])
+    return int(waits.CAUSE[row["kind"]])
 
 
 def _layers(
@@ -354,20 +457,20 @@ def _instant(
     current = entries[at]
     covers = [entry for entry in entries[:at] if entry.kind != Kind.SYNC_WAIT and entry.call >= 0]
     covering = max(covers, key=lambda entry: entry.end, default=None)
-    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != stages._NEUTRAL)
-    after = next((e.code for e in entries[at + 1 :] if e.code != stages._NEUTRAL), stages._EDGE)
-    gap = int(stages._BETWEEN[before, after])
+    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != Code.NEUTRAL)
+    after = next((e.code for e in entries[at + 1 :] if e.code != Code.NEUTRAL), Code.EDGE)
+    gap = int(stages.BETWEEN[before, after])
     launch = False
     if current.end > time:
         stage, cause = _own(entries, at), current.blocked
-        launch = current.code == stages._L
+        launch = current.code == Code.LAUNCH
     elif covering is not None and covering.end > time:
         latest = max(i for i, e in enumerate(entries[:at]) if e.end == covering.end and e in covers)
         stage, cause = _own(entries, latest), entries[latest].blocked
     else:
         following = entries[at + 1] if at + 1 < len(entries) else None
         moved = following is not None and following.segment != current.segment
-        stage, cause = gap, waits.LOCK if moved else None
+        stage, cause = gap, Cause.LOCK if moved else None
     active = {name for begin, end, name in layers if begin <= time < end}
     for name, over in (
         ("runs", stages.EXECUTE),
@@ -377,17 +480,17 @@ def _instant(
         if name in active:
             return over, None
     if "queued" in active:
-        return stages.EXECUTE, None if launch else waits.DEVICE
+        return stages.EXECUTE, None if launch else Cause.DEVICE
     return stage, cause
 
 
 def _own(entries: list[Entry], at: int) -> int:
     entry = entries[at]
-    if entry.code < len(stages._STAGE_OF):
-        return int(stages._STAGE_OF[entry.code])
-    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != stages._NEUTRAL)
-    after = next((e.code for e in entries[at + 1 :] if e.code != stages._NEUTRAL), stages._EDGE)
-    return int(stages._BETWEEN[before, after])
+    if entry.code < len(stages.STAGE_OF):
+        return int(stages.STAGE_OF[entry.code])
+    before = next(e.code for e in reversed(entries[: at + 1]) if e.code != Code.NEUTRAL)
+    after = next((e.code for e in entries[at + 1 :] if e.code != Code.NEUTRAL), Code.EDGE)
+    return int(stages.BETWEEN[before, after])
 
 
 def step_starts(columns: Columns) -> list[tuple[int, int]]:

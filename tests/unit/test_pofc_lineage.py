@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pofc_oracle as oracle
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pofc_traces import LOOP, PID, REGULAR, SOCKET, US, Plan, Pool, Trace
 
 from anaros.kinds import Kind
-from anaros.pofc import PROBABILITY, Evidence, Spans, Timeline, analyse, explain, fifo
+from anaros.pofc import PROBABILITY, Evidence, Timeline, analyse, fifo
 from anaros.records import FLAG_KERNEL, Columns
 
 
@@ -240,15 +240,3 @@ def test_work_is_given_out_in_turn(
     start, takes = np.array(pieces, np.int64).reshape(-1, 2).T
     found = fifo.in_turn(begin, begin + lasts, start, start + takes)
     assert found.tolist() == oracle.in_turn(requests, pieces)
-
-
-def test_more_requests_than_a_word_holds_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns, _ = Pool(Plan(requests=60, kernel=True)).run()
-    usual = analyse(columns)
-    monkeypatch.setattr(explain, "_WORD_BITS", 8)
-    wide = analyse(columns)
-    assert np.array_equal(wide.owner, usual.owner)
-    assert np.array_equal(wide.evidence, usual.evidence)
-    for field in fields(Spans):
-        seen, wanted = getattr(wide.spans, field.name), getattr(usual.spans, field.name)
-        assert np.array_equal(seen, wanted), field.name

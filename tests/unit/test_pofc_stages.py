@@ -14,7 +14,7 @@ from pofc_hostile import traces
 from pofc_traces import LOOP, REGULAR, SOCKET, US, Plan, Pool, Trace
 
 from anaros.kinds import Kind
-from anaros.pofc import STAGES, Timeline, analyse, explain
+from anaros.pofc import STAGES, Timeline, analyse, analysis
 from anaros.records import FLAG_KERNEL, Columns
 
 
@@ -162,33 +162,34 @@ def test_no_records_break_the_partition_of_steps(columns: Columns) -> None:
 
 def compare(columns: Columns) -> None:
     """The spans must be those of the oracle, of which the partition is found by instants."""
-    seen: list[Any] = []
-    blocks = explain._block
+    seen: list[SimpleNamespace] = []
+    explain = analysis.explain
 
-    def spy(sources: Any, *more: Any) -> Any:
-        seen.append(sources)
-        return blocks(sources, *more)
+    def spy(frame: Any, segments: Any, times: Any, off: Any, *more: Any) -> Any:
+        seen.append(
+            SimpleNamespace(calls=frame, segments=segments, times=times, kernel=off is not None)
+        )
+        return explain(frame, segments, times, off, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explain, "_block", spy)
+        patch.setattr(analysis, "explain", spy)
         timeline = analyse(columns)
-    if not seen:
-        return
-    known = SimpleNamespace(
-        roles=seen[0].roles, calls=seen[0].calls, segments=seen[0].segments, times=seen[0].times
-    )
     for request in range(len(timeline.requests)):
-        expected = oracle.share(seen[0].columns, known, request)
+        expected = oracle.share(columns, seen[0], request)
         found = np.zeros(len(STAGES), np.int64)
+        entered: list[int | None] = [None] * len(STAGES)
         waited = np.zeros((len(STAGES), 4), np.int64)
         at = timeline.spans.request == request
         found[timeline.spans.stage[at]] = timeline.spans.duration_ns[at]
         spans = timeline.spans
+        for stage, begin in zip(spans.stage[at], spans.start_ns[at], strict=True):
+            entered[stage] = int(begin)
         for cause, array in enumerate(
             (spans.wait_runqueue_ns, spans.wait_io_ns, spans.wait_lock_ns, spans.wait_device_ns)
         ):
             waited[spans.stage[at], cause] = array[at]
         assert found.tolist() == expected.total
+        assert entered == expected.entered
         assert waited.tolist() == expected.waits
 
 
@@ -198,7 +199,20 @@ def test_stages_and_waits_are_those_of_the_oracle(columns: Columns) -> None:
     compare(columns)
 
 
-@pytest.mark.parametrize("plan", [Plan(requests=6), Plan(requests=6, clients=1, same_turn=True)])
+@settings(max_examples=100, deadline=None)
+@given(traces(kernel=True))
+def test_waits_that_the_scheduler_saw_are_those_of_the_oracle(columns: Columns) -> None:
+    compare(columns)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(requests=6),
+        Plan(requests=6, clients=1, same_turn=True),
+        Plan(requests=6, kernel=True),
+    ],
+)
 def test_stages_of_a_server_are_those_of_the_oracle(plan: Plan) -> None:
     compare(Pool(plan).run()[0])
 

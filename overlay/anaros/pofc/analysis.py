@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 
-from anaros.pofc import device, lineage, requests, steps, turns
+from anaros.pofc import lineage, requests, steps, turns
 from anaros.pofc.blocks import Mapper, mapper
+from anaros.pofc.device import by_buffer, work_of
 from anaros.pofc.explain import Times, explain
-from anaros.pofc.frame import ROLES, Frame, Role, build, in_order
+from anaros.pofc.frame import Frame, Role, Threads, in_order, roles_of
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import (
+    I32,
     I64,
     U8,
     Coverage,
@@ -21,8 +27,10 @@ from anaros.pofc.model import (
 )
 from anaros.pofc.order import TIME_MAX
 from anaros.pofc.requests import Anchors, Table
-from anaros.pofc.scheduler import Adding, add_up
+from anaros.pofc.scheduler import off_cpu
 from anaros.records import Columns
+
+Job = Callable[[], Any]
 
 
 def analyse(columns: Columns) -> Timeline:
@@ -48,17 +56,26 @@ def analyse(columns: Columns) -> Timeline:
 
 
 def _analysed(columns: Columns, run: Mapper) -> Timeline:
-    roles = ROLES[columns.kind]
+    roles = roles_of(columns, run)
     table, anchors, frame = _find(columns, roles, run)
+    kernel = bool((roles == Role.OFFCPU).any())
     if not len(table):
-        return _nothing(len(columns), len(frame), kernel=bool((roles == Role.OFFCPU).any()))
+        return _nothing(len(columns), len(frame), kernel=kernel)
     # Goes on while the owners are looked for.
-    adding = add_up(columns, roles, frame, run)
+    jobs: list[Job] = [partial(work_of, frame)]
+    if kernel:
+        jobs.append(partial(off_cpu, roles, frame))
+    beside = run(_do, jobs)
     segments = lineage.trace(frame, columns, table, anchors)
-    device.by_buffer(frame, segments, table)
+    by_buffer(frame, segments, table)
     turns.match(frame, segments, table)
     lineage.queue_up(frame, segments, table)
-    return _explained(columns, roles, frame, segments, table, adding, run)
+    work, *off = beside
+    return _explained(frame, segments, table, work, off[0] if off else None, run)
+
+
+def _do(job: Job) -> Any:
+    return job()
 
 
 def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
@@ -74,32 +91,25 @@ def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
 
 def _find(columns: Columns, roles: U8, run: Mapper) -> tuple[Table, Anchors, Frame]:
     """The requests or steps, the records that they begin with, and the frame of their threads."""
+    jobs: list[Job] = [partial(Threads, columns, roles), partial(requests.counters, columns)]
+    beside = run(_do, jobs)
     traffic = requests.serve(columns, roles)
+    threads, (written, taken) = beside
     if len(traffic.table):
         roles[traffic.signal] = Role.SIGNAL
         roles[traffic.signalled] = Role.SIGNALLED
-        written, taken = requests.counters(columns)
         roles[written], roles[taken] = Role.SIGNAL, Role.SIGNALLED
         roles[traffic.anchors.position] = Role.ANCHOR
-        pids = traffic.table.pids
-        frame = build(columns, roles, pids, run if len(pids) == 1 else map)
-        return traffic.table, traffic.anchors, frame
+        return traffic.table, traffic.anchors, threads.frame(traffic.table.pids, run)
     roles[roles == Role.NET] = Role.WORK
-    frame = build(columns, roles, steps.device_pids(columns))
+    frame = threads.frame(steps.device_pids(columns), run)
     table, anchors = steps.loop(frame)
-    roles[anchors.position] = Role.ANCHOR
-    frame.role[np.isin(frame.position, anchors.position)] = Role.ANCHOR
+    frame.role[frame.call[anchors.position]] = Role.ANCHOR
     return table, anchors, frame
 
 
 def _explained(
-    columns: Columns,
-    roles: U8,
-    frame: Frame,
-    segments: Segments,
-    table: Table,
-    adding: Adding | None,
-    run: Mapper,
+    frame: Frame, segments: Segments, table: Table, work: I32, off: I64 | None, run: Mapper
 ) -> Timeline:
     """The timeline of the requests that were answered."""
     answered = np.flatnonzero(~table.is_open)
@@ -113,7 +123,7 @@ def _explained(
         table.pid[answered],
         table.tid[answered],
     )
-    found = explain(columns, roles, frame, segments, times, adding, run)
+    found = explain(frame, segments, times, off, work, run)
     coverage = Coverage(
         int(table.is_open.sum()),
         {
@@ -122,7 +132,7 @@ def _explained(
             if each is not Evidence.NONE and found.counts[each]
         },
         found.unowned,
-        found.kernel_plane,
+        off is not None,
     )
     requests = _requests(table, answered, times, segments)
     return Timeline(requests, found.spans, found.owner, found.evidence, coverage)

@@ -5,20 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
 from anaros.kinds import KIND_NAMES, Kind
 from anaros.pofc.blocks import Mapper
-from anaros.pofc.model import I64, U8, U32, U64, Mask
-from anaros.pofc.order import as_time, bits
+from anaros.pofc.model import I32, I64, U8, U16, U32
+from anaros.pofc.native import Struct, checked, columns_of, ffi, lib, pointer
 from anaros.records import Columns
 
-_ROLE_BITS = 4
-_TID_TABLE = 1 << 22
-
-#: Records that are worked on at once: what they need fits the cache.
-_BLOCK = 1 << 18
+#: Records that are looked at at once.
+_BLOCK = 1 << 20
 
 
 class Role(IntEnum):
@@ -71,51 +69,47 @@ def _roles() -> dict[int, int]:
 
 ROLES = table_of(_roles())
 
-_CALL = np.isin(np.arange(len(Role)), (Role.NONE, Role.OFFCPU, Role.RUNQUEUE), invert=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """M calls of T threads, thread by thread, each in order of start.
 
-    ``position`` (M,) is the place of a call in the columns, ``role`` (M,) its role.
-    ``first`` (T + 1,) is where each thread begins, ``pid`` and ``tid`` (T,) name it.
+    ``position`` (M,) is the place of a call in the columns; ``role``, ``kind``, ``start_ns``,
+    ``end_ns`` and ``thread`` (M,) are what their names say. ``first`` (T + 1,) is where each
+    thread begins, ``pid`` and ``tid`` (T,) name it; threads are in the order of ``tid``.
+
+    ``call`` (N,) is the way back: the place in the frame of each record, -1 for none; for a
+    record of the scheduler the last call that its thread began before.
+
+    ``records`` and ``calls`` are the columns and the frame for the native side.
     """
 
     columns: Columns
-    position: I64
+    call: I32
+    position: I32
     role: U8
+    kind: U16
+    start_ns: I64
+    end_ns: I64
+    thread: I32
     first: I64
     pid: U32
     tid: U32
+    records: Struct
+    calls: Struct
 
     def __len__(self) -> int:
         return len(self.position)
-
-    def start(self, index: I64) -> I64:
-        """Start of the records at ``index``, ns."""
-        return as_time(self.columns.start_ns[self.position[index]])
-
-    def end(self, index: I64) -> I64:
-        """End of the records at ``index``, ns."""
-        position = self.position[index]
-        return as_time(self.columns.start_ns[position]) + as_time(
-            self.columns.duration_ns[position]
-        )
-
-    def thread(self, index: I64) -> I64:
-        """Thread of the records at ``index``."""
-        return np.searchsorted(self.first, index, side="right") - 1
 
     def thread_of(self, pid: U32, tid: U32) -> I64:
         """The thread of each (pid, tid), -1 where it has no record here."""
         mine = (self.pid.astype(np.uint64) << np.uint64(32)) | self.tid
         asked = (pid.astype(np.uint64) << np.uint64(32)) | tid
-        order = np.argsort(mine, kind="stable")
-        found = np.searchsorted(mine[order], asked)
-        index = order[np.minimum(found, max(len(mine) - 1, 0))] if len(mine) else found
         if not len(mine):
             return np.full(len(asked), -1, np.int64)
+        order = np.argsort(mine, kind="stable")
+        found = np.searchsorted(mine[order], asked)
+        index = order[np.minimum(found, len(mine) - 1)]
         return np.where(mine[index] == asked, index, -1)
 
     def where(self, role: Role) -> I64:
@@ -132,97 +126,71 @@ def in_order(columns: Columns) -> tuple[Columns, I64 | None]:
     return columns.take(order), order
 
 
-def _belongs(pid: U32, pids: U32) -> Mask:
-    """Which records belong to one of ``pids``."""
-    if len(pids) == 1:
-        belongs: Mask = pid == pids[0]
-        return belongs
-    return np.isin(pid, pids)
+def roles_of(columns: Columns, run: Mapper) -> U8:
+    """(N,) role of each record by its kind."""
+    roles = np.empty(len(columns), np.uint8)
+
+    def fill(begin: int) -> None:
+        block = slice(begin, begin + _BLOCK)
+        np.take(ROLES, columns.kind[block], out=roles[block])
+
+    list(run(fill, range(0, len(columns), _BLOCK)))
+    return roles
 
 
-def build(columns: Columns, roles: U8, pids: U32, run: Mapper = map) -> Frame:
-    """The frame of the calls of ``pids``.
+class Threads:
+    """The threads that make calls, and which of them each record is of."""
 
-    Args:
-        columns: N records by start.
-        roles: (N,) role of each; those of the scheduler are left out.
-        pids: The processes to look at.
-        run: Runs the blocks; with several processes they must run in turn.
-    """
-    place = bits(max(len(columns), 2))
-    highest = int(columns.tid.max(initial=0))
-    pid_of = np.zeros(min(highest + 1, _TID_TABLE), np.uint32)
-    if len(pids) == 1:
-        pid_of[:] = pids[0]
+    __slots__ = ("_call", "_columns", "_records", "_roles", "_scan")
 
-    def block(begin: int) -> U64 | None:
-        return _pack(columns, roles, pids, pid_of, slice(begin, begin + _BLOCK), place)
+    def __init__(self, columns: Columns, roles: U8) -> None:
+        """Looks at all records.
 
-    parts: list[U64 | None] = [None]
-    if highest < _TID_TABLE:
-        parts = list(run(block, range(0, len(columns), _BLOCK)))
-    whole = [part for part in parts if part is not None]
-    if len(whole) < len(parts):
-        return _build_of_any(columns, roles, pids)
-    packed = np.concatenate(whole) if whole else np.zeros(0, np.uint64)
-    packed.sort()
-    return _unpack(columns, packed, place, pid_of)
+        Args:
+            columns: N records by start.
+            roles: (N,) role of each. They may change until the frame is made, but a call stays a
+                call.
 
+        Raises:
+            MemoryError: There is no memory for it, or there are 2**31 records.
+        """
+        self._columns, self._roles = columns, roles
+        self._records, self._call = columns_of(columns), np.empty(len(columns), np.int32)
+        scan = lib.anaros_pofc_scan(self._records.pointer, pointer(roles), pointer(self._call))
+        if scan == ffi.NULL:
+            raise MemoryError
+        self._scan = ffi.gc(scan, lib.anaros_pofc_scan_free)
 
-def _pack(
-    columns: Columns, roles: U8, pids: U32, pid_of: U32, block: slice, place: int
-) -> U64 | None:
-    """Thread number, place and role of the calls of a block, None where numbers are shared."""
-    role = roles[block]
-    picked = np.flatnonzero(_CALL[role] & _belongs(columns.pid[block], pids))
-    tid = columns.tid[block][picked]
-    if len(pids) > 1 and not _agrees(pid_of, tid, columns.pid[block][picked]):
-        return None
-    packed = tid.astype(np.uint64)
-    packed <<= np.uint64(place)
-    packed |= (picked + block.start).view(np.uint64)
-    packed <<= np.uint64(_ROLE_BITS)
-    packed |= role[picked]
-    return packed
+    def frame(self, pids: U32, run: Mapper) -> Frame:
+        """The frame of the calls of some processes; it can be made once.
 
+        Args:
+            pids: The processes, ascending.
+            run: Runs both halves.
 
-def _agrees(pid_of: U32, tid: U32, pid: U32) -> bool:
-    """Notes the process of each thread; false where two processes have one of the same number."""
-    before = pid_of[tid]
-    pid_of[tid] = pid
-    return bool(np.all((before == 0) | (before == pid)) and np.all(pid_of[tid] == pid))
-
-
-def _unpack(columns: Columns, packed: U64, place: int, pid_of: U32) -> Frame:
-    role = packed.astype(np.uint8)
-    role &= (1 << _ROLE_BITS) - 1
-    packed >>= np.uint64(_ROLE_BITS)
-    first, tid = [], []
-    at = 0
-    while at < len(packed):  # as often as there are threads
-        thread = packed[at] >> np.uint64(place)
-        first.append(at)
-        tid.append(int(thread))
-        following = (thread + np.uint64(1)) << np.uint64(place)
-        at = int(np.searchsorted(packed, following))
-    packed &= np.uint64((1 << place) - 1)
-    tids = np.array(tid, np.uint32)
-    starts = np.array([*first, len(packed)], np.int64)
-    return Frame(columns, packed.view(np.int64), role, starts, pid_of[tids], tids)
-
-
-def _build_of_any(columns: Columns, roles: U8, pids: U32) -> Frame:
-    """The frame where thread numbers are too large, or shared by processes."""
-    picked = np.flatnonzero(_CALL[roles] & _belongs(columns.pid, pids))
-    both = (columns.pid[picked].astype(np.uint64) << np.uint64(32)) | columns.tid[picked]
-    unique, rank = np.unique(both, return_inverse=True)
-    order = np.argsort(rank, kind="stable")
-    first = np.searchsorted(rank[order], np.arange(len(unique) + 1))
-    return Frame(
-        columns,
-        picked[order],
-        roles[picked[order]],
-        first.astype(np.int64),
-        (unique >> np.uint64(32)).astype(np.uint32),
-        unique.astype(np.uint32),
-    )
+        Raises:
+            MemoryError: There is no memory for it.
+        """
+        found = ffi.new("uint64_t *")
+        count = checked(lib.anaros_pofc_choose(self._scan, pointer(pids), len(pids), found))
+        threads = int(found[0])
+        arrays: dict[str, Any] = {
+            "position": np.empty(count, np.int32),
+            "role": np.empty(count, np.uint8),
+            "kind": np.empty(count, np.uint16),
+            "start_ns": np.empty(count, np.int64),
+            "end_ns": np.empty(count, np.int64),
+            "thread": np.empty(count, np.int32),
+            "first": np.empty(threads + 1, np.int64),
+            "pid": np.empty(threads, np.uint32),
+            "tid": np.empty(threads, np.uint32),
+        }
+        calls = Struct("pofc_calls", count=count, threads=threads, **arrays)
+        known = (
+            self._records.pointer,
+            pointer(self._roles),
+            pointer(self._call),
+            calls.pointer,
+        )
+        list(run(lambda half: lib.anaros_pofc_fill(self._scan, half, *known), (0, 1)))
+        return Frame(self._columns, self._call, records=self._records, calls=calls, **arrays)

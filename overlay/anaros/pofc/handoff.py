@@ -36,11 +36,11 @@ def wakers(frame: Frame, waits: I64, wakes: I64) -> I64:
     wait_object, wake_object = numbered(
         mix(columns.pid[at], columns.object[at]), mix(columns.pid[by], columns.object[by])
     )
-    begun = frame.start(wakes)
+    begun = frame.start_ns[wakes]
     order = np.lexsort((begun, wake_object))
-    found = latest(wake_object[order], begun[order], wait_object, frame.end(waits))
+    found = latest(wake_object[order], begun[order], wait_object, frame.end_ns[waits])
     # Waits that found the same wake: the last to end keeps it, the others step back.
-    ranked = np.lexsort((frame.end(waits), found))
+    ranked = np.lexsort((frame.end_ns[waits], found))
     same = np.searchsorted(found[ranked], found[ranked], side="right")
     back = np.empty(len(waits), np.int64)
     back[ranked] = same - 1 - np.arange(len(ranked))
@@ -48,8 +48,8 @@ def wakers(frame: Frame, waits: I64, wakes: I64) -> I64:
     fits = (
         (found - back >= 0)
         & (wake_object[chosen] == wait_object)
-        & (begun[chosen] + SLACK_NS >= frame.start(waits))
-        & (frame.thread(wakes)[chosen] != frame.thread(waits))
+        & (begun[chosen] + SLACK_NS >= frame.start_ns[waits])
+        & (frame.thread[wakes][chosen] != frame.thread[waits])
     )
     return np.where(fits, chosen, -1)
 
@@ -66,20 +66,22 @@ def scheduled(frame: Frame, columns: Columns, waits: I64) -> I64:
     wakeups = np.flatnonzero(columns.kind == Kind.SCHED_WAKEUP) if len(waits) else nothing[:0]
     if not len(wakeups):
         return nothing
-    thread = frame.thread(waits)
+    thread = frame.thread[waits]
     waker = frame.thread_of(columns.pid[wakeups], columns.tid[wakeups])
     wakeups, waker = wakeups[waker >= 0], waker[waker >= 0]
     time = as_time(columns.start_ns[wakeups])
-    end = frame.end(waits)
+    end = frame.end_ns[waits]
     woken = columns.object[wakeups].astype(np.int64, copy=False)
     found = latest(woken, time, frame.tid[thread].astype(np.int64), end)
-    fits = (found >= 0) & (time[found] + SLACK_NS >= frame.start(waits)) if len(time) else found > 0
+    fits = (
+        (found >= 0) & (time[found] + SLACK_NS >= frame.start_ns[waits]) if len(time) else found > 0
+    )
     asked = np.flatnonzero(fits)
     if not len(asked):
         return nothing
     others = np.flatnonzero(np.isin(frame.role, (Role.ANCHOR, Role.POLL, Role.WORK, Role.WAKE)))
     place = latest(
-        frame.thread(others), frame.start(others), waker[found[asked]], time[found[asked]]
+        frame.thread[others], frame.start_ns[others], waker[found[asked]], time[found[asked]]
     )
     nothing[asked] = np.where(place >= 0, others[place], -1) if len(others) else -1
     return nothing

@@ -21,18 +21,32 @@ copies from; the turn of the event loop; first come first served.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
-from anaros.kinds import Kind
 from anaros.pofc import fifo, handoff
 from anaros.pofc.frame import Frame, Role
-from anaros.pofc.model import F32, I32, I64, PROBABILITY, U8, Evidence, Mask
+from anaros.pofc.model import F32, I32, I64, PROBABILITY, U8, Evidence, Ints, Mask
+from anaros.pofc.native import Struct, lib, pointer
 from anaros.pofc.order import keys, last_marked, mix, numbered
 from anaros.pofc.requests import Anchors, Table
 from anaros.records import Columns
 
-_BEGIN, _AFTER, _SPLIT, _TAKE, _POLL, _IDLE, _ANCHOR = 1, 2, 3, 4, 5, 6, 7
+
+class Begins(IntEnum):
+    """Why a segment begins."""
+
+    BEGIN = 1
+    AFTER = 2
+    SPLIT = 3
+    TAKE = 4
+    POLL = 5
+    IDLE = 6
+    ANCHOR = 7
+
+
 _HOPS_MAX = 32
 
 
@@ -45,7 +59,8 @@ class Segments:
     ``works`` says whether it holds any work, ``signals`` whether it ends with a signal,
     ``receives`` whether it begins with a receive.
     ``source`` is the place of the record on another thread that started it, or -1.
-    ``owner``, ``evidence`` and ``probability`` are the result.
+    ``owner``, ``evidence`` and ``probability`` are the result. ``number`` (M,) is the segment of
+    each call. ``native`` is all this for the native side.
     """
 
     start: I64
@@ -60,27 +75,15 @@ class Segments:
     owner: I64
     evidence: U8
     probability: F32
+    number: I32
+    native: Struct
 
     def __len__(self) -> int:
         return len(self.start)
 
-    @property
-    def rests(self) -> Mask:
-        """Whether the first record of a segment is a wait for something to do."""
-        rests: Mask = (self.kind == _POLL) | (self.kind == _IDLE)
-        return rests
-
-    def numbers(self, calls: int) -> I32:
-        """The segment of each of so many calls."""
-        mark = np.zeros(calls, np.int8)
-        mark[self.start] = 1
-        number = np.cumsum(mark, dtype=np.int32)
-        number -= 1
-        return number
-
     def at(self, index: I64) -> I64:
         """The segment that the place ``index`` of the frame lies in; -1 for -1."""
-        return np.where(index >= 0, np.searchsorted(self.start, index, side="right") - 1, -1)
+        return np.where(index >= 0, self.number[index], -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Seg
         anchors: The records that surely belong to one of them.
     """
     special = np.flatnonzero(frame.role >= Role.ANCHOR)
-    thread = frame.thread(special)
+    thread = frame.thread[special]
     role = frame.role[special]
     work = (frame.role >= Role.WORK) & (frame.role <= Role.ANCHOR)
     worked = np.cumsum(work, dtype=np.int32)
@@ -112,11 +115,11 @@ def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Seg
     idle = _idle(frame, threads, special, work, worked, waits, wakes, waker)
     anchor = special[role == Role.ANCHOR]
     whose = anchors.at(frame.position[anchor])
-    replies = anchor[frame.start(anchor) >= table.reply_ns[whose]]
+    replies = anchor[frame.start_ns[anchor] >= table.reply_ns[whose]]
     mark = _marks(frame, threads, special, thread, role, waits[idle], replies)
-    segments = _segments(frame, mark, work, worked)
+    segments = _segments(frame, mark)
     _connect(frame, columns, threads, segments, waits, wakes, waker)
-    segments = _split(frame, threads, segments, mark, work, worked)
+    segments = _split(frame, threads, segments, mark)
     _anchor(frame, segments, anchors)
     _follow(segments, table)
     _alone(frame, threads, segments, table)
@@ -124,7 +127,7 @@ def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Seg
     return segments
 
 
-def _kinds_of_thread(frame: Frame, thread: I64, role: U8) -> _Threads:
+def _kinds_of_thread(frame: Frame, thread: Ints, role: U8) -> _Threads:
     count = len(frame.pid)
     front = np.bincount(thread[role == Role.ANCHOR], minlength=count) > 0
     polls = np.bincount(thread[role == Role.POLL], minlength=count) > 0
@@ -146,7 +149,7 @@ def _idle(
     """Which waits are those of a worker that has nothing to do."""
     if not len(waits):
         return np.zeros(0, np.bool_)
-    at = frame.thread(waits)
+    at = frame.thread[waits]
     worker = ~threads.front[at]
     fresh = worker & _nothing_done(frame, special, work, worked, waits, ~worker & worker)
     position = frame.position[waits]
@@ -154,7 +157,7 @@ def _idle(
     shared = np.bincount(semaphore[fresh], minlength=len(semaphore)) > 0
     by_front = np.zeros(len(waits), np.bool_)
     found = waker >= 0
-    by_front[found] = threads.front[frame.thread(wakes[waker[found]])]
+    by_front[found] = threads.front[frame.thread[wakes[waker[found]]]]
     idle = worker & (fresh | shared[semaphore] | (by_front & ~threads.signals[at]))
     return idle | (worker & _nothing_done(frame, special, work, worked, waits, idle))
 
@@ -175,7 +178,7 @@ def _marks(
     frame: Frame,
     threads: _Threads,
     special: I64,
-    thread: I64,
+    thread: Ints,
     role: U8,
     idle: I64,
     replies: I64,
@@ -183,47 +186,39 @@ def _marks(
     """(K,) why a segment begins at each place, 0 where none does."""
     mark = np.zeros(len(frame) + 1, np.uint8)
     front = threads.front[thread]
-    mark[special[(role == Role.SIGNAL) & ~front] + 1] = _AFTER
-    mark[replies + 1] = _TAKE
-    mark[frame.first[:-1]] = _BEGIN
-    mark[special[(role == Role.SIGNALLED) & front]] = _TAKE
-    mark[special[(role == Role.POLL) & front]] = _POLL
-    mark[idle] = _IDLE
-    mark[special[role == Role.ANCHOR]] = _ANCHOR
+    mark[special[(role == Role.SIGNAL) & ~front] + 1] = Begins.AFTER
+    mark[replies + 1] = Begins.TAKE
+    mark[frame.first[:-1]] = Begins.BEGIN
+    mark[special[(role == Role.SIGNALLED) & front]] = Begins.TAKE
+    mark[special[(role == Role.POLL) & front]] = Begins.POLL
+    mark[idle] = Begins.IDLE
+    mark[special[role == Role.ANCHOR]] = Begins.ANCHOR
     return mark[:-1]
 
 
-def _segments(frame: Frame, mark: U8, work: Mask, worked: I32) -> Segments:
+def _segments(frame: Frame, mark: U8) -> Segments:
     """The segments that the marks begin, without sources and owners."""
-    start = np.flatnonzero(mark)
-    kind = mark[start]
-    stop = np.append(start[1:], len(frame))
-    thread = frame.thread(start)
-    works = worked[stop - 1] > worked[start] - work[start]
-    signal = np.append(frame.where(Role.SIGNAL), len(frame))
-    at = np.searchsorted(signal, start)
-    signals = signal[at] < stop
-    begun, ended = frame.start(start), frame.end(start)
-    previous = frame.end(np.maximum(start - 1, 0))
-    waited = (kind == _POLL) | (kind == _IDLE)
-    opened = np.where(waited, ended, np.where(kind == _BEGIN, begun, np.minimum(previous, begun)))
-    following = np.append(begun[1:], 0)
-    last = np.append(thread[1:] != thread[:-1], np.ones(min(len(start), 1), np.bool_))
-    closed = np.where(last, frame.end(stop - 1), following)
-    closed = np.where(signals, frame.start(np.minimum(signal[at], len(frame) - 1)), closed)
+    count = int(np.count_nonzero(mark))
+    arrays: dict[str, Any] = {
+        "start": np.empty(count, np.int64),
+        "kind": np.empty(count, np.uint8),
+        "thread": np.empty(count, np.int32),
+        "opened_ns": np.empty(count, np.int64),
+        "closed_ns": np.empty(count, np.int64),
+        "works": np.empty(count, np.bool_),
+        "signals": np.empty(count, np.bool_),
+        "receives": np.empty(count, np.bool_),
+        "number": np.empty(len(frame), np.int32),
+    }
+    native = Struct("pofc_segments", count=count, **arrays)
+    lib.anaros_pofc_segments(frame.calls.pointer, pointer(mark), native.pointer)
     return Segments(
-        start=start,
-        kind=kind,
-        thread=thread,
-        opened_ns=opened,
-        closed_ns=np.maximum(closed, opened),
-        works=works,
-        signals=signals,
-        receives=frame.columns.kind[frame.position[start]] == Kind.NET_RECV,
-        source=np.full(len(start), -1, np.int64),
-        owner=np.full(len(start), -1, np.int64),
-        evidence=np.zeros(len(start), np.uint8),
-        probability=np.zeros(len(start), np.float32),
+        source=np.full(count, -1, np.int64),
+        owner=np.full(count, -1, np.int64),
+        evidence=np.zeros(count, np.uint8),
+        probability=np.zeros(count, np.float32),
+        native=native,
+        **arrays,
     )
 
 
@@ -241,11 +236,11 @@ def _connect(
     empty = ~segments.works & ~segments.signals
     # Waits of one thread with nothing done between them are one idle time: what counts is the
     # last one that a front thread ended, else the last one that any thread ended.
-    goes_on = (segments.kind == _IDLE) & np.concatenate(([False], empty[:-1]))
+    goes_on = (segments.kind == Begins.IDLE) & np.concatenate(([False], empty[:-1]))
     goes_on &= np.concatenate(([False], segments.thread[1:] == segments.thread[:-1]))
     run = last_marked(~goes_on)
     known = source >= 0
-    by_front = known & threads.front[frame.thread(np.maximum(source, 0))]
+    by_front = known & threads.front[frame.thread[np.maximum(source, 0)]]
     front, anyone = last_marked(by_front), last_marked(known)
     chosen = np.where(front >= run, front, np.where(anyone >= run, anyone, -1))
     chosen = np.where(threads.front[segments.thread], -1, chosen)
@@ -259,7 +254,7 @@ def _own_source(
     """What started each segment by its own first wait alone, and what says so."""
     source = np.full(len(segments), -1, np.int64)
     evidence = np.full(len(segments), Evidence.SEMAPHORE, np.uint8)
-    idle = np.flatnonzero(segments.kind == _IDLE)
+    idle = np.flatnonzero(segments.kind == Begins.IDLE)
     if len(idle):
         wait = np.searchsorted(waits, segments.start[idle])
         found = waker[wait]
@@ -268,30 +263,28 @@ def _own_source(
         source[silent] = handoff.scheduled(frame, columns, segments.start[silent])
         evidence[silent] = Evidence.WAKEUP
     # A new thread posts a semaphore that its maker waits for: its first wake.
-    begins = np.flatnonzero(segments.kind == _BEGIN)
+    begins = np.flatnonzero(segments.kind == Begins.BEGIN)
     waiter = np.full(len(wakes), -1, np.int64)
     waiter[waker[waker >= 0]] = waits[waker >= 0]
     first = np.searchsorted(wakes, segments.start[begins])
     reach = first < len(wakes)
     begins, first = begins[reach], first[reach]
-    mine = frame.thread(wakes[first]) == segments.thread[begins] if len(wakes) else first < 0
+    mine = frame.thread[wakes[first]] == segments.thread[begins] if len(wakes) else first < 0
     source[begins[mine]] = waiter[first[mine]] if len(wakes) else -1
     return source, evidence
 
 
-def _split(
-    frame: Frame, threads: _Threads, segments: Segments, mark: U8, work: Mask, worked: I32
-) -> Segments:
+def _split(frame: Frame, threads: _Threads, segments: Segments, mark: U8) -> Segments:
     """Cuts the turns of an event loop after each record that gave work away."""
     given = segments.source[segments.source >= 0]
-    given = given[threads.loop[frame.thread(given)]]
-    given = given[segments.kind[segments.at(given)] != _ANCHOR]
+    given = given[threads.loop[frame.thread[given]]]
+    given = given[segments.kind[segments.at(given)] != Begins.ANCHOR]
     given = given[given + 1 < len(frame)]
     given = given[mark[given + 1] == 0]
     if not len(given):
         return segments
-    mark[given + 1] = _SPLIT
-    finer = _segments(frame, mark, work, worked)
+    mark[given + 1] = Begins.SPLIT
+    finer = _segments(frame, mark)
     same = np.searchsorted(finer.start, segments.start)
     finer.source[same] = segments.source
     finer.evidence[same] = segments.evidence
@@ -300,7 +293,7 @@ def _split(
 
 def _anchor(frame: Frame, segments: Segments, anchors: Anchors) -> None:
     """Gives the segments that begin with a record of a connection to its request."""
-    begins = np.flatnonzero(segments.kind == _ANCHOR)
+    begins = np.flatnonzero(segments.kind == Begins.ANCHOR)
     if not len(begins):
         return
     segments.owner[begins] = anchors.at(frame.position[segments.start[begins]])
@@ -337,7 +330,7 @@ def give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: 
 _TRUST = np.array([PROBABILITY[each] for each in Evidence], np.float32)
 
 
-def _in_flight(begin: I64, end: I64, group: I64, when: I64, query_group: I64) -> I64:
+def _in_flight(begin: I64, end: I64, group: Ints, when: I64, query_group: Ints) -> I64:
     """The only request of a group that is in flight at a time, -1 where none or more are.
 
     Args:
@@ -361,18 +354,18 @@ def _alone(frame: Frame, threads: _Threads, segments: Segments, table: Table) ->
     if not len(table):
         return
     front = threads.front[segments.thread]
-    ask = np.flatnonzero((segments.owner < 0) & front & (segments.kind != _ANCHOR))
+    ask = np.flatnonzero((segments.owner < 0) & front & (segments.kind != Begins.ANCHOR))
     thread = frame.thread_of(table.pid, table.tid)
     _only(segments, ask, table, thread, segments.thread[ask])
     rest = (segments.owner < 0) & ~front & (segments.works | segments.signals)
-    ask = np.flatnonzero(rest & ~threads.front[frame.thread(np.maximum(segments.source, 0))])
+    ask = np.flatnonzero(rest & ~threads.front[frame.thread[np.maximum(segments.source, 0)]])
     served = np.isin(frame.pid[segments.thread[ask]], table.pid)
     ask = ask[served]
     process, mine = numbered(table.pid, frame.pid[segments.thread[ask]])
     _only(segments, ask, table, process, mine)
 
 
-def _only(segments: Segments, ask: I64, table: Table, group: I64, mine: I64) -> None:
+def _only(segments: Segments, ask: I64, table: Table, group: Ints, mine: Ints) -> None:
     owner = _in_flight(table.first_ns, table.end_ns, group, segments.opened_ns[ask], mine)
     found = owner >= 0
     trust = np.full(int(found.sum()), PROBABILITY[Evidence.ALONE], np.float32)
@@ -382,20 +375,26 @@ def _only(segments: Segments, ask: I64, table: Table, group: I64, mine: I64) -> 
 def pieces(frame: Frame, segments: Segments, table: Table) -> Mask:
     """Which segments are work that an event loop, or nobody known, gave to a worker."""
     pid = frame.pid[segments.thread]
-    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == _ANCHOR])
+    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == Begins.ANCHOR])
     signals = np.isin(pid, pid[segments.signals & ~front[segments.thread]])
-    worker = (segments.kind == _IDLE) | (segments.kind == _AFTER) | (segments.kind == _BEGIN)
+    worker = (
+        (segments.kind == Begins.IDLE)
+        | (segments.kind == Begins.AFTER)
+        | (segments.kind == Begins.BEGIN)
+    )
     piece: Mask = (segments.works | segments.signals) & worker & ~front[segments.thread]
-    piece &= (segments.source < 0) | front[frame.thread(np.maximum(segments.source, 0))]
+    piece &= (segments.source < 0) | front[frame.thread[np.maximum(segments.source, 0)]]
     piece &= np.isin(pid, table.pid) & (segments.signals | ~signals)
     return piece
 
 
 def given_ns(frame: Frame, segments: Segments) -> I64:
     """When the work of each segment was given out, as far as that is known."""
-    begun = np.where(segments.kind == _IDLE, segments.opened_ns, frame.start(segments.start))
+    begun = np.where(
+        segments.kind == Begins.IDLE, segments.opened_ns, frame.start_ns[segments.start]
+    )
     source = np.maximum(segments.source, 0)
-    return np.where(segments.source >= 0, frame.start(source), begun)
+    return np.where(segments.source >= 0, frame.start_ns[source], begun)
 
 
 def queue_up(frame: Frame, segments: Segments, table: Table) -> None:

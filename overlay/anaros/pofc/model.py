@@ -17,6 +17,7 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
 F32 = npt.NDArray[np.float32]
 Arrays = Mapping[str, npt.NDArray[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -128,11 +129,22 @@ class Spans:
         return cls(**{name: np.ma.getdata(arrays[name]) for name in cls.__slots__})
 
     @classmethod
+    def room(cls, count: int) -> Spans:
+        """Arrays of so many rows of which nothing is known yet."""
+        return cls(**{name: np.empty(count, dtype) for name, dtype in _SPAN_TYPES.items()})
+
+    @classmethod
     def empty(cls) -> Spans:
         """No spans."""
-        wide, none = np.zeros(0, np.uint64), np.zeros(0, np.uint32)
-        stage = np.zeros(0, np.uint8)
-        return cls(wide, stage, wide, wide, wide, wide, wide, wide, wide, wide, none, none)
+        return cls.room(0)
+
+
+_SPAN_TYPES = {
+    **dict.fromkeys(Spans.__slots__, np.uint64),
+    "stage": np.uint8,
+    "pid": np.uint32,
+    "tid": np.uint32,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.frame import Role
-from anaros.pofc.model import I64, U8, U32, U64, Mask
+from anaros.pofc.model import I64, U8, U32, U64, Ints, Mask
 from anaros.pofc.order import TIME_MAX, as_time, latest, mix, numbered
 from anaros.records import FLAG_FD_TYPE_MASK, FLAG_PEEK, Columns
 
@@ -68,10 +68,10 @@ class Table:
 class Anchors:
     """Records that belong to a request beyond doubt: places in the columns, and owners."""
 
-    position: I64
+    position: Ints
     owner: I64
 
-    def at(self, position: I64) -> I64:
+    def at(self, position: Ints) -> I64:
         """The owners of the anchors at these places."""
         order = np.argsort(self.position, kind="stable")
         return self.owner[order[np.searchsorted(self.position[order], position)]]

@@ -71,7 +71,7 @@ def loop(frame: Frame) -> tuple[Table, Anchors]:
     talks = np.flatnonzero(meaning == _OUTPUT)
     kept[talks] = ~_TALK[frame.columns.flags[position[talks]] & FLAG_FD_TYPE_MASK]
     index, meaning = working[kept], meaning[kept]
-    thread = frame.thread(index)
+    thread = frame.thread[index]
     on_device = (meaning == _ENQUEUE) | (meaning == _FINISH)
     drives = np.bincount(thread[on_device], minlength=len(frame.pid)) > 0
     kept = drives[thread]
@@ -106,9 +106,9 @@ def _table(
     heads = np.flatnonzero(np.diff(group, prepend=-1))
     enqueued = np.logical_or.reduceat(meaning == _ENQUEUE, heads)
     finished = np.logical_or.reduceat(meaning == _FINISH, heads)
-    begun = frame.start(index[heads])
+    begun = frame.start_ns[index[heads]]
     ends = on_device | (meaning == _OUTPUT)
-    ended = np.maximum.reduceat(np.where(ends, frame.end(index), 0), heads)
+    ended = np.maximum.reduceat(np.where(ends, frame.end_ns[index], 0), heads)
     size = frame.columns.size_bytes[frame.position[index]]
     bytes_in = np.add.reduceat(np.where(meaning == _INGEST, size, 0), heads)
     bytes_out = np.add.reduceat(np.where(meaning == _OUTPUT, size, 0), heads)

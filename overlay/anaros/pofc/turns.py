@@ -37,7 +37,7 @@ def match(frame: Frame, segments: Segments, table: Table) -> None:
     has_work = np.zeros(len(table), np.bool_)
     has_work[segments.owner[piece & (segments.owner >= 0)]] = True
     polls = frame.where(Role.POLL)
-    loop = frame.thread(polls)
+    loop = frame.thread[polls]
     home = frame.thread_of(table.pid, table.tid)
     given = given_ns(frame, segments)
     pid = frame.pid[segments.thread[left]]
@@ -47,7 +47,7 @@ def match(frame: Frame, segments: Segments, table: Table) -> None:
         work = left[pid == process]
         if len(loops) != 1 or not len(waiting):
             continue  # which loop the signal was for is not known
-        turns = np.sort(frame.end(polls[loop == loops[0]]))
+        turns = np.sort(frame.end_ns[polls[loop == loops[0]]])
         done = segments.closed_ns[work]
         signalled = np.searchsorted(turns, done, side="left")
         answered = np.searchsorted(turns, table.answer_ns[waiting], side="right") - 1

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native passes: numbers mean the same on both sides, and passes do what loops do."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import pofc_oracle as oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pofc_hostile import traces
+
+from anaros._native import ffi
+from anaros.pofc import STAGES
+from anaros.pofc.device import work_of
+from anaros.pofc.frame import ROLES, Frame, Role, Threads
+from anaros.pofc.lineage import Begins
+from anaros.pofc.order import latest, numbered, ordered
+from anaros.pofc.scheduler import off_cpu
+from anaros.pofc.stages import Code
+from anaros.pofc.waits import Blocks, Cause
+from anaros.records import Columns
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [("role", Role), ("code", Code), ("cause", Cause), ("blocks", Blocks), ("begins", Begins)],
+)
+def test_numbers_mean_the_same_in_c(name: str, members: type[IntEnum]) -> None:
+    declared = dict(ffi.typeof(f"enum pofc_{name}").relements)
+    count = f"POFC_{name.upper()}S"
+    assert declared.pop(count, len(members)) == len(members)
+    assert declared == {f"POFC_{name.upper()}_{each.name}": each.value for each in members}
+
+
+def test_stages_are_the_same_in_c() -> None:
+    declared = ffi.typeof("enum pofc_stage").relements
+    names = {f"POFC_STAGE_{name.upper()}": number for number, name in enumerate(STAGES)}
+    assert declared == {**names, "POFC_STAGES": len(STAGES)}
+
+
+WILD = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
+ENTRIES = st.lists(st.tuples(WILD, WILD), max_size=30)
+
+
+def columns_of(entries: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    groups, times = np.array(entries, np.int64).reshape(-1, 2).T
+    return groups, times
+
+
+@settings(max_examples=100, deadline=None)
+@given(ENTRIES, ENTRIES)
+def test_the_latest_entry_is_found(
+    entries: list[tuple[int, int]], queries: list[tuple[int, int]]
+) -> None:
+    found = latest(*columns_of(entries), *columns_of(queries))
+    expected = [
+        max(
+            (
+                (time, at)
+                for at, (mine, time) in enumerate(entries)
+                if mine == group and time <= when
+            ),
+            default=(0, -1),
+        )[1]
+        for group, when in queries
+    ]
+    assert found.tolist() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(ENTRIES)
+def test_entries_are_ordered_by_group_and_time(entries: list[tuple[int, int]]) -> None:
+    groups = list(dict.fromkeys(group for group, _ in entries))
+    expected = sorted(
+        range(len(entries)), key=lambda at: (groups.index(entries[at][0]), entries[at][1])
+    )
+    assert ordered(*columns_of(entries)).tolist() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 5)))
+def test_equal_values_have_equal_numbers(one: list[int], other: list[int]) -> None:
+    words = [np.array(each, np.uint64) for each in (one, other)]
+    joined = np.concatenate(numbered(*words)).tolist()
+    first = {value: number for number, value in enumerate(dict.fromkeys(one + other))}
+    assert joined == [first[value] for value in one + other]
+
+
+def frame_of(columns: Columns, roles: np.ndarray) -> Frame:
+    return Threads(columns, roles).frame(np.unique(columns.pid), map)
+
+
+@settings(max_examples=100, deadline=None)
+@given(traces(kernel=True))
+def test_calls_are_in_order_thread_by_thread(columns: Columns) -> None:
+    roles = ROLES[columns.kind]
+    frame = frame_of(columns, roles)
+    rows = oracle.rows(columns)
+    calls = [
+        (row["tid"], row["pid"], place)
+        for place, row in enumerate(rows)
+        if roles[place] not in (Role.NONE, Role.OFFCPU, Role.RUNQUEUE)
+    ]
+    assert frame.position.tolist() == [place for _, _, place in sorted(calls)]
+    names = sorted({(tid, pid) for tid, pid, _ in calls})
+    assert list(zip(frame.tid.tolist(), frame.pid.tolist(), strict=True)) == names
+    for call, place in enumerate(frame.position.tolist()):
+        assert frame.call[place] == call
+        assert frame.start_ns[call] == rows[place]["start_ns"]
+        assert frame.end_ns[call] == rows[place]["end"]
+        assert names[frame.thread[call]] == (rows[place]["tid"], rows[place]["pid"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(traces(kernel=True))
+def test_times_off_the_cpu_count_for_the_call_before(columns: Columns) -> None:
+    roles = ROLES[columns.kind]
+    frame = frame_of(columns, roles)
+    assert off_cpu(roles, frame).tolist() == oracle.off_cpu(oracle.rows(columns), frame)
+
+
+@settings(max_examples=100, deadline=None)
+@given(traces(server=False))
+def test_device_work_is_that_of_the_oracle(columns: Columns) -> None:
+    frame = frame_of(columns, ROLES[columns.kind])
+    expected = {call: work for work, call in oracle.device_pairs(columns).items()}
+    found = dict(zip(frame.position.tolist(), work_of(frame).tolist(), strict=True))
+    assert {call: work for call, work in found.items() if work >= 0} == expected
