@@ -42,6 +42,9 @@ int main(void)
 	launch(kernel, second);
 	launch(kernel, third);
 	CHECK_EQUAL(launches(ANAROS_FLAG_CAPTURE), 2);
+	/* What was forked must be joined again. */
+	OK(CUDA(driver, cuEventRecord, void *, void *)(event, second));
+	OK(CUDA(driver, cuStreamWaitEvent, void *, void *, unsigned int)(first, event, 0));
 	OK(CUDA(driver, cuStreamEndCapture, void *, void **)(first, &graph));
 	launch(kernel, first);
 	launch(kernel, second);

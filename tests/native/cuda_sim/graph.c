@@ -1,202 +1,298 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Stream capture and graphs: a graph is the captured operations, in order. */
+/* The calls that make graphs, and ask for and change their shape. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "queue.h"
 
-struct graph_exec {
-	uint32_t magic;
-	struct sim_graph *graph; /* its own copy */
+static int create(void **handle, unsigned int flags) {
+  if (handle == NULL || flags != 0)
+    return SIM_INVALID_VALUE;
+  *handle = sim_graph_new();
+  return SIM_OK;
+}
+
+static int destroy(struct sim_graph *graph) {
+  if (!sim_is_graph(graph) || graph->parent != NULL)
+    return SIM_INVALID_VALUE;
+  sim_graph_free(graph);
+  return SIM_OK;
+}
+
+static int clone(void **handle, const struct sim_graph *graph) {
+  if (!sim_is_graph(graph) || handle == NULL)
+    return SIM_INVALID_VALUE;
+  *handle = sim_graph_clone(graph);
+  return SIM_OK;
+}
+
+static int find_in_clone(void **out, const struct sim_node *node,
+                         const struct sim_graph *graph) {
+  if (!sim_is_node(node) || !sim_is_graph(graph))
+    return SIM_INVALID_VALUE;
+  for (struct sim_node *copy = graph->first; copy != NULL; copy = copy->next) {
+    if (copy->origin != node)
+      continue;
+    *out = copy;
+    return SIM_OK;
+  }
+  return SIM_INVALID_VALUE;
+}
+
+static int destroy_node(struct sim_node *node) {
+  struct sim_graph *graph;
+  struct sim_node **link;
+
+  if (!sim_is_node(node))
+    return SIM_INVALID_VALUE;
+  graph = node->graph;
+  for (struct sim_node *other = graph->first; other != NULL;
+       other = other->next)
+    for (size_t i = 0; i < other->depends.count; i++)
+      if (other->depends.items[i] == node)
+        other->depends.items[i] = other->depends.items[--other->depends.count];
+  for (link = &graph->first; *link != node; link = &(*link)->next)
+    ;
+  *link = node->next;
+  graph->last = NULL;
+  for (struct sim_node *other = graph->first; other != NULL;
+       other = other->next)
+    graph->last = other;
+  graph->count--;
+  node->next = NULL;
+  /* It may lie in a capture's frontier still: dead, but not gone. */
+  node->magic = 0;
+  sim_node_set_op(node, NULL);
+  sim_nodes_clear(&node->depends);
+  free(node);
+  return SIM_OK;
+}
+
+/* Hands out a list: all that there is room for, and how many there are. */
+struct list {
+  void **items;
+  size_t room, count;
 };
 
-static struct sim_op *clone_op(const struct sim_op *op)
-{
-	struct sim_op *copy = malloc(sizeof(*copy));
-
-	memcpy(copy, op, sizeof(*copy));
-	copy->next = NULL;
-	copy->depends = NULL;
-	copy->depends_count = 0;
-	/* Only an event is shared between copies. */
-	if (copy->release != NULL)
-		atomic_fetch_add(&copy->event->references, 1);
-	return copy;
+static void put(struct list *list, void *item) {
+  if (list->items != NULL && list->count < list->room)
+    list->items[list->count] = item;
+  list->count++;
 }
 
-static struct sim_graph *graph_new(void)
-{
-	struct sim_graph *graph = calloc(1, sizeof(*graph));
-
-	graph->magic = SIM_MAGIC_GRAPH;
-	return graph;
+static int finish(const struct list *list, size_t *count) {
+  if (list->items != NULL)
+    for (size_t i = list->count; i < list->room; i++)
+      list->items[i] = NULL;
+  *count = list->items != NULL && list->room < list->count ? list->room
+                                                           : list->count;
+  return SIM_OK;
 }
 
-static struct sim_graph *graph_clone(const struct sim_graph *graph)
-{
-	struct sim_graph *copy = graph_new();
+static int get_nodes(struct sim_graph *graph, void **nodes, size_t *count,
+                     bool roots) {
+  struct list list = {nodes, nodes != NULL && count != NULL ? *count : 0, 0};
 
-	for (const struct sim_op *op = graph->first; op != NULL; op = op->next) {
-		struct sim_op *node = clone_op(op);
-
-		if (copy->last != NULL)
-			copy->last->next = node;
-		else
-			copy->first = node;
-		copy->last = node;
-		copy->count++;
-	}
-	return copy;
+  if (!sim_is_graph(graph) || count == NULL)
+    return SIM_INVALID_VALUE;
+  for (struct sim_node *node = graph->first; node != NULL; node = node->next)
+    if (!roots || node->depends.count == 0)
+      put(&list, node);
+  return finish(&list, count);
 }
 
-static int graph_destroy(struct sim_graph *graph)
-{
-	if (graph == NULL || graph->magic != SIM_MAGIC_GRAPH)
-		return SIM_INVALID_VALUE;
-	for (struct sim_op *op = graph->first, *next; op != NULL; op = next) {
-		next = op->next;
-		sim_op_free(op);
-	}
-	graph->magic = 0;
-	free(graph);
-	return SIM_OK;
+static int get_edges(struct sim_graph *graph, void **from, void **to,
+                     struct sim_edge *edges, size_t *count) {
+  struct list sources, targets;
+
+  if (!sim_is_graph(graph) || count == NULL || (from == NULL) != (to == NULL))
+    return SIM_INVALID_VALUE;
+  sources = (struct list){from, from != NULL ? *count : 0, 0};
+  targets = (struct list){to, to != NULL ? *count : 0, 0};
+  for (struct sim_node *node = graph->first; node != NULL; node = node->next) {
+    for (size_t i = 0; i < node->depends.count; i++) {
+      put(&sources, node->depends.items[i]);
+      put(&targets, node);
+    }
+  }
+  finish(&sources, count);
+  finish(&targets, count);
+  if (edges != NULL && from != NULL)
+    memset(edges, 0, *count * sizeof(*edges));
+  return SIM_OK;
 }
 
-static int begin(void *handle, bool per_thread)
-{
-	static _Atomic uint64_t last_id;
-	struct sim_stream *stream;
-	int result = sim_stream_of(handle, per_thread, &stream);
+static int get_depends(struct sim_node *node, void **nodes,
+                       struct sim_edge *edges, size_t *count) {
+  struct list list = {nodes, nodes != NULL && count != NULL ? *count : 0, 0};
 
-	if (result != SIM_OK)
-		return result;
-	if (stream->kind == SIM_STREAM_LEGACY)
-		return SIM_CAPTURE_UNSUPPORTED;
-	if (stream->capture != NULL)
-		return SIM_ILLEGAL_STATE;
-	stream->capture = calloc(1, sizeof(*stream->capture));
-	stream->capture->graph = graph_new();
-	stream->capture->origin = stream;
-	stream->capture->id = atomic_fetch_add(&last_id, 1) + 1;
-	return SIM_OK;
+  if (!sim_is_node(node) || count == NULL)
+    return SIM_INVALID_VALUE;
+  for (size_t i = 0; i < node->depends.count; i++)
+    put(&list, node->depends.items[i]);
+  finish(&list, count);
+  if (edges != NULL && nodes != NULL)
+    memset(edges, 0, *count * sizeof(*edges));
+  return SIM_OK;
 }
 
-static int end(void *handle, void **graph, bool per_thread)
-{
-	struct sim_capture *capture;
-	struct sim_stream *stream;
-	int result = sim_stream_of(handle, per_thread, &stream);
+static int get_dependents(struct sim_node *node, void **nodes,
+                          struct sim_edge *edges, size_t *count) {
+  struct list list = {nodes, nodes != NULL && count != NULL ? *count : 0, 0};
 
-	if (result != SIM_OK)
-		return result;
-	capture = stream->capture;
-	if (capture == NULL)
-		return SIM_ILLEGAL_STATE;
-	if (capture->origin != stream)
-		return SIM_CAPTURE_UNMATCHED;
-	for (struct sim_stream *other = stream->context->streams; other != NULL;
-	     other = other->next)
-		if (other->capture == capture)
-			other->capture = NULL;
-	*graph = capture->graph;
-	free(capture);
-	return SIM_OK;
+  if (!sim_is_node(node) || count == NULL)
+    return SIM_INVALID_VALUE;
+  for (struct sim_node *other = node->graph->first; other != NULL;
+       other = other->next)
+    if (sim_nodes_have(&other->depends, node))
+      put(&list, other);
+  finish(&list, count);
+  if (edges != NULL && nodes != NULL)
+    memset(edges, 0, *count * sizeof(*edges));
+  return SIM_OK;
 }
 
-/* Status: 0 none, 1 active. */
-static int capture_info(void *handle, int *status, uint64_t *id, void **graph, bool per_thread)
-{
-	struct sim_stream *stream;
-	int result = sim_stream_of(handle, per_thread, &stream);
+static int add_edges(struct sim_graph *graph, struct sim_node **from,
+                     struct sim_node **to, size_t count) {
+  struct sim_nodes order;
+  bool straight;
 
-	if (result != SIM_OK)
-		return result;
-	*status = stream->capture != NULL;
-	if (stream->capture != NULL && id != NULL)
-		*id = stream->capture->id;
-	if (stream->capture != NULL && graph != NULL)
-		*graph = stream->capture->graph;
-	return SIM_OK;
+  if (!sim_is_graph(graph) || (count != 0 && (from == NULL || to == NULL)))
+    return SIM_INVALID_VALUE;
+  for (size_t i = 0; i < count; i++)
+    if (!sim_is_node(from[i]) || !sim_is_node(to[i]) ||
+        from[i]->graph != graph || to[i]->graph != graph || from[i] == to[i] ||
+        sim_nodes_have(&to[i]->depends, from[i]))
+      return SIM_INVALID_VALUE;
+  for (size_t i = 0; i < count; i++)
+    sim_nodes_add(&to[i]->depends, from[i]);
+  straight = sim_graph_order(graph, &order);
+  sim_nodes_clear(&order);
+  if (straight)
+    return SIM_OK;
+  for (size_t i = 0; i < count; i++)
+    to[i]->depends.count--; /* added last, taken away first */
+  return SIM_INVALID_VALUE;
 }
 
-static int instantiate(void **handle, struct sim_graph *graph)
-{
-	struct graph_exec *exec;
+static int remove_edges(struct sim_graph *graph, struct sim_node **from,
+                        struct sim_node **to, size_t count) {
+  if (!sim_is_graph(graph))
+    return SIM_INVALID_VALUE;
+  for (size_t i = 0; i < count; i++)
+    if (!sim_is_node(to[i]) || !sim_nodes_have(&to[i]->depends, from[i]))
+      return SIM_INVALID_VALUE;
+  for (size_t i = 0; i < count; i++) {
+    struct sim_nodes *depends = &to[i]->depends;
 
-	if (graph == NULL || graph->magic != SIM_MAGIC_GRAPH)
-		return SIM_INVALID_VALUE;
-	exec = calloc(1, sizeof(*exec));
-	exec->magic = SIM_MAGIC_EXEC;
-	exec->graph = graph_clone(graph);
-	*handle = exec;
-	return SIM_OK;
+    for (size_t k = 0; k < depends->count; k++)
+      if (depends->items[k] == from[i])
+        depends->items[k] = depends->items[--depends->count];
+  }
+  return SIM_OK;
 }
 
-static int launch_graph(void *handle, void *stream_handle, bool per_thread)
-{
-	struct graph_exec *exec = handle;
-	struct sim_stream *stream;
-	int result = sim_stream_of(stream_handle, per_thread, &stream);
+enum fact { FACT_TYPE, FACT_LOCAL_ID, FACT_TOOLS_ID, FACT_GRAPH };
 
-	if (result != SIM_OK)
-		return result;
-	if (exec == NULL || exec->magic != SIM_MAGIC_EXEC)
-		return SIM_INVALID_HANDLE;
-	for (const struct sim_op *op = exec->graph->first; result == SIM_OK && op != NULL;
-	     op = op->next)
-		result = sim_submit(stream, clone_op(op), NULL);
-	return result;
+static int node_fact(struct sim_node *node, enum fact fact, void *out) {
+  if (!sim_is_node(node) || out == NULL)
+    return SIM_INVALID_VALUE;
+  switch (fact) {
+  case FACT_TYPE:
+    *(int *)out = node->type;
+    break;
+  case FACT_LOCAL_ID:
+    *(unsigned int *)out = node->local_id;
+    break;
+  case FACT_TOOLS_ID:
+    *(uint64_t *)out = node->id;
+    break;
+  case FACT_GRAPH:
+    *(void **)out = node->graph;
+    break;
+  }
+  return SIM_OK;
 }
 
-static int exec_destroy(void *handle)
-{
-	struct graph_exec *exec = handle;
-
-	if (exec == NULL || exec->magic != SIM_MAGIC_EXEC)
-		return SIM_INVALID_HANDLE;
-	graph_destroy(exec->graph);
-	exec->magic = 0;
-	free(exec);
-	return SIM_OK;
+static int graph_id(struct sim_graph *graph, unsigned int *id) {
+  if (!sim_is_graph(graph) || id == NULL)
+    return SIM_INVALID_VALUE;
+  *id = graph->id;
+  return SIM_OK;
 }
 
-static int get_nodes(struct sim_graph *graph, void **nodes, size_t *count)
-{
-	size_t room = nodes != NULL ? *count : 0, index = 0;
+static int print_dot(struct sim_graph *graph, const char *path) {
+  FILE *out;
 
-	if (graph == NULL || graph->magic != SIM_MAGIC_GRAPH)
-		return SIM_INVALID_VALUE;
-	for (struct sim_op *op = graph->first; op != NULL && index < room; op = op->next)
-		nodes[index++] = op;
-	*count = graph->count;
-	return SIM_OK;
+  if (!sim_is_graph(graph) || path == NULL)
+    return SIM_INVALID_VALUE;
+  out = fopen(path, "we");
+  if (out == NULL)
+    return SIM_OPERATING_SYSTEM;
+  fputs("digraph dot {\n", out);
+  for (struct sim_node *node = graph->first; node != NULL; node = node->next) {
+    fprintf(out, "n%u [label=\"%d\"];\n", node->local_id, node->type);
+    for (size_t i = 0; i < node->depends.count; i++)
+      fprintf(out, "n%u -> n%u;\n", node->depends.items[i]->local_id,
+              node->local_id);
+  }
+  fputs("}\n", out);
+  fclose(out);
+  return SIM_OK;
 }
 
-SIM_PAIR(cuStreamBeginCapture_v2, _ptsz, (void *stream, int mode),
-	 ((void)mode, begin(stream, PER_THREAD)))
-SIM_PAIR(cuStreamEndCapture, _ptsz, (void *stream, void **graph), end(stream, graph, PER_THREAD))
-SIM_PAIR(cuStreamIsCapturing, _ptsz, (void *stream, int *status),
-	 capture_info(stream, status, NULL, NULL, PER_THREAD))
-SIM_PAIR(cuStreamGetCaptureInfo, _ptsz, (void *stream, int *status, uint64_t *id),
-	 capture_info(stream, status, id, NULL, PER_THREAD))
-SIM_PAIR(cuStreamGetCaptureInfo_v2, _ptsz,
-	 (void *stream, int *status, uint64_t *id, void **graph, const void *nodes, size_t *count),
-	 ((void)nodes, count != NULL ? (void)(*count = 0) : (void)0,
-	  capture_info(stream, status, id, graph, PER_THREAD)))
-SIM_PAIR(cuStreamGetCaptureInfo_v3, _ptsz,
-	 (void *stream, int *status, uint64_t *id, void **graph, const void *nodes,
-	  const void *edges, size_t *count),
-	 ((void)nodes, (void)edges, count != NULL ? (void)(*count = 0) : (void)0,
-	  capture_info(stream, status, id, graph, PER_THREAD)))
-SIM_FN(cuGraphCreate, (void **graph, unsigned int flags),
-       ((void)flags, *graph = graph_new(), SIM_OK))
-SIM_FN(cuGraphDestroy, (void *graph), graph_destroy(graph))
-SIM_FN(cuGraphGetNodes, (void *graph, void **nodes, size_t *count), get_nodes(graph, nodes, count))
-SIM_FN(cuGraphInstantiate_v2, (void **exec, void *graph, void **node, char *log, size_t bytes),
-       ((void)node, (void)log, (void)bytes, instantiate(exec, graph)))
-SIM_FN(cuGraphInstantiateWithFlags, (void **exec, void *graph, unsigned long long flags),
-       ((void)flags, instantiate(exec, graph)))
-SIM_FN(cuGraphExecDestroy, (void *exec), exec_destroy(exec))
-SIM_PAIR(cuGraphUpload, _ptsz, (void *exec, void *stream),
-	 ((void)stream, (void)PER_THREAD, exec != NULL ? SIM_OK : SIM_INVALID_HANDLE))
-SIM_PAIR(cuGraphLaunch, _ptsz, (void *exec, void *stream), launch_graph(exec, stream, PER_THREAD))
+SIM_FN(cuGraphCreate, (void **graph, unsigned int flags), create(graph, flags))
+SIM_FN(cuGraphDestroy, (void *graph), destroy(graph))
+SIM_FN(cuGraphClone, (void **copy, void *graph), clone(copy, graph))
+SIM_FN(cuGraphNodeFindInClone, (void **out, void *node, void *graph),
+       find_in_clone(out, node, graph))
+SIM_FN(cuGraphDestroyNode, (void *node), destroy_node(node))
+SIM_FN(cuGraphGetNodes, (void *graph, void **nodes, size_t *count),
+       get_nodes(graph, nodes, count, false))
+SIM_FN(cuGraphGetRootNodes, (void *graph, void **nodes, size_t *count),
+       get_nodes(graph, nodes, count, true))
+SIM_FN(cuGraphGetEdges, (void *graph, void **from, void **to, size_t *count),
+       get_edges(graph, from, to, NULL, count))
+SIM_FN(cuGraphGetEdges_v2,
+       (void *graph, void **from, void **to, struct sim_edge *edges,
+        size_t *count),
+       get_edges(graph, from, to, edges, count))
+SIM_FN(cuGraphNodeGetDependencies, (void *node, void **nodes, size_t *count),
+       get_depends(node, nodes, NULL, count))
+SIM_FN(cuGraphNodeGetDependencies_v2,
+       (void *node, void **nodes, struct sim_edge *edges, size_t *count),
+       get_depends(node, nodes, edges, count))
+SIM_FN(cuGraphNodeGetDependentNodes, (void *node, void **nodes, size_t *count),
+       get_dependents(node, nodes, NULL, count))
+SIM_FN(cuGraphNodeGetDependentNodes_v2,
+       (void *node, void **nodes, struct sim_edge *edges, size_t *count),
+       get_dependents(node, nodes, edges, count))
+SIM_FN(cuGraphAddDependencies,
+       (void *graph, struct sim_node **from, struct sim_node **to,
+        size_t count),
+       add_edges(graph, from, to, count))
+SIM_FN(cuGraphAddDependencies_v2,
+       (void *graph, struct sim_node **from, struct sim_node **to,
+        const void *edges, size_t count),
+       ((void)edges, add_edges(graph, from, to, count)))
+SIM_FN(cuGraphRemoveDependencies,
+       (void *graph, struct sim_node **from, struct sim_node **to,
+        size_t count),
+       remove_edges(graph, from, to, count))
+SIM_FN(cuGraphRemoveDependencies_v2,
+       (void *graph, struct sim_node **from, struct sim_node **to,
+        const void *edges, size_t count),
+       ((void)edges, remove_edges(graph, from, to, count)))
+SIM_FN(cuGraphNodeGetType, (void *node, int *type),
+       node_fact(node, FACT_TYPE, type))
+SIM_FN(cuGraphNodeGetLocalId, (void *node, unsigned int *id),
+       node_fact(node, FACT_LOCAL_ID, id))
+SIM_FN(cuGraphNodeGetToolsId, (void *node, unsigned long long *id),
+       node_fact(node, FACT_TOOLS_ID, id))
+SIM_FN(cuGraphNodeGetContainingGraph, (void *node, void **graph),
+       node_fact(node, FACT_GRAPH, graph))
+SIM_FN(cuGraphGetId, (void *graph, unsigned int *id), graph_id(graph, id))
+SIM_FN(cuGraphDebugDotPrint,
+       (void *graph, const char *path, unsigned int flags),
+       ((void)flags, print_dot(graph, path)))

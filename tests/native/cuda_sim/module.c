@@ -1,437 +1,321 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Images, modules, libraries, kernels, and their launch. */
+/* Images, modules and libraries. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "module.h"
 
-struct function {
-	uint32_t magic;
-	const struct sim_kernel *kernel;
-	struct module *module;
-	struct function *next;
-};
+/* The kernels that a shared object exports, in the order of its table. */
+static void read_names(const Elf64_Ehdr *image, struct sim_module *module) {
+  const uint8_t *bytes = (const uint8_t *)image;
+  const Elf64_Shdr *sections = (const Elf64_Shdr *)(bytes + image->e_shoff);
+  size_t prefix = strlen(SIM_KERNEL_SYMBOL);
 
-struct module {
-	uint32_t magic;
-	void *object; /* NULL: the built-in kernels */
-	struct function *functions;
-	pthread_mutex_t lock;
-};
+  for (unsigned int i = 0; i < image->e_shnum; i++) {
+    const Elf64_Sym *symbols =
+        (const Elf64_Sym *)(bytes + sections[i].sh_offset);
+    const char *strings;
 
-static int open_object(const char *path, void **object)
-{
-	*object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	return *object != NULL ? SIM_OK : SIM_INVALID_IMAGE;
+    if (sections[i].sh_type != SHT_DYNSYM)
+      continue;
+    strings = (const char *)bytes + sections[sections[i].sh_link].sh_offset;
+    for (size_t k = 0; k < sections[i].sh_size / sizeof(*symbols); k++) {
+      const char *name = strings + symbols[k].st_name;
+
+      if (symbols[k].st_shndx == SHN_UNDEF ||
+          strncmp(name, SIM_KERNEL_SYMBOL, prefix) != 0)
+        continue;
+      module->names = realloc(module->names, (module->name_count + 1) *
+                                                 sizeof(*module->names));
+      module->names[module->name_count++] = strdup(name + prefix);
+    }
+  }
 }
 
-static int load_elf(const Elf64_Ehdr *image, void **object)
-{
-	size_t bytes = image->e_shoff + (size_t)image->e_shnum * image->e_shentsize;
-	char path[32];
-	int fd, result = SIM_INVALID_IMAGE;
+static void builtin_names(struct sim_module *module) {
+  const struct sim_kernel *kernel;
 
-	if (image->e_type != ET_DYN)
-		return SIM_INVALID_IMAGE; /* a real cubin has no host code */
-	fd = memfd_create("anaros-sim-image", MFD_CLOEXEC);
-	if (fd < 0)
-		return SIM_OUT_OF_MEMORY;
-	if (write(fd, image, bytes) == (ssize_t)bytes) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		result = open_object(path, object);
-	}
-	close(fd);
-	return result;
+  for (size_t i = 0; (kernel = sim_builtin_at(i)) != NULL; i++) {
+    module->names = realloc(module->names, (i + 1) * sizeof(*module->names));
+    module->names[module->name_count++] = strdup(kernel->name);
+  }
 }
 
-static int load_image(const void *image, void **object)
-{
-	*object = NULL;
-	if (image == NULL)
-		return SIM_INVALID_VALUE;
-	if (memcmp(image, ELFMAG, SELFMAG) == 0)
-		return load_elf(image, object);
-	return strncmp(image, SIM_IMAGE_TEXT, strlen(SIM_IMAGE_TEXT)) == 0 ? SIM_OK
-									   : SIM_INVALID_IMAGE;
+static size_t elf_bytes(const Elf64_Ehdr *image) {
+  return image->e_shoff + (size_t)image->e_shnum * image->e_shentsize;
 }
 
-static int load(void **handle, const void *image, const char *path, bool needs_context)
-{
-	struct sim_context *context;
-	struct module *module;
-	void *object;
-	int result = needs_context             ? sim_current(&context)
-		     : atomic_load(&sim_ready) ? SIM_OK
-					       : SIM_NOT_INITIALIZED;
+static int load_elf(const Elf64_Ehdr *image, struct sim_module *module) {
+  int fd, result = SIM_INVALID_IMAGE;
+  char path[32];
 
-	if (result != SIM_OK)
-		return result;
-	if (path == NULL)
-		result = load_image(image, &object);
-	else
-		result = access(path, R_OK) == 0 ? open_object(path, &object) : SIM_FILE_NOT_FOUND;
-	if (result != SIM_OK)
-		return result;
-	module = calloc(1, sizeof(*module));
-	module->magic = SIM_MAGIC_MODULE;
-	module->object = object;
-	pthread_mutex_init(&module->lock, NULL);
-	*handle = module;
-	return SIM_OK;
+  if (image->e_type != ET_DYN)
+    return SIM_NO_BINARY_FOR_GPU; /* a real cubin has no host code */
+  fd = memfd_create("anaros-sim-image", MFD_CLOEXEC);
+  if (fd < 0)
+    return SIM_OUT_OF_MEMORY;
+  if (write(fd, image, elf_bytes(image)) == (ssize_t)elf_bytes(image)) {
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    module->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (module->object != NULL) {
+      read_names(image, module);
+      result = SIM_OK;
+    }
+  }
+  close(fd);
+  return result;
 }
 
-static int unload(void *handle)
-{
-	struct module *module = handle;
-
-	if (module == NULL || module->magic != SIM_MAGIC_MODULE)
-		return SIM_INVALID_HANDLE;
-	/* Its code stays mapped: a worker may still run it. */
-	module->magic = 0;
-	return SIM_OK;
+static int load_image(const void *image, struct sim_module *module) {
+  if (image == NULL)
+    return SIM_INVALID_VALUE;
+  if (memcmp(image, ELFMAG, SELFMAG) == 0)
+    return load_elf(image, module);
+  if (strncmp(image, SIM_IMAGE_TEXT, strlen(SIM_IMAGE_TEXT)) != 0)
+    return SIM_INVALID_IMAGE;
+  builtin_names(module);
+  return SIM_OK;
 }
 
-static const struct sim_kernel *find_kernel(const struct module *module, const char *name)
-{
-	char symbol[256];
+static int load_file(const char *path, struct sim_module *module) {
+  int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  int result = SIM_INVALID_IMAGE;
+  struct stat facts;
+  void *image;
 
-	if (module->object == NULL)
-		return sim_builtin(name);
-	snprintf(symbol, sizeof(symbol), SIM_KERNEL_SYMBOL "%s", name);
-	return dlsym(module->object, symbol);
+  if (fd < 0)
+    return SIM_FILE_NOT_FOUND;
+  if (fstat(fd, &facts) == 0 && (size_t)facts.st_size > sizeof(Elf64_Ehdr)) {
+    image = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (image != MAP_FAILED) {
+      result = load_image(image, module);
+      munmap(image, (size_t)facts.st_size);
+    }
+  }
+  close(fd);
+  return result;
+}
+
+static int load(void **handle, const void *image, const char *path,
+                bool is_library) {
+  struct sim_context *context;
+  struct sim_module *module;
+  int result = !is_library               ? sim_current(&context)
+               : atomic_load(&sim_ready) ? SIM_OK
+                                         : SIM_NOT_INITIALIZED;
+
+  if (result != SIM_OK)
+    return result;
+  if (handle == NULL)
+    return SIM_INVALID_VALUE;
+  module = calloc(1, sizeof(*module));
+  module->magic = SIM_MAGIC_MODULE;
+  module->is_library = is_library;
+  pthread_mutex_init(&module->lock, NULL);
+  result = path == NULL ? load_image(image, module) : load_file(path, module);
+  if (result != SIM_OK) {
+    free(module);
+    return result;
+  }
+  *handle = module;
+  return SIM_OK;
+}
+
+int sim_module_of(void *handle, struct sim_module **module) {
+  *module = handle;
+  return handle != NULL && (*module)->magic == SIM_MAGIC_MODULE
+             ? SIM_OK
+             : SIM_INVALID_HANDLE;
+}
+
+static int unload(void *handle) {
+  struct sim_module *module;
+  int result = sim_module_of(handle, &module);
+
+  /* Its code stays mapped: a worker may still run it. */
+  if (result == SIM_OK)
+    module->magic = 0;
+  return result;
+}
+
+static const struct sim_kernel *find_kernel(const struct sim_module *module,
+                                            const char *name) {
+  char symbol[256];
+
+  if (module->object == NULL)
+    return sim_builtin(name);
+  snprintf(symbol, sizeof(symbol), SIM_KERNEL_SYMBOL "%s", name);
+  return dlsym(module->object, symbol);
 }
 
 /* The same name gives the same handle, as with the real driver. */
-static int get_function(void **handle, void *module_handle, const char *name)
-{
-	struct module *module = module_handle;
-	const struct sim_kernel *kernel;
-	struct function *function;
+int sim_function_get(void **handle, struct sim_module *module, const char *name,
+                     bool is_kernel) {
+  const struct sim_kernel *kernel;
+  struct sim_function *function;
 
-	if (module == NULL || module->magic != SIM_MAGIC_MODULE)
-		return SIM_INVALID_HANDLE;
-	if (handle == NULL || name == NULL)
-		return SIM_INVALID_VALUE;
-	kernel = find_kernel(module, name);
-	if (kernel == NULL)
-		return SIM_NOT_FOUND;
-	pthread_mutex_lock(&module->lock);
-	for (function = module->functions; function != NULL; function = function->next)
-		if (function->kernel == kernel)
-			break;
-	if (function == NULL) {
-		function = calloc(1, sizeof(*function));
-		function->magic = SIM_MAGIC_FUNCTION;
-		function->kernel = kernel;
-		function->module = module;
-		function->next = module->functions;
-		module->functions = function;
-	}
-	pthread_mutex_unlock(&module->lock);
-	*handle = function;
-	return SIM_OK;
+  if (handle == NULL || name == NULL)
+    return SIM_INVALID_VALUE;
+  kernel = find_kernel(module, name);
+  if (kernel == NULL)
+    return SIM_NOT_FOUND;
+  pthread_mutex_lock(&module->lock);
+  for (function = module->functions; function != NULL;
+       function = function->next)
+    if (function->kernel == kernel && function->is_kernel == is_kernel)
+      break;
+  if (function == NULL) {
+    function = calloc(1, sizeof(*function));
+    function->magic = SIM_MAGIC_FUNCTION;
+    function->kernel = kernel;
+    function->module = module;
+    function->is_kernel = is_kernel;
+    function->next = module->functions;
+    module->functions = function;
+  }
+  pthread_mutex_unlock(&module->lock);
+  *handle = function;
+  return SIM_OK;
 }
 
-static int get_global(uint64_t *address, size_t *bytes, void *module_handle, const char *name)
-{
-	struct module *module = module_handle;
-	const Elf64_Sym *symbol = NULL;
-	void *found;
-	Dl_info info;
+static int get_function(void **handle, void *module_handle, const char *name,
+                        bool is_kernel) {
+  struct sim_module *module;
+  int result = sim_module_of(module_handle, &module);
 
-	if (module == NULL || module->magic != SIM_MAGIC_MODULE)
-		return SIM_INVALID_HANDLE;
-	found = module->object != NULL ? dlsym(module->object, name) : NULL;
-	if (found == NULL || !dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT))
-		return SIM_NOT_FOUND;
-	if (address != NULL)
-		*address = (uintptr_t)found;
-	if (bytes != NULL)
-		*bytes = symbol != NULL ? symbol->st_size : 0;
-	return SIM_OK;
+  return result == SIM_OK ? sim_function_get(handle, module, name, is_kernel)
+                          : result;
 }
 
-static int function_of(void *handle, struct function **function)
-{
-	*function = handle;
-	return handle != NULL && (*function)->magic == SIM_MAGIC_FUNCTION ? SIM_OK
-									  : SIM_INVALID_HANDLE;
+static int get_count(unsigned int *count, void *handle) {
+  struct sim_module *module;
+  int result = sim_module_of(handle, &module);
+
+  if (result == SIM_OK)
+    *count = (unsigned int)module->name_count;
+  return result;
 }
 
-static int function_name(const char **name, void *handle)
-{
-	struct function *function;
-	int result = function_of(handle, &function);
+static int enumerate(void **functions, unsigned int room, void *handle,
+                     bool is_kernel) {
+  struct sim_module *module;
+  int result = sim_module_of(handle, &module);
 
-	if (result == SIM_OK)
-		*name = function->kernel->name;
-	return result;
+  for (size_t i = 0; result == SIM_OK && i < room && i < module->name_count;
+       i++)
+    result =
+        sim_function_get(&functions[i], module, module->names[i], is_kernel);
+  return result;
 }
 
-static int function_module(void **module, void *handle)
-{
-	struct function *function;
-	int result = function_of(handle, &function);
+static int get_global(uint64_t *address, size_t *bytes, void *handle,
+                      const char *name) {
+  const Elf64_Sym *symbol = NULL;
+  struct sim_module *module;
+  void *found;
+  Dl_info info;
+  int result = sim_module_of(handle, &module);
 
-	if (result == SIM_OK)
-		*module = function->module;
-	return result;
+  if (result != SIM_OK)
+    return result;
+  found = module->object != NULL && name != NULL ? dlsym(module->object, name)
+                                                 : NULL;
+  if (found == NULL || !dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT))
+    return SIM_NOT_FOUND;
+  if (address != NULL)
+    *address = (uintptr_t)found;
+  if (bytes != NULL)
+    *bytes = symbol != NULL ? symbol->st_size : 0;
+  return SIM_OK;
 }
 
-static int function_same(void **out, void *handle)
-{
-	struct function *function;
-	int result = function_of(handle, &function);
+/* A library's module is one more handle on the same kernels. */
+static int get_module(void **out, void *handle) {
+  struct sim_module *module;
+  int result = sim_module_of(handle, &module);
 
-	if (result == SIM_OK)
-		*out = function;
-	return result;
+  if (result != SIM_OK)
+    return result;
+  pthread_mutex_lock(&module->lock);
+  if (module->twin == NULL) {
+    module->twin = calloc(1, sizeof(*module->twin));
+    module->twin->magic = SIM_MAGIC_MODULE;
+    module->twin->object = module->object;
+    module->twin->names = module->names;
+    module->twin->name_count = module->name_count;
+    pthread_mutex_init(&module->twin->lock, NULL);
+  }
+  pthread_mutex_unlock(&module->lock);
+  *out = module->twin;
+  return SIM_OK;
 }
 
-static int function_attribute(int *value, int attribute, void *handle)
-{
-	struct function *function;
-	int result = function_of(handle, &function);
-
-	if (result == SIM_OK)
-		*value = attribute == 0 ? 1024 : 0; /* 0: threads per block */
-	return result;
+static int loading_mode(int *mode) {
+  if (mode == NULL)
+    return SIM_INVALID_VALUE;
+  *mode = 2; /* lazy */
+  return SIM_OK;
 }
 
-static int occupancy(int *blocks, void *handle, int block_threads)
-{
-	struct function *function;
-	int result = function_of(handle, &function);
+#define JIT                                                                    \
+  int *jit, void **jit_values, unsigned int jit_count, int *options,           \
+      void **values, unsigned int count
+#define UNUSED_JIT                                                             \
+  (void)jit, (void)jit_values, (void)jit_count, (void)options, (void)values,   \
+      (void)count
 
-	if (result == SIM_OK && (block_threads <= 0 || block_threads > 1024))
-		result = SIM_INVALID_VALUE;
-	if (result == SIM_OK)
-		*blocks = 2048 / block_threads;
-	return result;
-}
-
-/* Launch */
-
-static void run_launch(struct sim_op *op)
-{
-	struct sim_launch *launch = &op->launch;
-	void *args[SIM_KERNEL_PARAMS];
-
-	for (uint32_t i = 0; i < launch->kernel->param_count; i++)
-		args[i] = launch->values + launch->offset[i];
-	launch->kernel->run(&launch->grid, args);
-}
-
-/* What cuLaunchKernel's `extra` says: key, value, ..., 0. */
-static const uint8_t *packed_arguments(void **extra, size_t *bytes)
-{
-	const uint8_t *buffer = NULL;
-
-	*bytes = 0;
-	for (; extra != NULL && *extra != NULL; extra += 2) {
-		if ((uintptr_t)extra[0] == 1)
-			buffer = extra[1];
-		else if ((uintptr_t)extra[0] == 2)
-			*bytes = *(const size_t *)extra[1];
-	}
-	return buffer;
-}
-
-/* The values are taken now: the caller may change them after the call. */
-static int take_arguments(struct sim_launch *launch, void **params, void **extra)
-{
-	const struct sim_kernel *kernel = launch->kernel;
-	size_t packed_bytes, offset = 0;
-	const uint8_t *packed = packed_arguments(extra, &packed_bytes);
-
-	if (kernel->param_count != 0 && params == NULL && packed == NULL)
-		return SIM_INVALID_VALUE;
-	for (uint32_t i = 0; i < kernel->param_count; i++) {
-		size_t bytes = kernel->param_bytes[i];
-		size_t align = bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes >= 2 ? 2 : 1;
-
-		offset = (offset + align - 1) & ~(align - 1);
-		if (offset + bytes > sizeof(launch->values))
-			return SIM_INVALID_VALUE;
-		if (params == NULL && offset + bytes > packed_bytes)
-			return SIM_INVALID_VALUE;
-		memcpy(launch->values + offset, params != NULL ? params[i] : packed + offset,
-		       bytes);
-		launch->offset[i] = (uint16_t)offset;
-		offset += bytes;
-	}
-	return SIM_OK;
-}
-
-static uint64_t launch_cost_ns(const struct sim_device *device, struct sim_launch *launch)
-{
-	const struct sim_kernel *kernel = launch->kernel;
-	void *args[SIM_KERNEL_PARAMS];
-	uint64_t operations;
-
-	if (kernel->operations == NULL) {
-		operations = sim_grid_threads(&launch->grid);
-	} else {
-		for (uint32_t i = 0; i < kernel->param_count; i++)
-			args[i] = launch->values + launch->offset[i];
-		operations = kernel->operations(&launch->grid, args);
-	}
-	return sim_scaled_ns(SIM_LAUNCH_NS + (double)operations / device->operations_per_ns);
-}
-
-static int launch(void *handle, const struct sim_grid *grid, void *stream_handle, void **params,
-		  void **extra, bool per_thread)
-{
-	uint64_t block = (uint64_t)grid->block[0] * grid->block[1] * grid->block[2];
-	struct function *function;
-	struct sim_stream *stream;
-	struct sim_op *op;
-	int result = sim_stream_of(stream_handle, per_thread, &stream);
-
-	if (result == SIM_OK)
-		result = function_of(handle, &function);
-	if (result != SIM_OK)
-		return result;
-	if (block == 0 || block > 1024 || sim_grid_threads(grid) == 0)
-		return SIM_INVALID_VALUE;
-	op = sim_op_new(run_launch, SIM_ENGINE_COMPUTE, 0);
-	op->launch.kernel = function->kernel;
-	op->launch.grid = *grid;
-	result = take_arguments(&op->launch, params, extra);
-	if (result != SIM_OK) {
-		sim_op_free(op);
-		return result;
-	}
-	op->cost_ns = launch_cost_ns(stream->context->device, &op->launch);
-	return sim_submit(stream, op, NULL);
-}
-
-/* The layout of the driver's own CUlaunchConfig. */
-struct launch_config {
-	unsigned int grid[3];
-	unsigned int block[3];
-	unsigned int shared_bytes;
-	void *stream;
-	void *attributes;
-	unsigned int attribute_count;
-};
-
-static int launch_config(const struct launch_config *config, void *function, void **params,
-			 void **extra, bool per_thread)
-{
-	struct sim_grid grid;
-
-	if (config == NULL)
-		return SIM_INVALID_VALUE;
-	memcpy(grid.grid, config->grid, sizeof(grid.grid));
-	memcpy(grid.block, config->block, sizeof(grid.block));
-	grid.shared_bytes = config->shared_bytes;
-	return launch(function, &grid, config->stream, params, extra, per_thread);
-}
-
-static void run_host(struct sim_op *op)
-{
-	op->host.call(op->host.argument);
-}
-
-static int launch_host(void *handle, void (*call)(void *), void *argument, bool per_thread)
-{
-	struct sim_stream *stream;
-	struct sim_op *op;
-	int result = sim_stream_of(handle, per_thread, &stream);
-
-	if (result != SIM_OK)
-		return result;
-	if (call == NULL)
-		return SIM_INVALID_VALUE;
-	op = sim_op_new(run_host, SIM_ENGINE_NONE, 0);
-	op->host.call = call;
-	op->host.argument = argument;
-	return sim_submit(stream, op, NULL);
-}
-
-static void run_callback(struct sim_op *op)
-{
-	op->callback.call(op->callback.stream, SIM_OK, op->callback.argument);
-}
-
-static int add_callback(void *handle, void (*call)(void *, int, void *), void *argument,
-			bool per_thread)
-{
-	struct sim_stream *stream;
-	struct sim_op *op;
-	int result = sim_stream_of(handle, per_thread, &stream);
-
-	if (result != SIM_OK)
-		return result;
-	if (call == NULL)
-		return SIM_INVALID_VALUE;
-	op = sim_op_new(run_callback, SIM_ENGINE_NONE, 0);
-	op->callback.call = call;
-	op->callback.stream = handle;
-	op->callback.argument = argument;
-	return sim_submit(stream, op, NULL);
-}
-
-#define GRID_PARAMS                                                                                \
-	unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,       \
-	    unsigned int bz, unsigned int shared
-#define GRID (&(struct sim_grid){{gx, gy, gz}, {bx, by, bz}, shared})
-
-SIM_FN(cuModuleLoad, (void **module, const char *path), load(module, NULL, path, true))
-SIM_FN(cuModuleLoadData, (void **module, const void *image), load(module, image, NULL, true))
+SIM_FN(cuModuleLoad, (void **module, const char *path),
+       path == NULL ? SIM_INVALID_VALUE : load(module, NULL, path, false))
+SIM_FN(cuModuleLoadData, (void **module, const void *image),
+       load(module, image, NULL, false))
 SIM_FN(cuModuleLoadDataEx,
-       (void **module, const void *image, unsigned int count, int *options, void **values),
-       ((void)count, (void)options, (void)values, load(module, image, NULL, true)))
-SIM_FN(cuModuleLoadFatBinary, (void **module, const void *image), load(module, image, NULL, true))
+       (void **module, const void *image, unsigned int count, int *options,
+        void **values),
+       ((void)count, (void)options, (void)values,
+        load(module, image, NULL, false)))
+SIM_FN(cuModuleLoadFatBinary, (void **module, const void *image),
+       load(module, image, NULL, false))
 SIM_FN(cuModuleUnload, (void *module), unload(module))
 SIM_FN(cuModuleGetFunction, (void **function, void *module, const char *name),
-       get_function(function, module, name))
-SIM_FN(cuModuleGetGlobal_v2, (uint64_t * address, size_t *bytes, void *module, const char *name),
+       get_function(function, module, name, false))
+SIM_FN(cuModuleGetFunctionCount, (unsigned int *count, void *module),
+       get_count(count, module))
+SIM_FN(cuModuleEnumerateFunctions,
+       (void **functions, unsigned int room, void *module),
+       enumerate(functions, room, module, false))
+SIM_FN(cuModuleGetGlobal_v2,
+       (uint64_t * address, size_t *bytes, void *module, const char *name),
        get_global(address, bytes, module, name))
-SIM_FN(cuModuleGetLoadingMode, (int *mode), (*mode = 1, SIM_OK))
-SIM_FN(cuLibraryLoadData,
-       (void **library, const void *image, int *jit, void **jit_values, unsigned int jit_count,
-	int *options, void **values, unsigned int count),
-       ((void)jit, (void)jit_values, (void)jit_count, (void)options, (void)values, (void)count,
-	load(library, image, NULL, false)))
-SIM_FN(cuLibraryLoadFromFile,
-       (void **library, const char *path, int *jit, void **jit_values, unsigned int jit_count,
-	int *options, void **values, unsigned int count),
-       ((void)jit, (void)jit_values, (void)jit_count, (void)options, (void)values, (void)count,
-	load(library, NULL, path, false)))
+SIM_FN(cuModuleGetLoadingMode, (int *mode), loading_mode(mode))
+SIM_FN(cuLibraryLoadData, (void **library, const void *image, JIT),
+       (UNUSED_JIT, load(library, image, NULL, true)))
+SIM_FN(cuLibraryLoadFromFile, (void **library, const char *path, JIT),
+       (UNUSED_JIT,
+        path == NULL ? SIM_INVALID_VALUE : load(library, NULL, path, true)))
 SIM_FN(cuLibraryUnload, (void *library), unload(library))
 SIM_FN(cuLibraryGetKernel, (void **kernel, void *library, const char *name),
-       get_function(kernel, library, name))
-SIM_FN(cuLibraryGetModule, (void **module, void *library), (*module = library, SIM_OK))
-SIM_FN(cuKernelGetFunction, (void **function, void *kernel), function_same(function, kernel))
-SIM_FN(cuKernelGetName, (const char **name, void *kernel), function_name(name, kernel))
-SIM_FN(cuFuncGetName, (const char **name, void *function), function_name(name, function))
-SIM_FN(cuFuncGetModule, (void **module, void *function), function_module(module, function))
-SIM_FN(cuFuncGetAttribute, (int *value, int attribute, void *function),
-       function_attribute(value, attribute, function))
-SIM_FN(cuFuncSetAttribute, (void *function, int attribute, int value),
-       ((void)attribute, (void)value, function_attribute(&value, attribute, function)))
-SIM_FN(cuOccupancyMaxActiveBlocksPerMultiprocessor,
-       (int *blocks, void *function, int threads, size_t shared),
-       ((void)shared, occupancy(blocks, function, threads)))
-SIM_PAIR(cuLaunchKernel, _ptsz,
-	 (void *function, GRID_PARAMS, void *stream, void **params, void **extra),
-	 launch(function, GRID, stream, params, extra, PER_THREAD))
-SIM_PAIR(cuLaunchKernelEx, _ptsz,
-	 (const struct launch_config *config, void *function, void **params, void **extra),
-	 launch_config(config, function, params, extra, PER_THREAD))
-SIM_PAIR(cuLaunchCooperativeKernel, _ptsz,
-	 (void *function, GRID_PARAMS, void *stream, void **params),
-	 launch(function, GRID, stream, params, NULL, PER_THREAD))
-SIM_PAIR(cuLaunchHostFunc, _ptsz, (void *stream, void (*call)(void *), void *argument),
-	 launch_host(stream, call, argument, PER_THREAD))
-SIM_PAIR(cuStreamAddCallback, _ptsz,
-	 (void *stream, void (*call)(void *, int, void *), void *argument, unsigned int flags),
-	 ((void)flags, add_callback(stream, call, argument, PER_THREAD)))
+       get_function(kernel, library, name, true))
+SIM_FN(cuLibraryGetKernelCount, (unsigned int *count, void *library),
+       get_count(count, library))
+SIM_FN(cuLibraryEnumerateKernels,
+       (void **kernels, unsigned int room, void *library),
+       enumerate(kernels, room, library, true))
+SIM_FN(cuLibraryGetModule, (void **module, void *library),
+       get_module(module, library))
+SIM_FN(cuLibraryGetGlobal,
+       (uint64_t * address, size_t *bytes, void *library, const char *name),
+       get_global(address, bytes, library, name))
+SIM_FN(cuLibraryGetManaged,
+       (uint64_t * address, size_t *bytes, void *library, const char *name),
+       get_global(address, bytes, library, name))
+SIM_FN(cuLibraryGetUnifiedFunction,
+       (void **function, void *library, const char *name),
+       get_function(function, library, name, false))
