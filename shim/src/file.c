@@ -74,43 +74,23 @@ OPENAT(openat)
 OPENAT(openat64)
 
 #define CREAT(name)                                                                                \
-	EXPORT int name(const char *path, mode_t mode)                                             \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(path, mode);                                             \
-		return opened(&call, REAL(name)(path, mode));                                      \
-	}
+	WRAP(int, name, (const char *path, mode_t mode), (path, mode), opened(&call, result))
 CREAT(creat)
 CREAT(creat64)
 
 #define OPEN_2(name)                                                                               \
-	EXPORT int name(const char *path, int flags)                                               \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(path, flags);                                            \
-		return opened(&call, REAL(name)(path, flags));                                     \
-	}
+	WRAP(int, name, (const char *path, int flags), (path, flags), opened(&call, result))
 OPEN_2(__open_2)
 OPEN_2(__open64_2)
 
 #define OPENAT_2(name)                                                                             \
-	EXPORT int name(int directory, const char *path, int flags)                                \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(directory, path, flags);                                 \
-		return opened(&call, REAL(name)(directory, path, flags));                          \
-	}
+	WRAP(int, name, (int directory, const char *path, int flags), (directory, path, flags),    \
+	     opened(&call, result))
 OPENAT_2(__openat_2)
 OPENAT_2(__openat64_2)
 
-static int synced(const struct anaros_call *call, int fd, int result, uint64_t address,
-		  uint64_t size)
+static void synced(const struct anaros_call *call, int fd, int result, uint64_t address,
+		   uint64_t size)
 {
 	uint64_t end_ns = anaros_now_ns();
 	struct anaros_fields fields = {
@@ -127,39 +107,16 @@ static int synced(const struct anaros_call *call, int fd, int result, uint64_t a
 		fields.object = entry.object;
 	}
 	anaros_record_at(call->start_ns, end_ns, &fields);
-	return result;
 }
 
-#define SYNC(name)                                                                                 \
-	EXPORT int name(int fd)                                                                    \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(fd);                                                     \
-		return synced(&call, fd, REAL(name)(fd), 0, 0);                                    \
-	}
+#define SYNC(name) WRAP(int, name, (int fd), (fd), synced(&call, fd, result, 0, 0))
 SYNC(fsync)
 SYNC(fdatasync)
 SYNC(syncfs)
-
-EXPORT int sync_file_range(int fd, off64_t offset, off64_t size, unsigned int flags)
-{
-	struct anaros_call call;
-
-	if (!anaros_enter(&call))
-		return REAL(sync_file_range)(fd, offset, size, flags);
-	return synced(&call, fd, REAL(sync_file_range)(fd, offset, size, flags), 0, (uint64_t)size);
-}
-
-EXPORT int msync(void *at, size_t size, int flags)
-{
-	struct anaros_call call;
-
-	if (!anaros_enter(&call))
-		return REAL(msync)(at, size, flags);
-	return synced(&call, -1, REAL(msync)(at, size, flags), (uintptr_t)at, size);
-}
+WRAP(int, sync_file_range, (int fd, off64_t offset, off64_t size, unsigned int flags),
+     (fd, offset, size, flags), synced(&call, fd, result, 0, (uint64_t)size))
+WRAP(int, msync, (void *at, size_t size, int flags), (at, size, flags),
+     synced(&call, -1, result, (uintptr_t)at, size))
 
 /*
  * Where files are mapped, so that munmap of other memory (an allocator's)
@@ -184,7 +141,7 @@ static uint64_t *mapping_slot(uint64_t at, uint64_t wanted)
 	return NULL;
 }
 
-static void *mapped(const struct anaros_call *call, void *at, size_t size, int fd)
+static void mapped(const struct anaros_call *call, void *at, size_t size, int fd)
 {
 	uint64_t end_ns = anaros_now_ns();
 	struct anaros_fd entry = anaros_fd_of(fd);
@@ -201,19 +158,12 @@ static void *mapped(const struct anaros_call *call, void *at, size_t size, int f
 	if (slot != NULL)
 		__atomic_store_n(slot, (uintptr_t)at, __ATOMIC_RELAXED);
 	anaros_record_at(call->start_ns, end_ns, &fields);
-	return at;
 }
 
 #define MMAP(name)                                                                                 \
-	EXPORT void *name(void *at, size_t size, int protection, int flags, int fd, off_t offset)  \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if ((flags & MAP_ANONYMOUS) != 0 || fd < 0 || !anaros_enter(&call))                \
-			return REAL(name)(at, size, protection, flags, fd, offset);                \
-		return mapped(&call, REAL(name)(at, size, protection, flags, fd, offset), size,    \
-			      fd);                                                                 \
-	}
+	WRAP_IF((flags & MAP_ANONYMOUS) == 0 && fd >= 0, void *, name,                             \
+		(void *at, size_t size, int protection, int flags, int fd, off_t offset),          \
+		(at, size, protection, flags, fd, offset), mapped(&call, result, size, fd))
 MMAP(mmap)
 MMAP(mmap64)
 
@@ -238,7 +188,7 @@ EXPORT int munmap(void *at, size_t size)
 }
 
 /* A copy inside the kernel: read of one descriptor, write of the other. */
-static ssize_t moved(const struct anaros_call *call, uint16_t kind, int in, int out, ssize_t result)
+static void moved(const struct anaros_call *call, uint16_t kind, int in, int out, ssize_t result)
 {
 	uint64_t end_ns = anaros_now_ns();
 	struct anaros_fd from = anaros_fd_of(in);
@@ -260,41 +210,19 @@ static ssize_t moved(const struct anaros_call *call, uint16_t kind, int in, int 
 		fields.address = 0;
 		anaros_record_at(call->start_ns, end_ns, &fields);
 	}
-	return result;
 }
 
 #define SENDFILE(name)                                                                             \
-	EXPORT ssize_t name(int out, int in, off_t *offset, size_t size)                           \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(out, in, offset, size);                                  \
-		return moved(&call, ANAROS_KIND_FILE_SENDFILE, in, out,                            \
-			     REAL(name)(out, in, offset, size));                                   \
-	}
+	WRAP(ssize_t, name, (int out, int in, off_t *offset, size_t size),                         \
+	     (out, in, offset, size), moved(&call, ANAROS_KIND_FILE_SENDFILE, in, out, result))
 SENDFILE(sendfile)
 SENDFILE(sendfile64)
 
-EXPORT ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
-		      unsigned int flags)
-{
-	struct anaros_call call;
-
-	if (!anaros_enter(&call))
-		return REAL(splice)(in, in_offset, out, out_offset, size, flags);
-	return moved(&call, ANAROS_KIND_FILE_SENDFILE, in, out,
-		     REAL(splice)(in, in_offset, out, out_offset, size, flags));
-}
-
-EXPORT ssize_t copy_file_range(int in, off64_t *in_offset, int out, off64_t *out_offset,
-			       size_t size, unsigned int flags)
-{
-	struct anaros_call call;
-
-	REQUIRE(copy_file_range);
-	if (!anaros_enter(&call))
-		return REAL(copy_file_range)(in, in_offset, out, out_offset, size, flags);
-	return moved(&call, ANAROS_KIND_FILE_COPY, in, out,
-		     REAL(copy_file_range)(in, in_offset, out, out_offset, size, flags));
-}
+#define MOVE(name, kind)                                                                           \
+	WRAP_LATER(ssize_t, name,                                                                  \
+		   (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,         \
+		    unsigned int flags),                                                           \
+		   (in, in_offset, out, out_offset, size, flags),                                  \
+		   moved(&call, kind, in, out, result))
+MOVE(splice, ANAROS_KIND_FILE_SENDFILE)
+MOVE(copy_file_range, ANAROS_KIND_FILE_COPY)

@@ -118,7 +118,7 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)
 	return result;
 }
 
-static int accepted(const struct anaros_call *call, int listener, int fd)
+static void accepted(const struct anaros_call *call, int listener, int fd)
 {
 	uint64_t end_ns = anaros_now_ns();
 	struct anaros_fields fields = {.status = fd < 0 ? -errno : fd};
@@ -130,26 +130,12 @@ static int accepted(const struct anaros_call *call, int listener, int fd)
 		anaros_fd_name_socket(fd, entry.object);
 	}
 	acted(call, ANAROS_KIND_NET_ACCEPT, fd, &fields, end_ns);
-	return fd;
 }
 
-EXPORT int accept(int fd, struct sockaddr *address, socklen_t *size)
-{
-	struct anaros_call call;
-
-	if (!anaros_enter(&call))
-		return REAL(accept)(fd, address, size);
-	return accepted(&call, fd, REAL(accept)(fd, address, size));
-}
-
-EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
-{
-	struct anaros_call call;
-
-	if (!anaros_enter(&call))
-		return REAL(accept4)(fd, address, size, flags);
-	return accepted(&call, fd, REAL(accept4)(fd, address, size, flags));
-}
+WRAP(int, accept, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size),
+     accepted(&call, fd, result))
+WRAP(int, accept4, (int fd, struct sockaddr *address, socklen_t *size, int flags),
+     (fd, address, size, flags), accepted(&call, fd, result))
 
 static void passed(const struct anaros_call *call, uint16_t kind, int fd, ssize_t result, int flags,
 		   const void *buffer)
@@ -175,17 +161,7 @@ static const void *first_buffer(const struct msghdr *message)
 }
 
 #define PASS(name, kind, parameters, arguments, buffer)                                            \
-	EXPORT ssize_t name parameters                                                             \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		ssize_t result;                                                                    \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		result = REAL(name) arguments;                                                     \
-		passed(&call, kind, fd, result, flags, buffer);                                    \
-		return result;                                                                     \
-	}
+	WRAP(ssize_t, name, parameters, arguments, passed(&call, kind, fd, result, flags, buffer))
 #define RECV ANAROS_KIND_NET_RECV
 #define SEND ANAROS_KIND_NET_SEND
 PASS(recv, RECV, (int fd, void *buffer, size_t size, int flags), (fd, buffer, size, flags), buffer)
@@ -268,18 +244,10 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
 	return result;
 }
 
-EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
-{
-	struct anaros_call call;
-	int result;
-
-	if (!anaros_enter(&call))
-		return REAL(sendmmsg)(fd, messages, count, flags);
-	result = REAL(sendmmsg)(fd, messages, count, flags);
-	passed(&call, SEND, fd, bytes_of(messages, result), flags,
-	       count > 0 ? first_buffer(&messages[0].msg_hdr) : NULL);
-	return result;
-}
+WRAP(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned int count, int flags),
+     (fd, messages, count, flags),
+     passed(&call, SEND, fd, bytes_of(messages, result), flags,
+	    count > 0 ? first_buffer(&messages[0].msg_hdr) : NULL))
 
 EXPORT int shutdown(int fd, int how)
 {

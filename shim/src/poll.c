@@ -11,26 +11,17 @@ int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		const sigset_t *mask, size_t room);
 
-static int waited(const struct anaros_call *call, int epoll_fd, int result)
+static void waited(const struct anaros_call *call, int epoll_fd, int result)
 {
 	anaros_record(call, &(struct anaros_fields){
 				.kind = ANAROS_KIND_POLL_WAIT,
 				.status = result < 0 ? -errno : result,
 				.object = epoll_fd >= 0 ? (uint64_t)epoll_fd : 0,
 			    });
-	return result;
 }
 
 #define WAIT(name, epoll_fd, parameters, arguments)                                                \
-	EXPORT int name parameters                                                                 \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		REQUIRE(name);                                                                     \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		return waited(&call, epoll_fd, REAL(name) arguments);                              \
-	}
+	WRAP_LATER(int, name, parameters, arguments, waited(&call, epoll_fd, result))
 
 WAIT(epoll_wait, fd, (int fd, struct epoll_event *events, int count, int timeout),
      (fd, events, count, timeout))

@@ -10,22 +10,8 @@ ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
 ssize_t __pread_chk(int fd, void *buffer, size_t size, off_t offset, size_t room);
 ssize_t __pread64_chk(int fd, void *buffer, size_t size, off64_t offset, size_t room);
 
-/*
- * One body for all of them: the arguments with their types, the arguments,
- * and where the bytes lie.
- */
 #define IO(name, kind, address, parameters, arguments)                                             \
-	EXPORT ssize_t name parameters                                                             \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		ssize_t result;                                                                    \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		result = REAL(name) arguments;                                                     \
-		anaros_done_io(&call, kind, fd, result, address);                                  \
-		return result;                                                                     \
-	}
+	WRAP(ssize_t, name, parameters, arguments, anaros_done_io(&call, kind, fd, result, address))
 
 #define READ  ANAROS_KIND_FILE_READ
 #define WRITE ANAROS_KIND_FILE_WRITE
@@ -65,21 +51,11 @@ IO(pwritev, WRITE, first_of(vector, count),
 IO(pwritev64, WRITE, first_of(vector, count),
    (int fd, const struct iovec *vector, int count, off64_t offset), (fd, vector, count, offset))
 
-/* The same for what an old glibc lacks. */
 #define IO_LATER(name, kind)                                                                       \
-	EXPORT ssize_t name(int fd, const struct iovec *vector, int count, off64_t offset,         \
-			    int flags)                                                             \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		ssize_t result;                                                                    \
-                                                                                                   \
-		REQUIRE(name);                                                                     \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(fd, vector, count, offset, flags);                       \
-		result = REAL(name)(fd, vector, count, offset, flags);                             \
-		anaros_done_io(&call, kind, fd, result, first_of(vector, count));                  \
-		return result;                                                                     \
-	}
+	WRAP_LATER(ssize_t, name,                                                                  \
+		   (int fd, const struct iovec *vector, int count, off64_t offset, int flags),     \
+		   (fd, vector, count, offset, flags),                                             \
+		   anaros_done_io(&call, kind, fd, result, first_of(vector, count)))
 IO_LATER(preadv2, READ)
 IO_LATER(preadv64v2, READ)
 IO_LATER(pwritev2, WRITE)

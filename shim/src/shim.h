@@ -232,4 +232,30 @@ static inline int32_t anaros_status(long result)
 	return result < 0 ? -errno : 0;
 }
 
+/*
+ * The shape of a wrapper that only looks on: parameters with their types, the
+ * arguments, and the expression that records `result`, where `call` has the
+ * start. It must leave errno alone.
+ */
+#define WRAPPER(require, wanted, type, name, parameters, arguments, record)                        \
+	EXPORT type name parameters                                                                \
+	{                                                                                          \
+		struct anaros_call call;                                                           \
+		type result;                                                                       \
+                                                                                                   \
+		require;                                                                           \
+		if (!(wanted) || !anaros_enter(&call))                                             \
+			return REAL(name) arguments;                                               \
+		result = REAL(name) arguments;                                                     \
+		record;                                                                            \
+		return result;                                                                     \
+	}
+#define WRAP(type, name, parameters, arguments, record)                                            \
+	WRAPPER((void)0, true, type, name, parameters, arguments, record)
+#define WRAP_IF(wanted, type, name, parameters, arguments, record)                                 \
+	WRAPPER((void)0, wanted, type, name, parameters, arguments, record)
+/* For LATER hooks. */
+#define WRAP_LATER(type, name, parameters, arguments, record)                                      \
+	WRAPPER(REQUIRE(name), true, type, name, parameters, arguments, record)
+
 #endif

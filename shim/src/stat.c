@@ -31,20 +31,10 @@ static int looked(const struct anaros_call *call, int result, uint64_t inode, ui
 }
 
 #define STAT(name, parameters, arguments)                                                          \
-	EXPORT int name parameters                                                                 \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		int result;                                                                        \
-                                                                                                   \
-		REQUIRE(name);                                                                     \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		result = REAL(name) arguments;                                                     \
-		return looked(&call, result,                                                       \
-			      result == 0 ? anaros_file_object(status->st_dev, status->st_ino)     \
-					  : 0,                                                     \
-			      result == 0 ? (uint64_t)status->st_size : 0);                        \
-	}
+	WRAP_LATER(int, name, parameters, arguments,                                               \
+		   looked(&call, result,                                                           \
+			  result == 0 ? anaros_file_object(status->st_dev, status->st_ino) : 0,    \
+			  result == 0 ? (uint64_t)status->st_size : 0))
 
 STAT(stat, (const char *path, struct stat *status), (path, status))
 STAT(stat64, (const char *path, struct stat64 *status), (path, status))

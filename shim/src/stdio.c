@@ -38,17 +38,8 @@ static FILE *opened(const struct anaros_call *call, FILE *stream)
 	return stream;
 }
 
-#define FOPEN(name)                                                                                \
-	EXPORT FILE *name(const char *path, const char *mode)                                      \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(path, mode);                                             \
-		return opened(&call, REAL(name)(path, mode));                                      \
-	}
-FOPEN(fopen)
-FOPEN(fopen64)
+WRAP(FILE *, fopen, (const char *path, const char *mode), (path, mode), opened(&call, result))
+WRAP(FILE *, fopen64, (const char *path, const char *mode), (path, mode), opened(&call, result))
 
 #define FREOPEN(name)                                                                              \
 	EXPORT FILE *name(const char *path, const char *mode, FILE *stream)                        \
@@ -104,17 +95,8 @@ static void streamed(const struct anaros_call *call, uint16_t kind, FILE *stream
 
 /* Calls that move `count` items of `size` bytes and return the items moved. */
 #define ITEMS(name, kind, parameters, arguments, address)                                          \
-	EXPORT size_t name parameters                                                              \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		size_t moved;                                                                      \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		moved = REAL(name) arguments;                                                      \
-		streamed(&call, kind, stream, moved *size, address);                               \
-		return moved;                                                                      \
-	}
+	WRAP(size_t, name, parameters, arguments,                                                  \
+	     streamed(&call, kind, stream, (uint64_t)result *size, address))
 ITEMS(fread, ANAROS_KIND_FILE_READ, (void *to, size_t size, size_t count, FILE *stream),
       (to, size, count, stream), to)
 ITEMS(fread_unlocked, ANAROS_KIND_FILE_READ, (void *to, size_t size, size_t count, FILE *stream),
@@ -133,18 +115,9 @@ ITEMS(fwrite_unlocked, ANAROS_KIND_FILE_WRITE,
 
 /* Calls that read one line and return it, or NULL. */
 #define LINE(name, parameters, arguments)                                                          \
-	EXPORT char *name parameters                                                               \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		char *line;                                                                        \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		line = REAL(name) arguments;                                                       \
-		streamed(&call, ANAROS_KIND_FILE_READ, stream, line != NULL ? strlen(line) : 0,    \
-			 line);                                                                    \
-		return line;                                                                       \
-	}
+	WRAP(char *, name, parameters, arguments,                                                  \
+	     streamed(&call, ANAROS_KIND_FILE_READ, stream, result != NULL ? strlen(result) : 0,   \
+		      result))
 LINE(fgets, (char *to, int size, FILE *stream), (to, size, stream))
 LINE(fgets_unlocked, (char *to, int size, FILE *stream), (to, size, stream))
 LINE(__fgets_chk, (char *to, size_t room, int size, FILE *stream), (to, room, size, stream))
@@ -152,34 +125,15 @@ LINE(__fgets_unlocked_chk, (char *to, size_t room, int size, FILE *stream),
      (to, room, size, stream))
 
 #define PUT(name)                                                                                  \
-	EXPORT int name(const char *text, FILE *stream)                                            \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		int result;                                                                        \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name)(text, stream);                                           \
-		result = REAL(name)(text, stream);                                                 \
-		streamed(&call, ANAROS_KIND_FILE_WRITE, stream, result < 0 ? 0 : strlen(text),     \
-			 text);                                                                    \
-		return result;                                                                     \
-	}
+	WRAP(int, name, (const char *text, FILE *stream), (text, stream),                          \
+	     streamed(&call, ANAROS_KIND_FILE_WRITE, stream, result < 0 ? 0 : strlen(text), text))
 PUT(fputs)
 PUT(fputs_unlocked)
 
 #define GET(name, parameters, arguments)                                                           \
-	EXPORT ssize_t name parameters                                                             \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-		ssize_t result;                                                                    \
-                                                                                                   \
-		if (!anaros_enter(&call))                                                          \
-			return REAL(name) arguments;                                               \
-		result = REAL(name) arguments;                                                     \
-		streamed(&call, ANAROS_KIND_FILE_READ, stream, result > 0 ? (uint64_t)result : 0,  \
-			 *line);                                                                   \
-		return result;                                                                     \
-	}
+	WRAP(ssize_t, name, parameters, arguments,                                                 \
+	     streamed(&call, ANAROS_KIND_FILE_READ, stream, result > 0 ? (uint64_t)result : 0,     \
+		      *line))
 GET(getline, (char **line, size_t *room, FILE *stream), (line, room, stream))
 GET(getdelim, (char **line, size_t *room, int delimiter, FILE *stream),
     (line, room, delimiter, stream))

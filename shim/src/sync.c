@@ -26,22 +26,18 @@ static bool has_sleepers(const sem_t *semaphore)
 #endif
 }
 
-EXPORT int sem_post(sem_t *semaphore)
+/* The semaphore may be gone after the call: only its address is used. */
+static void used(const struct anaros_call *call, uint16_t kind, const sem_t *semaphore, int result)
 {
-	struct anaros_call call;
-	int result;
-
-	if (!has_sleepers(semaphore) || !anaros_enter(&call))
-		return REAL(sem_post)(semaphore);
-	result = REAL(sem_post)(semaphore);
-	/* The semaphore may be gone by now: only its address is used. */
-	anaros_record(&call, &(struct anaros_fields){
-				 .kind = ANAROS_KIND_SYNC_WAKE,
-				 .status = anaros_status(result),
-				 .object = (uintptr_t)semaphore,
-			     });
-	return result;
+	anaros_record(call, &(struct anaros_fields){
+				.kind = kind,
+				.status = anaros_status(result),
+				.object = (uintptr_t)semaphore,
+			    });
 }
+
+WRAP_IF(has_sleepers(semaphore), int, sem_post, (sem_t * semaphore), (semaphore),
+	used(&call, ANAROS_KIND_SYNC_WAKE, semaphore, result))
 
 /* Value 0: the call would sleep. Above: it would not, so no record. */
 static bool would_sleep(const sem_t *semaphore)
@@ -49,26 +45,9 @@ static bool would_sleep(const sem_t *semaphore)
 	return __atomic_load_n((const uint32_t *)(const void *)semaphore, __ATOMIC_RELAXED) == 0;
 }
 
-static int slept(const struct anaros_call *call, const sem_t *semaphore, int result)
-{
-	anaros_record(call, &(struct anaros_fields){
-				.kind = ANAROS_KIND_SYNC_WAIT,
-				.status = anaros_status(result),
-				.object = (uintptr_t)semaphore,
-			    });
-	return result;
-}
-
 #define SLEEP(name, parameters, arguments)                                                         \
-	EXPORT int name parameters                                                                 \
-	{                                                                                          \
-		struct anaros_call call;                                                           \
-                                                                                                   \
-		REQUIRE(name);                                                                     \
-		if (!would_sleep(semaphore) || !anaros_enter(&call))                               \
-			return REAL(name) arguments;                                               \
-		return slept(&call, semaphore, REAL(name) arguments);                              \
-	}
+	WRAPPER(REQUIRE(name), would_sleep(semaphore), int, name, parameters, arguments,           \
+		used(&call, ANAROS_KIND_SYNC_WAIT, semaphore, result))
 
 SLEEP(sem_wait, (sem_t * semaphore), (semaphore))
 SLEEP(sem_timedwait, (sem_t *restrict semaphore, const struct timespec *restrict until),
