@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenCL: the part of its ABI that the shim uses, the real functions, and
- * the two halves of every enqueue wrapper:
- *
- *	struct cl_call call;
- *	cl_int result;
- *
- *	CL_ENQUEUE(call, clEnqueueX, queue, event);
- *	result = call.api->clEnqueueX(queue, ..., call.event);
- *	cl_done(&call, result, blocking, &(struct anaros_fields){...});
- *	return result;
+ * the shapes of the wrappers.
  */
 #ifndef ANAROS_OPENCL_H
 #define ANAROS_OPENCL_H
@@ -148,14 +140,52 @@ struct cl_call {
 void cl_begin(struct cl_call *call, cl_command_queue queue, cl_event *event);
 void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_fields *fields);
 
-#define CL_ENQUEUE_OR(call_, name, queue, event_, failure)                                         \
+#define CL_ENQUEUE(call_, name, queue, event_, failure)                                            \
 	do {                                                                                       \
 		(call_).api = CL_LIBRARY();                                                        \
 		CL_REQUIRE((call_).api, name, failure);                                            \
 		cl_begin(&(call_), (queue), (event_));                                             \
 	} while (0)
-#define CL_ENQUEUE(call, name, queue, event)                                                       \
-	CL_ENQUEUE_OR(call, name, queue, event, CL_INVALID_OPERATION)
+
+/*
+ * A command that goes into `queue`: the parameters with their types, the
+ * arguments, and what records `result` by way of cl_done, where `call` has
+ * the rest. Parameters end in WAIT_LIST, arguments in WAITED.
+ */
+#define WAIT_LIST cl_uint waits, const cl_event *list, cl_event *event
+#define WAITED    waits, list, call.event
+#define CL_COMMAND(name, parameters, arguments, record)                                            \
+	cl_int name parameters                                                                     \
+	{                                                                                          \
+		struct cl_call call;                                                               \
+		cl_int result;                                                                     \
+                                                                                                   \
+		CL_ENQUEUE(call, name, queue, event, CL_INVALID_OPERATION);                        \
+		result = call.api->name arguments;                                                 \
+		record;                                                                            \
+		return result;                                                                     \
+	}
+
+/*
+ * A call that makes an object, `made`, and tells its success in `*status`,
+ * its last parameter, which the application may leave out.
+ */
+#define CL_CREATE(type, name, parameters, arguments, record)                                       \
+	type name parameters                                                                       \
+	{                                                                                          \
+		const struct cl_api *api = CL_LIBRARY();                                           \
+		struct anaros_call call;                                                           \
+		cl_int own;                                                                        \
+		type made;                                                                         \
+                                                                                                   \
+		CL_REQUIRE(api, name, NULL);                                                       \
+		if (!anaros_enter(&call))                                                          \
+			return api->name arguments;                                                \
+		status = status != NULL ? status : &own;                                           \
+		made = api->name arguments;                                                        \
+		record;                                                                            \
+		return made;                                                                       \
+	}
 
 /* opencl_kernel.c */
 /* Sends a name unless it is the last that `object` was given. */

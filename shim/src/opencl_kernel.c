@@ -25,47 +25,35 @@ void cl_name(uint16_t name_class, const void *object, const char *text)
 		anaros_name(name_class, (uintptr_t)object, text, length);
 }
 
-cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
-			      const size_t *offset, const size_t *global, const size_t *local,
-			      cl_uint waits, const cl_event *list, cl_event *event)
+static void launched(struct cl_call *call, cl_int result, cl_kernel kernel, uint64_t items)
 {
-	struct cl_call call;
+	cl_done(call, result, false,
+		&(struct anaros_fields){
+		    .kind = ANAROS_KIND_GPU_LAUNCH,
+		    .size_bytes = items,
+		    .address = (uintptr_t)kernel,
+		});
+}
+
+/* What the runtime refused may point anywhere. */
+static uint64_t items_of(cl_int result, cl_uint dimensions, const size_t *global)
+{
 	uint64_t items = 1;
-	cl_int result;
 
-	CL_ENQUEUE(call, clEnqueueNDRangeKernel, queue, event);
-	result = call.api->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local,
-						  waits, list, call.event);
-	if (!call.recording)
-		return result;
-	/* What the runtime refused may point anywhere. */
-	for (cl_uint i = 0; result == CL_SUCCESS && global != NULL && i < dimensions; i++)
+	if (result != CL_SUCCESS || global == NULL)
+		return 0;
+	for (cl_uint i = 0; i < dimensions; i++)
 		items *= global[i];
-	cl_done(&call, result, false,
-		&(struct anaros_fields){
-		    .kind = ANAROS_KIND_GPU_LAUNCH,
-		    .size_bytes = result == CL_SUCCESS && global != NULL ? items : 0,
-		    .address = (uintptr_t)kernel,
-		});
-	return result;
+	return items;
 }
 
-cl_int clEnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_uint waits, const cl_event *list,
-		     cl_event *event)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_ENQUEUE(call, clEnqueueTask, queue, event);
-	result = call.api->clEnqueueTask(queue, kernel, waits, list, call.event);
-	cl_done(&call, result, false,
-		&(struct anaros_fields){
-		    .kind = ANAROS_KIND_GPU_LAUNCH,
-		    .size_bytes = 1,
-		    .address = (uintptr_t)kernel,
-		});
-	return result;
-}
+CL_COMMAND(clEnqueueNDRangeKernel,
+	   (cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+	    const size_t *global, const size_t *local, WAIT_LIST),
+	   (queue, kernel, dimensions, offset, global, local, WAITED),
+	   launched(&call, result, kernel, items_of(result, dimensions, global)))
+CL_COMMAND(clEnqueueTask, (cl_command_queue queue, cl_kernel kernel, WAIT_LIST),
+	   (queue, kernel, WAITED), launched(&call, result, kernel, 1))
 
 cl_kernel clCreateKernel(cl_program program, const char *name, cl_int *status)
 {
@@ -132,78 +120,47 @@ static void built(const struct anaros_call *call, cl_program program, cl_int sta
 			    });
 }
 
-cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *devices,
-		      const char *options, cl_notify_program notify, void *data)
+/* A call of the compiler; what it makes of it, it says in its result. */
+#define COMPILE(name, parameters, arguments)                                                       \
+	cl_int name parameters                                                                     \
+	{                                                                                          \
+		const struct cl_api *api = CL_LIBRARY();                                           \
+		struct anaros_call call;                                                           \
+		cl_int result;                                                                     \
+                                                                                                   \
+		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
+		if (!anaros_enter(&call))                                                          \
+			return api->name arguments;                                                \
+		result = api->name arguments;                                                      \
+		built(&call, program, result, 0);                                                  \
+		return result;                                                                     \
+	}
+COMPILE(clBuildProgram,
+	(cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
+	 cl_notify_program notify, void *data),
+	(program, count, devices, options, notify, data))
+COMPILE(clCompileProgram,
+	(cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
+	 cl_uint header_count, const cl_program *headers, const char **header_names,
+	 cl_notify_program notify, void *data),
+	(program, count, devices, options, header_count, headers, header_names, notify, data))
+CL_CREATE(cl_program, clLinkProgram,
+	  (cl_context context, cl_uint count, const cl_device_id *devices, const char *options,
+	   cl_uint input_count, const cl_program *inputs, cl_notify_program notify, void *data,
+	   cl_int *status),
+	  (context, count, devices, options, input_count, inputs, notify, data, status),
+	  built(&call, made, *status, 0))
+
+static uint64_t total(cl_program program, cl_uint count, const size_t *lengths)
 {
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_int result;
-
-	CL_REQUIRE(api, clBuildProgram, CL_INVALID_OPERATION);
-	if (!anaros_enter(&call))
-		return api->clBuildProgram(program, count, devices, options, notify, data);
-	result = api->clBuildProgram(program, count, devices, options, notify, data);
-	built(&call, program, result, 0);
-	return result;
-}
-
-cl_int clCompileProgram(cl_program program, cl_uint count, const cl_device_id *devices,
-			const char *options, cl_uint header_count, const cl_program *headers,
-			const char **header_names, cl_notify_program notify, void *data)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_int result;
-
-	CL_REQUIRE(api, clCompileProgram, CL_INVALID_OPERATION);
-	if (!anaros_enter(&call))
-		return api->clCompileProgram(program, count, devices, options, header_count,
-					     headers, header_names, notify, data);
-	result = api->clCompileProgram(program, count, devices, options, header_count, headers,
-				       header_names, notify, data);
-	built(&call, program, result, 0);
-	return result;
-}
-
-cl_program clLinkProgram(cl_context context, cl_uint count, const cl_device_id *devices,
-			 const char *options, cl_uint input_count, const cl_program *inputs,
-			 cl_notify_program notify, void *data, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_program program;
-	cl_int own;
-
-	CL_REQUIRE(api, clLinkProgram, NULL);
-	if (!anaros_enter(&call))
-		return api->clLinkProgram(context, count, devices, options, input_count, inputs,
-					  notify, data, status);
-	status = status != NULL ? status : &own;
-	program = api->clLinkProgram(context, count, devices, options, input_count, inputs, notify,
-				     data, status);
-	built(&call, program, *status, 0);
-	return program;
-}
-
-cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id *devices,
-				     const size_t *lengths, const unsigned char **binaries,
-				     cl_int *binary_status, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_program program;
 	uint64_t size = 0;
-	cl_int own;
 
-	CL_REQUIRE(api, clCreateProgramWithBinary, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateProgramWithBinary(context, count, devices, lengths, binaries,
-						      binary_status, status);
-	status = status != NULL ? status : &own;
-	program = api->clCreateProgramWithBinary(context, count, devices, lengths, binaries,
-						 binary_status, status);
 	for (cl_uint i = 0; program != NULL && i < count; i++)
 		size += lengths[i];
-	built(&call, program, *status, size);
-	return program;
+	return size;
 }
+CL_CREATE(cl_program, clCreateProgramWithBinary,
+	  (cl_context context, cl_uint count, const cl_device_id *devices, const size_t *lengths,
+	   const unsigned char **binaries, cl_int *binary_status, cl_int *status),
+	  (context, count, devices, lengths, binaries, binary_status, status),
+	  built(&call, made, *status, total(made, count, lengths)))

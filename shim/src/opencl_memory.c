@@ -47,57 +47,20 @@ static void allocated(const struct cl_api *api, const struct anaros_call *call, 
 	errno = saved;
 }
 
-cl_mem clCreateBuffer(cl_context context, cl_bitfield flags, size_t size, void *host,
-		      cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_int own;
-	cl_mem memory;
-
-	CL_REQUIRE(api, clCreateBuffer, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateBuffer(context, flags, size, host, status);
-	status = status != NULL ? status : &own;
-	memory = api->clCreateBuffer(context, flags, size, host, status);
-	allocated(api, &call, memory, flags, size, host, *status);
-	return memory;
-}
-
-cl_mem clCreateBufferWithProperties(cl_context context, const cl_ulong *properties,
-				    cl_bitfield flags, size_t size, void *host, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_int own;
-	cl_mem memory;
-
-	CL_REQUIRE(api, clCreateBufferWithProperties, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateBufferWithProperties(context, properties, flags, size, host,
-							 status);
-	status = status != NULL ? status : &own;
-	memory = api->clCreateBufferWithProperties(context, properties, flags, size, host, status);
-	allocated(api, &call, memory, flags, size, host, *status);
-	return memory;
-}
-
-cl_mem clCreateImage(cl_context context, cl_bitfield flags, const void *format,
-		     const void *description, void *host, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	struct anaros_call call;
-	cl_int own;
-	cl_mem memory;
-
-	CL_REQUIRE(api, clCreateImage, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateImage(context, flags, format, description, host, status);
-	status = status != NULL ? status : &own;
-	memory = api->clCreateImage(context, flags, format, description, host, status);
-	allocated(api, &call, memory, flags, 0, host, *status);
-	return memory;
-}
+CL_CREATE(cl_mem, clCreateBuffer,
+	  (cl_context context, cl_bitfield flags, size_t size, void *host, cl_int *status),
+	  (context, flags, size, host, status),
+	  allocated(api, &call, made, flags, size, host, *status))
+CL_CREATE(cl_mem, clCreateBufferWithProperties,
+	  (cl_context context, const cl_ulong *properties, cl_bitfield flags, size_t size,
+	   void *host, cl_int *status),
+	  (context, properties, flags, size, host, status),
+	  allocated(api, &call, made, flags, size, host, *status))
+CL_CREATE(cl_mem, clCreateImage,
+	  (cl_context context, cl_bitfield flags, const void *format, const void *description,
+	   void *host, cl_int *status),
+	  (context, flags, format, description, host, status),
+	  allocated(api, &call, made, flags, 0, host, *status))
 
 /* Shared virtual memory is one address for host and device. */
 void *clSVMAlloc(cl_context context, cl_bitfield flags, size_t size, cl_uint alignment)

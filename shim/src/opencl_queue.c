@@ -25,87 +25,42 @@ static void begin_plain(struct cl_call *call, cl_command_queue queue)
 	call->recording = anaros_enter(&call->call);
 }
 
-#define CL_PLAIN(call, name, queue)                                                                \
-	do {                                                                                       \
-		(call).api = CL_LIBRARY();                                                         \
-		CL_REQUIRE((call).api, name, CL_INVALID_OPERATION);                                \
-		begin_plain(&(call), (queue));                                                     \
-	} while (0)
+/* As CL_COMMAND, where no event of ours tells the device's times. */
+#define CL_PLAIN(name, parameters, arguments, record)                                              \
+	cl_int name parameters                                                                     \
+	{                                                                                          \
+		struct cl_call call;                                                               \
+		cl_int result;                                                                     \
+                                                                                                   \
+		call.api = CL_LIBRARY();                                                           \
+		CL_REQUIRE(call.api, name, CL_INVALID_OPERATION);                                  \
+		begin_plain(&call, queue);                                                         \
+		result = call.api->name arguments;                                                 \
+		record;                                                                            \
+		return result;                                                                     \
+	}
+CL_PLAIN(clEnqueueMarkerWithWaitList, (cl_command_queue queue, WAIT_LIST),
+	 (queue, waits, list, event), ordered(&call, result, event))
+CL_PLAIN(clEnqueueBarrierWithWaitList, (cl_command_queue queue, WAIT_LIST),
+	 (queue, waits, list, event), ordered(&call, result, event))
+CL_PLAIN(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event),
+	 ordered(&call, result, event))
+CL_PLAIN(clEnqueueBarrier, (cl_command_queue queue), (queue), ordered(&call, result, NULL))
+CL_PLAIN(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint count, const cl_event *events),
+	 (queue, count, events), ordered(&call, result, count > 0 ? events : NULL))
 
-cl_int clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint waits, const cl_event *list,
-				   cl_event *event)
+static void finished(const struct cl_call *call, cl_int result)
 {
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clEnqueueMarkerWithWaitList, queue);
-	result = call.api->clEnqueueMarkerWithWaitList(queue, waits, list, event);
-	ordered(&call, result, event);
-	return result;
+	if (!call->recording)
+		return;
+	anaros_record(&call->call, &(struct anaros_fields){
+				       .kind = ANAROS_KIND_GPU_SYNC,
+				       .status = result,
+				       .object = (uintptr_t)call->handle,
+				   });
+	cl_harvest(cl_queue_lookup(call->handle));
 }
-
-cl_int clEnqueueBarrierWithWaitList(cl_command_queue queue, cl_uint waits, const cl_event *list,
-				    cl_event *event)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clEnqueueBarrierWithWaitList, queue);
-	result = call.api->clEnqueueBarrierWithWaitList(queue, waits, list, event);
-	ordered(&call, result, event);
-	return result;
-}
-
-cl_int clEnqueueMarker(cl_command_queue queue, cl_event *event)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clEnqueueMarker, queue);
-	result = call.api->clEnqueueMarker(queue, event);
-	ordered(&call, result, event);
-	return result;
-}
-
-cl_int clEnqueueBarrier(cl_command_queue queue)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clEnqueueBarrier, queue);
-	result = call.api->clEnqueueBarrier(queue);
-	ordered(&call, result, NULL);
-	return result;
-}
-
-cl_int clEnqueueWaitForEvents(cl_command_queue queue, cl_uint count, const cl_event *events)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clEnqueueWaitForEvents, queue);
-	result = call.api->clEnqueueWaitForEvents(queue, count, events);
-	ordered(&call, result, count > 0 ? events : NULL);
-	return result;
-}
-
-cl_int clFinish(cl_command_queue queue)
-{
-	struct cl_call call;
-	cl_int result;
-
-	CL_PLAIN(call, clFinish, queue);
-	result = call.api->clFinish(queue);
-	if (!call.recording)
-		return result;
-	anaros_record(&call.call, &(struct anaros_fields){
-				      .kind = ANAROS_KIND_GPU_SYNC,
-				      .status = result,
-				      .object = (uintptr_t)queue,
-				  });
-	cl_harvest(cl_queue_lookup(queue));
-	return result;
-}
+CL_PLAIN(clFinish, (cl_command_queue queue), (queue), finished(&call, result))
 
 /* NULL for an event of the user's, which belongs to no queue. */
 static cl_command_queue queue_of_event(const struct cl_api *api, cl_event event)
@@ -158,51 +113,26 @@ cl_int clWaitForEvents(cl_uint count, const cl_event *events)
 	return result;
 }
 
-static cl_command_queue created(const struct cl_api *api, const struct anaros_call *call,
-				cl_device_id device, cl_command_queue handle, const cl_int *status)
+static void created(const struct cl_api *api, const struct anaros_call *call, cl_device_id device,
+		    cl_command_queue handle, cl_int status)
 {
 	if (handle != NULL)
 		cl_queue_learn(api, handle, 1);
 	anaros_record(call, &(struct anaros_fields){
 				.kind = ANAROS_KIND_GPU_STREAM,
-				.status = *status,
+				.status = status,
 				.object = (uintptr_t)handle,
 				.address = (uintptr_t)device,
 			    });
-	return handle;
 }
-
-cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id device,
-				      cl_bitfield properties, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	cl_command_queue queue;
-	struct anaros_call call;
-	cl_int own;
-
-	CL_REQUIRE(api, clCreateCommandQueue, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateCommandQueue(context, device, properties, status);
-	status = status != NULL ? status : &own;
-	queue = api->clCreateCommandQueue(context, device, properties, status);
-	return created(api, &call, device, queue, status);
-}
-
-cl_command_queue clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
-						    const cl_ulong *properties, cl_int *status)
-{
-	const struct cl_api *api = CL_LIBRARY();
-	cl_command_queue queue;
-	struct anaros_call call;
-	cl_int own;
-
-	CL_REQUIRE(api, clCreateCommandQueueWithProperties, NULL);
-	if (!anaros_enter(&call))
-		return api->clCreateCommandQueueWithProperties(context, device, properties, status);
-	status = status != NULL ? status : &own;
-	queue = api->clCreateCommandQueueWithProperties(context, device, properties, status);
-	return created(api, &call, device, queue, status);
-}
+#define QUEUE(name, properties_type)                                                               \
+	CL_CREATE(cl_command_queue, name,                                                          \
+		  (cl_context context, cl_device_id device, properties_type properties,            \
+		   cl_int * status),                                                               \
+		  (context, device, properties, status),                                           \
+		  created(api, &call, device, made, *status))
+QUEUE(clCreateCommandQueue, cl_bitfield)
+QUEUE(clCreateCommandQueueWithProperties, const cl_ulong *)
 
 cl_int clRetainCommandQueue(cl_command_queue handle)
 {
