@@ -8,8 +8,7 @@
 #undef SIM_API
 
 const struct sim_export_row sim_exports[SIM_EXPORTS] = {
-#define SIM_API(base, symbol, version, per_thread)                             \
-  {#base, #symbol, symbol, version, per_thread},
+#define SIM_API(base, symbol, version, per_thread) {#base, #symbol, symbol, version, per_thread},
 #include "exports.def"
 #include "refused.def"
 #undef SIM_API

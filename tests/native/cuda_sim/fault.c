@@ -19,130 +19,133 @@
 #define FAULTS 32
 
 struct fault {
-  char where[64];
-  uint64_t number;
-  int code;
-  bool onwards;
-  uint64_t seen;
+	char where[64];
+	uint64_t number;
+	int code;
+	bool onwards;
+	uint64_t seen;
 };
 
 static struct fault faults[FAULTS];
 static int fault_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool read_fault(const char *text, struct fault *fault) {
-  char plus;
+static bool read_fault(const char *text, struct fault *fault)
+{
+	char plus;
 
-  memset(fault, 0, sizeof(*fault));
-  if (sscanf(text, "%63[^@]@%lu%c%d", fault->where, &fault->number, &plus,
-             &fault->code) != 4)
-    return false;
-  if (plus == '+') {
-    fault->onwards = true;
-    return sscanf(text, "%*[^@]@%*u+=%d", &fault->code) == 1;
-  }
-  return plus == '=';
+	memset(fault, 0, sizeof(*fault));
+	if (sscanf(text, "%63[^@]@%lu%c%d", fault->where, &fault->number, &plus, &fault->code) != 4)
+		return false;
+	if (plus == '+') {
+		fault->onwards = true;
+		return sscanf(text, "%*[^@]@%*u+=%d", &fault->code) == 1;
+	}
+	return plus == '=';
 }
 
 /* Replaces all faults; NULL or "": nothing goes wrong any more. 0, or -1. */
 SIM_EXPORT int anaros_sim_faults(const char *text);
-SIM_EXPORT int anaros_sim_faults(const char *text) {
-  char *copy = strdup(text != NULL ? text : ""), *rest = copy, *item;
-  int result = 0;
+SIM_EXPORT int anaros_sim_faults(const char *text)
+{
+	char *copy = strdup(text != NULL ? text : ""), *rest = copy, *item;
+	int result = 0;
 
-  pthread_mutex_lock(&lock);
-  fault_count = 0;
-  while ((item = strsep(&rest, ";")) != NULL) {
-    if (*item == '\0')
-      continue;
-    if (fault_count == FAULTS || !read_fault(item, &faults[fault_count])) {
-      result = -1;
-      break;
-    }
-    fault_count++;
-  }
-  if (fault_count > 0)
-    atomic_fetch_or(&sim_watched, SIM_WATCH_FAULTS);
-  else
-    atomic_fetch_and(&sim_watched, ~(uint32_t)SIM_WATCH_FAULTS);
-  pthread_mutex_unlock(&lock);
-  free(copy);
-  return result;
+	pthread_mutex_lock(&lock);
+	fault_count = 0;
+	while ((item = strsep(&rest, ";")) != NULL) {
+		if (*item == '\0')
+			continue;
+		if (fault_count == FAULTS || !read_fault(item, &faults[fault_count])) {
+			result = -1;
+			break;
+		}
+		fault_count++;
+	}
+	if (fault_count > 0)
+		atomic_fetch_or(&sim_watched, SIM_WATCH_FAULTS);
+	else
+		atomic_fetch_and(&sim_watched, ~(uint32_t)SIM_WATCH_FAULTS);
+	pthread_mutex_unlock(&lock);
+	free(copy);
+	return result;
 }
 
-void sim_faults_from_environment(void) {
-  const char *text = getenv("ANAROS_SIM_FAULTS");
+void sim_faults_from_environment(void)
+{
+	const char *text = getenv("ANAROS_SIM_FAULTS");
 
-  if (text != NULL && anaros_sim_faults(text) != 0)
-    fprintf(stderr, "simulated driver: cannot read ANAROS_SIM_FAULTS=%s\n",
-            text);
+	if (text != NULL && anaros_sim_faults(text) != 0)
+		fprintf(stderr, "simulated driver: cannot read ANAROS_SIM_FAULTS=%s\n", text);
 }
 
-static bool is_allocation(const char *base) {
-  static const char *const starts[] = {"cuMemAlloc", "cuMemHostAlloc",
-                                       "cuMemCreate", "cuArrayCreate",
-                                       "cuArray3DCreate"};
+static bool is_allocation(const char *base)
+{
+	static const char *const starts[] = {"cuMemAlloc", "cuMemHostAlloc", "cuMemCreate",
+					     "cuArrayCreate", "cuArray3DCreate"};
 
-  for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
-    if (strncmp(base, starts[i], strlen(starts[i])) == 0)
-      return true;
-  return false;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (strncmp(base, starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
 }
 
-static int due(struct fault *fault) {
-  uint64_t seen = ++fault->seen;
+static int due(struct fault *fault)
+{
+	uint64_t seen = ++fault->seen;
 
-  return seen == fault->number || (fault->onwards && seen > fault->number)
-             ? fault->code
-             : 0;
+	return seen == fault->number || (fault->onwards && seen > fault->number) ? fault->code : 0;
 }
 
-int sim_fault_call(enum sim_export id) {
-  const struct sim_export_row *row = &sim_exports[id];
-  int result = SIM_OK;
+int sim_fault_call(enum sim_export id)
+{
+	const struct sim_export_row *row = &sim_exports[id];
+	int result = SIM_OK;
 
-  if ((atomic_load(&sim_watched) & SIM_WATCH_FAULTS) == 0)
-    return SIM_OK;
-  pthread_mutex_lock(&lock);
-  for (int i = 0; i < fault_count; i++) {
-    struct fault *fault = &faults[i];
+	if ((atomic_load(&sim_watched) & SIM_WATCH_FAULTS) == 0)
+		return SIM_OK;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < fault_count; i++) {
+		struct fault *fault = &faults[i];
 
-    if (strcmp(fault->where, row->symbol) != 0 &&
-        strcmp(fault->where, row->base) != 0 &&
-        !(strcmp(fault->where, "alloc") == 0 && is_allocation(row->base)))
-      continue;
-    if (result == SIM_OK)
-      result = due(fault);
-    else
-      fault->seen++;
-  }
-  pthread_mutex_unlock(&lock);
-  return result;
+		if (strcmp(fault->where, row->symbol) != 0 &&
+		    strcmp(fault->where, row->base) != 0 &&
+		    !(strcmp(fault->where, "alloc") == 0 && is_allocation(row->base)))
+			continue;
+		if (result == SIM_OK)
+			result = due(fault);
+		else
+			fault->seen++;
+	}
+	pthread_mutex_unlock(&lock);
+	return result;
 }
 
-int sim_fault_work(enum sim_work work) {
-  const char *name = work == SIM_WORK_KERNEL ? "kernel"
-                     : work == SIM_WORK_COPY ? "copy"
-                     : work == SIM_WORK_FILL ? "fill"
-                                             : NULL;
-  int result = SIM_OK;
+int sim_fault_work(enum sim_work work)
+{
+	const char *name = work == SIM_WORK_KERNEL ? "kernel"
+			   : work == SIM_WORK_COPY ? "copy"
+			   : work == SIM_WORK_FILL ? "fill"
+						   : NULL;
+	int result = SIM_OK;
 
-  if (name == NULL || (atomic_load(&sim_watched) & SIM_WATCH_FAULTS) == 0)
-    return SIM_OK;
-  pthread_mutex_lock(&lock);
-  for (int i = 0; i < fault_count; i++)
-    if (result == SIM_OK && strcmp(faults[i].where, name) == 0)
-      result = due(&faults[i]);
-  pthread_mutex_unlock(&lock);
-  return result;
+	if (name == NULL || (atomic_load(&sim_watched) & SIM_WATCH_FAULTS) == 0)
+		return SIM_OK;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < fault_count; i++)
+		if (result == SIM_OK && strcmp(faults[i].where, name) == 0)
+			result = due(&faults[i]);
+	pthread_mutex_unlock(&lock);
+	return result;
 }
 
-void sim_fault_happens(struct sim_context *context, int code) {
-  int none = SIM_OK;
+void sim_fault_happens(struct sim_context *context, int code)
+{
+	int none = SIM_OK;
 
-  sim_count(SIM_EVENT_device_faults, 1);
-  if (code == SIM_DEVICE_UNAVAILABLE || code == SIM_UNKNOWN)
-    atomic_compare_exchange_strong(&context->device->fault, &none, code);
-  else
-    atomic_compare_exchange_strong(&context->fault, &none, code);
+	sim_count(SIM_EVENT_device_faults, 1);
+	if (code == SIM_DEVICE_UNAVAILABLE || code == SIM_UNKNOWN)
+		atomic_compare_exchange_strong(&context->device->fault, &none, code);
+	else
+		atomic_compare_exchange_strong(&context->fault, &none, code);
 }

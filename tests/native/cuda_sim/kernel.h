@@ -14,31 +14,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_IMAGE_TEXT "anaros-sim-image\n"
+#define SIM_IMAGE_TEXT    "anaros-sim-image\n"
 #define SIM_KERNEL_SYMBOL "anaros_kernel_"
 #define SIM_KERNEL_PARAMS 16
 
 struct sim_grid {
-  uint32_t grid[3];
-  uint32_t block[3];
-  uint32_t shared_bytes;
+	uint32_t grid[3];
+	uint32_t block[3];
+	uint32_t shared_bytes;
 };
 
 struct sim_kernel {
-  const char *name;
-  void (*run)(const struct sim_grid *grid, void *const *args);
-  /* Simple operations that the device would do; NULL: one for each thread. */
-  uint64_t (*operations)(const struct sim_grid *grid, void *const *args);
-  uint32_t param_count;
-  uint32_t param_bytes[SIM_KERNEL_PARAMS];
+	const char *name;
+	void (*run)(const struct sim_grid *grid, void *const *args);
+	/* Simple operations that the device would do; NULL: one for each thread. */
+	uint64_t (*operations)(const struct sim_grid *grid, void *const *args);
+	uint32_t param_count;
+	uint32_t param_bytes[SIM_KERNEL_PARAMS];
 };
 
-static inline uint64_t sim_grid_threads(const struct sim_grid *grid) {
-  uint64_t threads = 1;
+static inline uint64_t sim_grid_threads(const struct sim_grid *grid)
+{
+	uint64_t threads = 1;
 
-  for (int axis = 0; axis < 3; axis++)
-    threads *= (uint64_t)grid->grid[axis] * grid->block[axis];
-  return threads;
+	for (int axis = 0; axis < 3; axis++)
+		threads *= (uint64_t)grid->grid[axis] * grid->block[axis];
+	return threads;
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include "memory.h"
 
 struct sim_shared_event {
-  _Atomic uint64_t recorded, passed;
+	_Atomic uint64_t recorded, passed;
 };
 
 uint64_t sim_shared_event_record(struct sim_shared_event *event);

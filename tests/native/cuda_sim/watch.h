@@ -9,44 +9,44 @@
 enum sim_source { SIM_DIRECT, SIM_CAPTURED, SIM_REPLAYED, SIM_SOURCES };
 
 /* Each name is also the name in the file of counters. */
-#define SIM_TOTALS(X)                                                          \
-  X(kernels)                                                                   \
-  X(copies)                                                                    \
-  X(fills)                                                                     \
-  X(fill_bytes)                                                                \
-  X(host_calls)                                                                \
-  X(signals)
+#define SIM_TOTALS(X)                                                                              \
+	X(kernels)                                                                                 \
+	X(copies)                                                                                  \
+	X(fills)                                                                                   \
+	X(fill_bytes)                                                                              \
+	X(host_calls)                                                                              \
+	X(signals)
 
 /* What is not work in a queue, or is known only once it is done. */
-#define SIM_EVENTS(X)                                                          \
-  X(graph_launches)                                                            \
-  X(allocations)                                                               \
-  X(allocated_bytes)                                                           \
-  X(frees)                                                                     \
-  X(freed_bytes)                                                               \
-  X(migrations_h2d)                                                            \
-  X(migrated_h2d_bytes)                                                        \
-  X(migrations_d2h)                                                            \
-  X(migrated_d2h_bytes)                                                        \
-  X(migrations_d2d)                                                            \
-  X(migrated_d2d_bytes)                                                        \
-  X(evictions)                                                                 \
-  X(evicted_bytes)                                                             \
-  X(discarded_bytes)                                                           \
-  X(device_faults)
+#define SIM_EVENTS(X)                                                                              \
+	X(graph_launches)                                                                          \
+	X(allocations)                                                                             \
+	X(allocated_bytes)                                                                         \
+	X(frees)                                                                                   \
+	X(freed_bytes)                                                                             \
+	X(migrations_h2d)                                                                          \
+	X(migrated_h2d_bytes)                                                                      \
+	X(migrations_d2h)                                                                          \
+	X(migrated_d2h_bytes)                                                                      \
+	X(migrations_d2d)                                                                          \
+	X(migrated_d2d_bytes)                                                                      \
+	X(evictions)                                                                               \
+	X(evicted_bytes)                                                                           \
+	X(discarded_bytes)                                                                         \
+	X(device_faults)
 
 enum sim_total {
 #define X(name) SIM_TOTAL_##name,
-  SIM_TOTALS(X)
+	SIM_TOTALS(X)
 #undef X
-      SIM_TOTAL_COUNT
+	    SIM_TOTAL_COUNT
 };
 
 enum sim_happening {
 #define X(name) SIM_EVENT_##name,
-  SIM_EVENTS(X)
+	SIM_EVENTS(X)
 #undef X
-      SIM_EVENT_COUNT
+	    SIM_EVENT_COUNT
 };
 
 void sim_count(enum sim_happening what, uint64_t amount);
