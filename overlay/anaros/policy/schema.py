@@ -113,22 +113,17 @@ def _tenant(reader: Reader, node: Node) -> Tenant:
     if match is None and not fields.misspelled:
         remedy = "say whom it is for, or move it to default:"
         reader.complain(fields.place, f"the tenant {quoted(name)} needs match:", remedy)
-    return Tenant(
-        name=name,
-        match=_match(reader, match) if match else Match(),
-        device=_device_of(fields),
-        fabric=_fabric_of(fields),
-        reason=fields.text("reason"),
-        place=fields.place,
-        hide_names=fields.flag("hide_names"),
-    )
+    return _tenant_of(fields, name, _match(reader, match) if match else Match())
 
 
 def _default(reader: Reader, node: Node) -> Tenant:
-    fields = reader.fields(node, "default:", _DEFAULT)
+    return _tenant_of(reader.fields(node, "default:", _DEFAULT), DEFAULT, None)
+
+
+def _tenant_of(fields: Fields, name: str, match: Match | None) -> Tenant:
     return Tenant(
-        name=DEFAULT,
-        match=None,
+        name=name,
+        match=match,
         device=_device_of(fields),
         fabric=_fabric_of(fields),
         reason=fields.text("reason"),
