@@ -3,16 +3,30 @@
 
 In a wheel they lie in folders beside this file; in a checkout (editable or not installed)
 they lie in the folders of the same name at its root.
+
+It is on the start-up path of ``anaros run``, so pathlib, whose import takes 8 ms, has to wait.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from anaros.errors import AnarosError
 
-_PACKAGE = Path(__file__).resolve().parent
-_CHECKOUT = _PACKAGE.parent.parent
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PACKAGE = os.path.dirname(os.path.realpath(__file__))
+_CHECKOUT = os.path.dirname(os.path.dirname(_PACKAGE))
+
+
+def _folder(name: str) -> str:
+    for root in (_PACKAGE, _CHECKOUT):
+        candidate = os.path.join(root, name)
+        if os.path.isdir(candidate):
+            return candidate
+    raise AnarosError(f"the folder {name}/ of this installation is missing", "install anaros again")
 
 
 def folder(name: str) -> Path:
@@ -21,14 +35,19 @@ def folder(name: str) -> Path:
     Raises:
         AnarosError: It is neither beside the package nor in the checkout.
     """
-    for candidate in (_PACKAGE / name, _CHECKOUT / name):
-        if candidate.is_dir():
-            return candidate
-    raise AnarosError(f"the folder {name}/ of this installation is missing", "install anaros again")
+    from pathlib import Path
+
+    return Path(_folder(name))
 
 
-def _built(path: Path) -> Path:
-    if not path.is_file():
+def built(name: str, file: str) -> str:
+    """The path of a file that make builds, in the folder ``shim`` or ``ebpf``.
+
+    Raises:
+        AnarosError: It has not been built.
+    """
+    path = os.path.join(_folder(name), file)
+    if not os.path.isfile(path):
         raise AnarosError(f"{path} has not been built", "run scripts/setup, or install the wheel")
     return path
 
@@ -39,7 +58,9 @@ def shim_library() -> Path:
     Raises:
         AnarosError: It has not been built.
     """
-    return _built(folder("shim") / "libanaros.so")
+    from pathlib import Path
+
+    return Path(built("shim", "libanaros.so"))
 
 
 def bpf_object(probe: str) -> Path:
@@ -48,7 +69,9 @@ def bpf_object(probe: str) -> Path:
     Raises:
         AnarosError: It has not been built.
     """
-    return _built(folder("ebpf") / f"{probe}.bpf.o")
+    from pathlib import Path
+
+    return Path(built("ebpf", f"{probe}.bpf.o"))
 
 
 def policy_folder() -> Path:

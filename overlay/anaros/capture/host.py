@@ -13,7 +13,7 @@ import os
 def read(path: str) -> str | None:
     """The text of a small file, e.g. in /proc; None where it cannot be read."""
     try:
-        with open(path, errors="replace") as file:  # noqa: PTH123 - pathlib is not needed here
+        with open(path, errors="replace") as file:
             return file.read()
     except OSError:
         return None

@@ -20,6 +20,7 @@ from anaros.records import RECORD_DTYPE, Columns
 
 cffi = pytest.importorskip("cffi")
 kernel = pytest.importorskip("anaros.capture.kernel")
+probes = pytest.importorskip("anaros.capture.probes")
 
 OBJECT = Path(__file__).resolve().parents[3] / "ebpf" / "anaros.bpf.o"
 
@@ -106,7 +107,7 @@ def stopped(argv: list[str]) -> subprocess.Popen[str]:
 def record(
     argv: list[str],
     beside: Callable[[], None] = lambda: None,
-    settings: kernel.Settings | None = None,
+    settings: probes.Settings | None = None,
     *,
     consume: bool = True,
 ) -> Run:
@@ -116,7 +117,7 @@ def record(
     plane = None
     try:
         target = kernel.Target(child.pid)
-        plane = kernel.KernelPlane.start(target, samples.address, 0, settings)
+        plane = kernel.KernelPlane.start(target, samples.address, 0, probes.Loading(settings))
         os.kill(child.pid, signal.SIGCONT)
         beside()
         deadline = time.monotonic() + 30

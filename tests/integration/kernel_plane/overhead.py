@@ -19,7 +19,8 @@ import sys
 import tempfile
 import threading
 
-from anaros.capture.kernel import KernelPlane, Settings, Target
+from anaros.capture.kernel import KernelPlane, Target
+from anaros.capture.probes import Loading, Settings
 
 ROUNDS = 20_000
 SWITCHES = 2 * ROUNDS
@@ -62,7 +63,7 @@ def once(argv: list[str], who: str, *, stats: bool = False) -> tuple[float, dict
     plane = None
     if who != "nobody":
         followed = Target(child.pid if who == "target" else other.pid)
-        plane = KernelPlane.start(followed, SINK, 0, Settings(stats=stats))
+        plane = KernelPlane.start(followed, SINK, 0, Loading(Settings(stats=stats)))
     try:
         elapsed = switch_ns(child, plane)
         facts: dict[str, object] = {}

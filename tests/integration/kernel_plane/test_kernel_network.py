@@ -7,7 +7,7 @@ import socket
 
 import numpy as np
 import pytest
-from kernel_harness import MS, NEEDS, kernel, record
+from kernel_harness import MS, NEEDS, probes, record
 
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_ASYNC
@@ -81,7 +81,7 @@ def test_packets_wait_in_a_queueing_discipline(workload: str) -> None:
     shape = "tc qdisc add dev lo root tbf rate 16mbit burst 4kb latency 200ms"
     inside = f'ip link set lo up && {shape} && exec "$@"'
     argv = ["unshare", "-n", "sh", "-c", inside, "sh", workload, "flood", "40", "1000"]
-    run = record(argv, settings=kernel.Settings(backlog_min=1))
+    run = record(argv, settings=probes.Settings(backlog_min=1))
     if run.status:
         pytest.skip("no network namespace of its own, or no tbf")
     waits = run.of(Kind.NIC_QUEUE)

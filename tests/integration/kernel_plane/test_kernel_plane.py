@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kernel_harness import NEEDS, OBJECT, Samples, direct_or_skip, kernel, record, stopped
+from kernel_harness import NEEDS, OBJECT, Samples, direct_or_skip, kernel, probes, record, stopped
 
 from anaros.errors import KernelPlaneError
 from anaros.kinds import Kind
@@ -38,11 +38,19 @@ def test_start_and_stop_are_quick_and_leave_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+def test_probes_that_nobody_takes_are_freed() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    loading = probes.Loading()
+    loading.cancel()
+    loading.cancel()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_only_a_half_full_ring_wakes_the_consumer() -> None:
     samples = Samples()
     child = stopped(["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done"])
-    settings = kernel.Settings(ring_bytes=8192)
-    plane = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0, settings)
+    small = probes.Loading(probes.Settings(ring_bytes=8192))
+    plane = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0, small)
     calm = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0)
     try:
         os.kill(child.pid, signal.SIGCONT)
@@ -58,9 +66,10 @@ def test_only_a_half_full_ring_wakes_the_consumer() -> None:
 
 def test_run_time_is_unknown_unless_measured(idle: subprocess.Popen[str], workload: str) -> None:
     samples = Samples()
-    settings = kernel.Settings(stats=True)
+    settings = probes.Settings(stats=True)
     for wanted in (None, settings):
-        plane = kernel.KernelPlane.start(kernel.Target(idle.pid), samples.address, 0, wanted)
+        loading = probes.Loading(wanted)
+        plane = kernel.KernelPlane.start(kernel.Target(idle.pid), samples.address, 0, loading)
         subprocess.run([workload, "sleep", "20", "1000"], check=True)
         live = plane.run_time_ns()
         plane.stop()
@@ -98,18 +107,18 @@ def test_without_the_right_to_load(idle: subprocess.Popen[str]) -> None:
 
 
 def test_an_object_of_another_version(idle: subprocess.Popen[str], tmp_path: Path) -> None:
-    libbpf = kernel._Libbpf()
-    plan = kernel._Plan(kernel.Settings())
+    libbpf = probes.Libbpf()
+    plan = probes.Plan(probes.Settings())
     other = tmp_path / "other.bpf.o"
     other.write_bytes(b"not an object")
     with pytest.raises(KernelPlaneError, match="not a BPF object"):
-        kernel._open(libbpf, other, plan)
+        probes.open_object(libbpf, str(other), plan)
 
 
 def test_the_branches_for_older_kernels_load() -> None:
-    libbpf = kernel._Libbpf()
-    plan = kernel._Plan(kernel.Settings(), switch_has_state=False, drop_has_socket=False)
-    loaded = kernel._load(libbpf, OBJECT, plan)
+    libbpf = probes.Libbpf()
+    plan = probes.Plan(probes.Settings(), switch_has_state=False, drop_has_socket=False)
+    loaded = probes.load_object(libbpf, str(OBJECT), plan)
     assert plan.off == {}
     assert not plan.switch_has_state, "no second attempt was needed"
     libbpf.lib.bpf_object__close(loaded)
@@ -118,7 +127,7 @@ def test_the_branches_for_older_kernels_load() -> None:
 def test_without_the_preempt_count_the_stack_tells_interrupts(
     workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel._Libbpf, "preempt_distance", lambda _self: 0)
+    monkeypatch.setattr(probes.Libbpf, "preempt_distance", lambda _self: 0)
     direct_or_skip(tmp_path / "direct")
     script = f"{workload} write {tmp_path / 'direct'} 8 65536; {workload} echo 100"
     run = record(["/bin/sh", "-c", f"{script}; {workload} pingpong 300"])
@@ -133,14 +142,14 @@ def test_without_the_preempt_count_the_stack_tells_interrupts(
 
 
 def test_what_a_kernel_lacks_is_left_out_and_named() -> None:
-    libbpf = kernel._Libbpf()
-    plan = kernel._Plan(kernel.Settings())
+    libbpf = probes.Libbpf()
+    plan = probes.Plan(probes.Settings())
     plan.survey(libbpf)
     assert plan.off == {}
-    by_name = {program.name: program for program in kernel._PROGRAMS}
+    by_name = {program.name: program for program in probes.PROGRAMS}
     plan.leave_out(by_name["nic_poll"], "this kernel has no tracepoint napi_poll")
     assert plan.off == {"nic_poll": "no nic.poll: this kernel has no tracepoint napi_poll"}
-    loaded = kernel._load(libbpf, OBJECT, plan)
+    loaded = probes.load_object(libbpf, str(OBJECT), plan)
     absent = libbpf.lib.bpf_object__find_program_by_name(loaded, b"nic_poll")
     assert libbpf.lib.bpf_program__fd(absent) < 0
     libbpf.lib.bpf_object__close(loaded)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from kernel_harness import INTERRUPTIBLE, MS, NEEDS, Samples, kernel, record
+from kernel_harness import INTERRUPTIBLE, MS, NEEDS, Samples, kernel, probes, record
 
 from anaros.kinds import Kind, NameClass
 
@@ -69,7 +69,7 @@ def test_a_process_that_already_has_threads_and_children_is_followed(workload: s
 def test_lost_records_are_counted_exactly() -> None:
     runs = 60
     loop = f"i=0; while [ $i -lt {runs} ]; do /bin/true; i=$((i+1)); done"
-    settings = kernel.Settings(ring_bytes=4096)
+    settings = probes.Settings(ring_bytes=4096)
     run = record(["/bin/sh", "-c", loop], settings=settings, consume=False)
     kinds = (Kind.PROC_FORK, Kind.PROC_EXEC, Kind.PROC_EXIT)
     programs = [name for name, _ in run.names if name["status"] == NameClass.PROGRAM]

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from kernel_harness import INTERRUPTIBLE, MS, NEEDS, kernel, record, total_ms
+from kernel_harness import INTERRUPTIBLE, MS, NEEDS, probes, record, total_ms
 
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_ASYNC, FLAG_KERNEL, FLAG_OTHER_TENANT
@@ -107,7 +107,7 @@ def test_migrations_name_both_cpus(workload: str) -> None:
 
 
 def test_short_waits_for_a_cpu_are_counted(workload: str) -> None:
-    settings = kernel.Settings(runqueue_min_ns=10**12)
+    settings = probes.Settings(runqueue_min_ns=10**12)
     run = record([workload, "pingpong", "300"], settings=settings)
     assert len(run.of(Kind.SCHED_RUNQUEUE)) == 0
     assert run.counts["sched"]["below_minimum"] > 500

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings the BPF probes into the kernel, beside whatever else a run has to prepare.
+
+On a kernel that has everything the object loads at the first attempt. Only when it does not is
+the kernel's BTF surveyed, and what the kernel lacks is left out and named in the plan.
+
+This is the longest part of the start of a run, so nothing is imported here that could keep it
+from beginning: no pathlib, typing, dataclasses or re.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+from anaros import artifacts
+from anaros.capture import host
+from anaros.errors import AnarosError, KernelPlaneError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RING_BYTES = 4 << 20
+
+_VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
+_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+_BTF_KIND_TYPEDEF, _BTF_KIND_VAR, _BTF_KIND_DATASEC = 8, 14, 15
+_LOG_LINES_MAX = 40
+_NEWEST_SWITCH_ARGUMENTS, _NEWEST_DROP_ARGUMENTS = 5, 5
+
+
+class Settings:
+    """What decides how much is shipped.
+
+    Args:
+        ring_bytes: Size of the one ring, a power of two and a multiple of the page size.
+        runqueue_min_ns: A shorter wait for a CPU is counted, not shipped.
+        queue_min_ns: A shorter wait of a packet for the driver is counted, not shipped.
+        block_recent_ns: How long after the target's last request a device concerns it.
+        net_recent_ns: How long after the target's last packet a NAPI poll concerns it.
+        backlog_min: Packets that make a poll without a device (loopback) worth a record.
+        stats: Let the kernel measure the run time of the programs (some 30 ns per event).
+    """
+
+    def __init__(
+        self,
+        *,
+        ring_bytes: int = RING_BYTES,
+        runqueue_min_ns: int = 2_000,
+        queue_min_ns: int = 1_000,
+        block_recent_ns: int = 100_000_000,
+        net_recent_ns: int = 100_000_000,
+        backlog_min: int = 8,
+        stats: bool = False,
+    ) -> None:
+        self.ring_bytes = ring_bytes
+        self.runqueue_min_ns = runqueue_min_ns
+        self.queue_min_ns = queue_min_ns
+        self.block_recent_ns = block_recent_ns
+        self.net_recent_ns = net_recent_ns
+        self.backlog_min = backlog_min
+        self.stats = stats
+
+
+class Program:
+    """A program of the object: its probe, its tracepoint, and what is missing without it."""
+
+    def __init__(
+        self, name: str, probe: str, tracepoint: str, records: str, *, essential: bool = False
+    ) -> None:
+        self.name = name
+        self.probe = probe
+        self.tracepoint = tracepoint
+        self.records = records
+        self.essential = essential
+
+
+PROGRAMS = (
+    Program("process_fork", "process", "sched_process_fork", "proc.fork", essential=True),
+    Program("process_exit", "process", "sched_process_exit", "proc.exit"),
+    Program("process_exec", "process", "sched_process_exec", "proc.exec"),
+    Program("sched_switch", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
+    Program("sched_waking", "sched", "sched_waking", "wakers and sched.wakeup"),
+    Program("sched_migrate", "sched", "sched_migrate_task", "sched.migrate"),
+    Program("block_insert", "block", "block_rq_insert", "the queue time of block.io"),
+    Program("block_issue", "block", "block_rq_issue", "block.io"),
+    Program("block_complete", "block", "block_rq_complete", "block.io"),
+    Program("block_merge", "block", "block_rq_merge", "merges of block requests"),
+    Program("tcp_state", "net", "inet_sock_set_state", "tcp.state and accepted sockets"),
+    Program("tcp_retransmit", "net", "tcp_retransmit_skb", "tcp.retransmit"),
+    Program("nic_drop", "net", "kfree_skb", "nic.drop"),
+    Program("nic_poll", "net", "napi_poll", "nic.poll"),
+    Program("nic_queue", "net", "net_dev_queue", "nic.queue and sockets without a state"),
+    Program("nic_xmit", "net", "net_dev_start_xmit", "nic.queue"),
+)
+
+
+class Libbpf:
+    """libbpf 1.x and the few things that take more than one of its calls."""
+
+    def __init__(self) -> None:
+        try:
+            from anaros._libbpf import ffi
+        except ImportError as error:
+            raise KernelPlaneError(
+                "anaros._libbpf has not been built", "run scripts/setup, or install the wheel"
+            ) from error
+        self.ffi: Any = ffi
+        self.lib: Any
+        try:
+            self.lib = self.ffi.dlopen("libbpf.so.1")
+        except OSError as error:
+            raise KernelPlaneError(
+                "libbpf.so.1 is not installed", "apt install libbpf1, or run with --no-kernel"
+            ) from error
+        self.lib.libbpf_set_print(ffi.NULL)
+
+    @contextlib.contextmanager
+    def log(self, lines: list[str]) -> Iterator[None]:
+        """Collects what libbpf says into ``lines`` instead of letting it reach the terminal."""
+        text = self.ffi.new("char[]", 65536)
+
+        def take(level: int, form: object, arguments: object) -> int:
+            if level <= 1:  # warnings and information, not debugging
+                self.lib.vsnprintf(text, len(text), form, arguments)
+                lines.extend(self.ffi.string(text).decode(errors="replace").splitlines())
+            return 0
+
+        callback = self.ffi.callback("int(int, const char *, void *)", take)
+        self.lib.libbpf_set_print(callback)
+        try:
+            yield
+        finally:
+            self.lib.libbpf_set_print(self.ffi.NULL)
+
+    def arguments(self, btf: object, tracepoint: str) -> int:
+        """How many arguments a probe of the tracepoint gets; 0 where there is no such tracepoint.
+
+        The first is the tracepoint's own data and never reaches a program.
+        """
+        name = f"btf_trace_{tracepoint}".encode()
+        number = self.lib.btf__find_by_name_kind(btf, name, _BTF_KIND_TYPEDEF)
+        if number <= 0:
+            return 0
+        typedef = self.lib.btf__type_by_id(btf, number)
+        pointer = self.lib.btf__type_by_id(btf, typedef.size_or_type)
+        prototype = self.lib.btf__type_by_id(btf, pointer.size_or_type)
+        return int(prototype.info & 0xFFFF)
+
+    def per_cpu_offsets(self, btf: object, names: tuple[str, ...]) -> dict[str, int]:
+        """Where per-CPU variables lie in their section, for those of ``names`` that exist."""
+        find = self.lib.btf__find_by_name_kind
+        wanted = {find(btf, name.encode(), _BTF_KIND_VAR): name for name in names}
+        number = find(btf, b".data..percpu", _BTF_KIND_DATASEC)
+        if number <= 0:
+            return {}
+        section = self.lib.btf__type_by_id(btf, number)
+        count = int(section.info & 0xFFFF)
+        entries = self.ffi.unpack(self.ffi.cast("uint32_t *", section + 1), 3 * count)
+        return {
+            wanted[variable]: offset
+            for variable, offset in zip(entries[0::3], entries[1::3], strict=True)
+            if variable in wanted
+        }
+
+    def preempt_distance(self) -> int:
+        """From a CPU's run queue to its preempt count, in bytes; 0 = unknown (not x86, no BTF)."""
+        btf = self.lib.btf__load_vmlinux_btf()
+        if btf == self.ffi.NULL:
+            return 0
+        try:
+            offsets = self.per_cpu_offsets(btf, ("runqueues", "__preempt_count", "pcpu_hot"))
+        finally:
+            self.lib.btf__free(btf)
+        queue = offsets.get("runqueues")
+        if queue is None:
+            return 0
+        if "__preempt_count" in offsets:
+            return offsets["__preempt_count"] - queue
+        if "pcpu_hot" in offsets:  # 6.2 to 6.14: behind the pointer to the current task
+            return offsets["pcpu_hot"] + 8 - queue
+        return 0
+
+
+class Plan:
+    """What to load: the first plan supposes the newest kernel, a survey corrects it."""
+
+    __slots__ = ("drop_has_socket", "off", "settings", "switch_has_state")
+
+    def __init__(
+        self, settings: Settings, *, switch_has_state: bool = True, drop_has_socket: bool = True
+    ) -> None:
+        self.settings = settings
+        self.switch_has_state = switch_has_state
+        self.drop_has_socket = drop_has_socket
+        #: Programs left out, and why.
+        self.off: dict[str, str] = {}
+
+    def survey(self, libbpf: Libbpf) -> None:
+        """Fits the plan to the running kernel by its BTF."""
+        btf = libbpf.lib.btf__load_vmlinux_btf()
+        if btf == libbpf.ffi.NULL:
+            raise KernelPlaneError(
+                f"{_VMLINUX_BTF} cannot be read", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y"
+            )
+        try:
+            arguments = {p.tracepoint: libbpf.arguments(btf, p.tracepoint) for p in PROGRAMS}
+        finally:
+            libbpf.lib.btf__free(btf)
+        self.switch_has_state = arguments["sched_switch"] >= _NEWEST_SWITCH_ARGUMENTS
+        self.drop_has_socket = arguments["kfree_skb"] >= _NEWEST_DROP_ARGUMENTS
+        for program in PROGRAMS:
+            if not arguments[program.tracepoint]:
+                self.leave_out(program, f"this kernel has no tracepoint {program.tracepoint}")
+
+    def leave_out(self, program: Program, reason: str) -> None:
+        """Goes on without a program, unless nothing works without it."""
+        if program.essential:
+            raise KernelPlaneError(
+                f"the process tree cannot be followed: {reason}", "run with --no-kernel"
+            )
+        self.off[program.name] = f"no {program.records}: {reason}"
+
+
+def _check_host() -> None:
+    """Says at once what would otherwise fail late and in libbpf's words."""
+    if not _may_load():
+        raise KernelPlaneError(
+            "it takes root, or CAP_BPF and CAP_PERFMON",
+            "run as root, or with --no-kernel",
+        )
+    if not os.path.exists(_VMLINUX_BTF):
+        raise KernelPlaneError(
+            f"this kernel has no BTF ({_VMLINUX_BTF} is missing)",
+            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or run with --no-kernel",
+        )
+
+
+def _may_load() -> bool:
+    held = int(host.field("/proc/self/status", "CapEff") or "0", 16)
+    both = 1 << _CAP_BPF | 1 << _CAP_PERFMON
+    return bool(held >> _CAP_SYS_ADMIN & 1) or held & both == both
+
+
+def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
+    """The object, set up after the plan but not yet loaded."""
+    ffi, lib = libbpf.ffi, libbpf.lib
+    loaded = lib.bpf_object__open_file(os.fsencode(path), ffi.NULL)
+    if loaded == ffi.NULL:
+        raise KernelPlaneError(
+            f"{path} is not a BPF object: {os.strerror(ffi.errno)}", "build or install it again"
+        )
+    size = ffi.new("size_t *")
+    constants = lib.bpf_object__find_map_by_name(loaded, b".rodata.config")
+    value = lib.bpf_map__initial_value(constants, size) if constants != ffi.NULL else ffi.NULL
+    if value == ffi.NULL or size[0] != ffi.sizeof("struct anaros_config"):
+        lib.bpf_object__close(loaded)
+        raise KernelPlaneError(
+            f"{path} belongs to another version of anaros", "build or install it again"
+        )
+    config = ffi.cast("struct anaros_config *", value)
+    settings = plan.settings
+    config.ring_wake_bytes = settings.ring_bytes // 2
+    config.runqueue_min_ns = settings.runqueue_min_ns
+    config.queue_min_ns = settings.queue_min_ns
+    config.block_recent_ns = settings.block_recent_ns
+    config.net_recent_ns = settings.net_recent_ns
+    config.backlog_min = settings.backlog_min
+    config.switch_has_state = plan.switch_has_state
+    config.drop_has_socket = plan.drop_has_socket
+    ring = lib.bpf_object__find_map_by_name(loaded, b"ring")
+    lib.bpf_map__set_max_entries(ring, settings.ring_bytes)
+    for name in plan.off:
+        program = lib.bpf_object__find_program_by_name(loaded, name.encode())
+        lib.bpf_program__set_autoload(program, False)
+    return loaded
+
+
+def load_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
+    """Loads what the kernel takes; the plan then tells what was left out, and why."""
+    import re
+
+    known = {program.name: program for program in PROGRAMS}
+    lines: list[str] = []
+    for attempt in range(len(PROGRAMS) + 2):
+        loaded = open_object(libbpf, path, plan)
+        lines.clear()
+        with libbpf.log(lines) if attempt else contextlib.nullcontext():
+            result = libbpf.lib.bpf_object__load(loaded)
+        if result == 0:
+            return loaded
+        libbpf.lib.bpf_object__close(loaded)
+        if attempt == 0:
+            plan.survey(libbpf)
+            continue
+        refused = re.findall(r"prog '(\w+)': failed to load", "\n".join(lines))
+        if not refused or refused[-1] not in known or refused[-1] in plan.off:
+            break
+        plan.leave_out(known[refused[-1]], f"this kernel refuses it ({os.strerror(-result)})")
+    said = " | ".join(line.removeprefix("libbpf: ") for line in lines[-_LOG_LINES_MAX:])
+    raise KernelPlaneError(
+        f"the kernel refuses the BPF programs: {os.strerror(-result)} ({said})",
+        "run with --no-kernel",
+    )
+
+
+class Loaded:
+    """The probes in the kernel, not yet attached.
+
+    Args:
+        libbpf: What loaded them.
+        handle: ``struct bpf_object *``; whoever has this object closes it.
+        plan: What was loaded, and what was left out.
+        preempt_distance: What ``Libbpf.preempt_distance`` said.
+    """
+
+    def __init__(self, libbpf: Libbpf, handle: Any, plan: Plan, preempt_distance: int) -> None:
+        self.libbpf = libbpf
+        self.handle = handle
+        self.plan = plan
+        self.preempt_distance = preempt_distance
+
+
+class Loading:
+    """The probes on their way into the kernel, on a thread of their own.
+
+    libbpf and the verifier take 70 ms, nearly all of it without the interpreter's lock: whoever
+    starts a run prepares the rest meanwhile. In the end comes either ``take`` or ``cancel``.
+
+    Args:
+        settings: How much is shipped.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._plan = Plan(settings or Settings())
+        self._loaded: Loaded | None = None
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="anaros-load", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            _check_host()
+            self._loaded = self._load()
+        except BaseException as problem:  # noqa: BLE001 - `take` raises it
+            self._problem = problem
+
+    def _load(self) -> Loaded:
+        libbpf = Libbpf()
+        path = artifacts.built("ebpf", "anaros.bpf.o")
+        distance: list[int] = []
+        # A second reading of the kernel's BTF, on the other CPU while libbpf does its own.
+        reader = threading.Thread(target=lambda: distance.append(libbpf.preempt_distance()))
+        reader.start()
+        try:
+            handle = load_object(libbpf, path, self._plan)
+        finally:
+            reader.join()
+        return Loaded(libbpf, handle, self._plan, distance[0] if distance else 0)
+
+    def take(self) -> Loaded:
+        """Waits for them and hands them over.
+
+        Raises:
+            KernelPlaneError: No right to load BPF, no BTF, no libbpf, or the kernel refuses.
+        """
+        self._thread.join()
+        if isinstance(self._problem, AnarosError):
+            raise KernelPlaneError(self._problem.fact, self._problem.remedy) from self._problem
+        if self._problem is not None:
+            raise self._problem
+        loaded, self._loaded = self._loaded, None
+        assert loaded is not None
+        return loaded
+
+    def cancel(self) -> None:
+        """Frees what was loaded and not taken."""
+        self._thread.join()
+        if self._loaded is not None:
+            self._loaded.libbpf.lib.bpf_object__close(self._loaded.handle)
+            self._loaded = None
