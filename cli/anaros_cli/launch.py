@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`anaros run`: hands the program to the session. Start-up counts: nothing heavy is imported."""
+"""`anaros run`: hands the program to the session.
+
+Start-up counts: what the program waits for begins before anything but the bare interpreter is
+loaded, so pathlib, typing and dataclasses are left to the session.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,38 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
 
 #: The view ends by itself when the run does; this is how long it may take to draw its last frame.
 _VIEW_PATIENCE_S = 3.0
 
 
-class Launch(NamedTuple):
+class Launch:
     """What `anaros run` was asked for.
 
-    Attributes:
+    Args:
         output: The run directory to make; None is a new one in the usual place.
         policies: Policy files to apply instead of /etc/anaros.
         kernel: Use the kernel plane where it is to be had.
         live: Show the run on the terminal meanwhile.
         command: The program and its words.
-        hide_names: Keep names of files and peers, and the arguments, out of the run.
+        hide_names: Keep names of files and peers, and the command's arguments, out of the run.
     """
 
-    output: Path | None
-    policies: tuple[Path, ...]
-    kernel: bool
-    live: bool
-    command: tuple[str, ...]
-    hide_names: bool = False
+    def __init__(
+        self,
+        output: str | None,
+        policies: tuple[str, ...],
+        kernel: bool,
+        live: bool,
+        command: tuple[str, ...],
+        hide_names: bool = False,
+    ) -> None:
+        self.output = output
+        self.policies = policies
+        self.kernel = kernel
+        self.live = live
+        self.command = command
+        self.hide_names = hide_names
 
 
 def parse(words: Sequence[str]) -> Launch | None:
@@ -42,8 +53,8 @@ def parse(words: Sequence[str]) -> Launch | None:
     """
     if not words or words[0] != "run" or "--" not in words[1:-1]:
         return None
-    output: Path | None = None
-    policies: list[Path] = []
+    output: str | None = None
+    policies: list[str] = []
     kernel, live, hide_names = True, False, False
     rest = iter(words[1:])
     for word in rest:
@@ -61,9 +72,9 @@ def parse(words: Sequence[str]) -> Launch | None:
                 if value is None:
                     return None
                 if word == "--output":
-                    output = Path(value)
+                    output = value
                 else:
-                    policies.append(Path(value))
+                    policies.append(value)
             case _:
                 return None
     return None
@@ -80,7 +91,7 @@ def launch(asked: Launch) -> int:
     """
     from anaros import session
 
-    def record(path: Path | None) -> int:
+    def record(path: str | None) -> int:
         return session.run(
             list(asked.command),
             output=path,
@@ -112,7 +123,7 @@ def _end_by(signal_number: int) -> int:
 
 
 @contextmanager
-def _view(output: Path | None) -> Iterator[Path]:
+def _view(output: str | None) -> Iterator[str]:
     """`anaros xray` in a process of its own, on the terminal, while the block records a run.
 
     The program keeps stdin, stdout and stderr for itself: the view writes to the terminal
@@ -125,8 +136,8 @@ def _view(output: Path | None) -> Iterator[Path]:
 
     from anaros.store.rundir import default_run_path
 
-    path = default_run_path() if output is None else output
-    words = [sys.executable, "-m", "anaros_cli.viewer", str(path)]
+    path = str(default_run_path()) if output is None else output
+    words = [sys.executable, "-m", "anaros_cli.viewer", path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     viewer = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment)
     try:

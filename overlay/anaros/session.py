@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run, from start to end: ``anaros run -- CMD``.
 
-The order counts. The child is forked first, while this process has one thread, and waits;
-then come the run directory, shared memory, clock, kernel plane and rewrites; then the child
+The order counts. The child is forked first, while this process is small and has one thread, and
+goes into its cgroup by itself. A thread brings the kernel plane's probes into the kernel. Meanwhile
+come rewrites, run directory, shared memory and clock, and the modules that they need: what the
+child and the probes wait for must not be imported before them. When all is in place the child
 becomes the program; and only then, while it starts, are numpy and DuckDB imported.
 """
 
@@ -10,25 +12,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from anaros import __version__
-from anaros.capture.arena import Arena, Segment, remove_folder, shared_memory_root
-from anaros.capture.cgroup import Leaf
 from anaros.capture.child import Child, exit_code, find
 from anaros.errors import AnarosError, KernelPlaneError
-from anaros.store.rundir import RunDirectory, default_run_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from anaros.capture.arena import Arena, Segment
+    from anaros.capture.cgroup import Leaf
     from anaros.capture.kernel import KernelPlane
+    from anaros.capture.probes import Loading
     from anaros.capture.recorder import Recorder
     from anaros.govern.rewrites import Rewrites
+    from anaros.store.rundir import RunDirectory
 
 
 def warn(fact: str, remedy: str = "") -> None:
@@ -37,41 +40,53 @@ def warn(fact: str, remedy: str = "") -> None:
     print(lines, file=sys.stderr, flush=True)  # noqa: T201
 
 
-@dataclass(slots=True)
 class _Parts:
-    """What a run is made of, as far as it has come; `close` undoes it in reverse."""
+    """What a run is made of, as far as it has come; `_close` undoes it."""
 
-    hide_names: bool = False
-    rewrites: Rewrites | None = None
-    arena: Arena | None = None
-    segments: list[Segment] = field(default_factory=list)
-    leaf: Leaf | None = None
-    kernel: KernelPlane | None = None
-    kernel_reason: str = ""
-    recorder: Recorder | None = None
-    undo: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    def __init__(self, *, hide_names: bool) -> None:
+        self.hide_names = hide_names
+        self.loading: Loading | None = None
+        self.leaf: Leaf | None = None
+        self.rewrites: Rewrites | None = None
+        self.arena: Arena | None = None
+        self.segments: list[Segment] = []
+        self.kernel: KernelPlane | None = None
+        self.kernel_reason = ""
+        self.recorder: Recorder | None = None
+        self.undo = contextlib.ExitStack()
 
 
 def _user_name() -> str:
+    import pwd
+
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
 
 
-def _preload(environment: dict[str, str], library: str) -> None:
-    present = environment.get("LD_PRELOAD", "")
-    environment["LD_PRELOAD"] = f"{library}:{present}" if present else library
+def _start(parts: _Parts, child: Child, name: str, *, kernel: bool) -> None:
+    """Begins what takes long and needs nothing of us: the probes, the child's way to its cgroup."""
+    if kernel:
+        from anaros.capture.probes import Loading
+
+        parts.loading = Loading()
+    else:
+        parts.kernel_reason = "switched off with --no-kernel"
+    from anaros.capture.cgroup import Leaf
+
+    parts.leaf = Leaf.create(name)
+    child.enter(parts.leaf)
 
 
-def _start_kernel(parts: _Parts, child: Child) -> None:
+def _attach_kernel(parts: _Parts, child: Child) -> None:
     """The kernel plane, or one line that says what is not seen without it."""
     from anaros.capture.kernel import KernelPlane, Target
 
     assert parts.recorder is not None
     sample, context = parts.recorder.sample
     try:
-        parts.kernel = KernelPlane.start(Target(pid=child.pid), sample, context)
+        parts.kernel = KernelPlane.start(Target(child.pid), sample, context, parts.loading)
     except KernelPlaneError as problem:
         parts.kernel_reason = problem.fact
         unseen = "waits for CPU, disk and network are not seen"
@@ -79,35 +94,46 @@ def _start_kernel(parts: _Parts, child: Child) -> None:
 
 
 def _decide(
-    parts: _Parts, argv: Sequence[str], program: Path, files: Sequence[Path], shared: Path
+    parts: _Parts, argv: Sequence[str], program: str, files: Sequence[str | Path], shared: Path
 ) -> dict[str, str]:
-    """The cgroup and the policy; returns the environment that the program starts with."""
+    """The policy; returns what differs from our environment in the program's."""
+    from pathlib import Path
+
     from anaros.govern.rewrites import decide
 
-    environment = dict(os.environ)
-    parts.leaf = Leaf.create(shared.name)
-    try:
-        parts.rewrites = decide(
-            argv,
-            program,
-            _user_name(),
-            environment,
-            files,
-            parts.leaf.path if parts.leaf is not None else None,
-        )
-    except BaseException:
-        _close(parts)
-        raise
+    parts.rewrites = decide(
+        argv,
+        Path(program),
+        _user_name(),
+        os.environ,
+        [Path(file) for file in files],
+        parts.leaf.path if parts.leaf is not None else None,
+    )
     parts.hide_names |= parts.rewrites.hide_names
     for problem in parts.rewrites.not_applied:
         warn(f"the policy is not applied: {problem}")
-    environment.update(parts.rewrites.environment)
-    _preload(environment, str(shared / "libanaros.so"))
-    return environment
+    changes = dict(parts.rewrites.environment)
+    present = changes.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
+    library = str(shared / "libanaros.so")
+    changes["LD_PRELOAD"] = f"{library}:{present}" if present else library
+    return changes
 
 
-def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
-    """Shared memory, clock, cgroup and the recorder."""
+def _make_directory(
+    parts: _Parts, argv: Sequence[str], output: str | Path | None, shared: Path
+) -> RunDirectory:
+    """The run directory: that it can be written is known before the program starts."""
+    from pathlib import Path
+
+    from anaros.store.rundir import RunDirectory, default_run_path
+
+    path = Path(output) if output is not None else default_run_path()
+    return RunDirectory.create(path, _meta_at_start(parts, argv, path.name, shared))
+
+
+def _open(parts: _Parts, folder: Path, run: RunDirectory) -> None:
+    """Shared memory, clock and the recorder."""
+    from anaros.capture.arena import Arena, Segment, remove_folder
     from anaros.capture.recorder import Recorder
 
     parts.arena = Arena.create(folder)
@@ -123,8 +149,6 @@ def _open(parts: _Parts, folder: Path, run: RunDirectory, child: Child) -> None:
         order = getattr(parts.rewrites, runtime)
         if order is not None:
             parts.arena.set_device_map(runtime, list(order))
-    if parts.leaf is not None and not parts.leaf.add(child.pid):
-        warn(f"the program could not be put into the cgroup {parts.leaf.path}")
     parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
 
 
@@ -132,6 +156,8 @@ def _meta_at_start(
     parts: _Parts, argv: Sequence[str], name: str, shared: Path
 ) -> dict[str, object]:
     """What a report needs even if we are killed before the end."""
+    from pathlib import Path
+
     words = [Path(argv[0]).name] if parts.hide_names else argv
     return {
         "name": name,
@@ -223,8 +249,8 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
 def run(
     argv: Sequence[str],
     *,
-    output: Path | None = None,
-    policy_files: Sequence[Path] = (),
+    output: str | Path | None = None,
+    policy_files: Sequence[str | Path] = (),
     kernel: bool = True,
     hide_names: bool = False,
 ) -> int:
@@ -245,18 +271,20 @@ def run(
         AnarosError: The run could not be started; the program did not run.
     """
     program = find(argv[0], os.environ)
-    path = output if output is not None else default_run_path()
-    shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    parts = _Parts(hide_names=hide_names)
-    environment = _decide(parts, argv, program, policy_files, shared)
-    child = Child(program, list(argv), environment)
-    if not kernel:
-        parts.kernel_reason = "switched off with --no-kernel"
+    name = f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
+    parts, child = _Parts(hide_names=hide_names), Child(program, list(argv))
     try:
-        record = RunDirectory.create(path, _meta_at_start(parts, argv, path.name, shared))
-        _open(parts, shared, record, child)
+        _start(parts, child, name, kernel=kernel)
+        from anaros.capture.arena import shared_memory_root
+
+        shared = shared_memory_root() / name
+        changes = _decide(parts, argv, program, policy_files, shared)
+        record = _make_directory(parts, argv, output, shared)
+        _open(parts, shared, record)
+        if not child.entered():
+            warn(f"the program could not be put into the cgroup {parts.leaf and parts.leaf.path}")
         if kernel:
-            _start_kernel(parts, child)
+            _attach_kernel(parts, child)
     except BaseException:
         child.abandon()
         _close(parts)
@@ -266,7 +294,7 @@ def run(
     parts.arena.recording = True
     usage = os.times()
     try:
-        child.release()
+        child.release(changes)
     except AnarosError:
         _close(parts)
         raise
@@ -278,6 +306,8 @@ def run(
 
 
 def _close(parts: _Parts) -> None:
+    if parts.loading is not None:
+        parts.loading.cancel()
     if parts.kernel is not None:
         parts.kernel.stop()
     if parts.rewrites is not None:

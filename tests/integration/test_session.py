@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from anaros import report, session
 from anaros.capture import live
+from anaros.capture.cgroup import Leaf
 from anaros.capture.kernel import PROBES
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_KERNEL
@@ -379,3 +380,50 @@ def test_without_rights_two_short_lines_say_what_is_not_seen(
         "  waits for CPU, disk and network are not seen; run as root, or with --no-kernel",
     ]
     assert RunDirectory.open(tmp_path / "run").meta()["kernel_plane"]["active"] is False
+
+
+@pytest.fixture
+def empty_cgroup() -> Iterator[Path]:
+    """A cgroup that must be empty in the end: of processes, and of cgroups in it."""
+    leaf = Leaf.create(f"test-{os.urandom(6).hex()}") if os.geteuid() == 0 else None
+    if leaf is None:
+        pytest.skip("needs root and cgroup v2")
+    yield leaf.path
+    assert leaf.processes() == []
+    assert leaf.remove(), list(leaf.path.iterdir())
+
+
+@pytest.mark.parametrize("plane", [[], ["--no-kernel"]])
+def test_a_start_that_fails_leaves_nothing_behind(
+    anaros: Command, empty_cgroup: Path, plane: list[str]
+) -> None:
+    done = subprocess.run(
+        anaros("run", *plane, "--output", "/proc/run", "--", "sleep", "30"),
+        preexec_fn=lambda: (empty_cgroup / "cgroup.procs").write_text("0"),
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"cannot write /proc/run" in done.stderr
+
+
+@pytest.mark.parametrize("delay_ms", range(10, 200, 30))
+def test_an_interrupt_while_it_starts_leaves_nothing_behind(
+    anaros: Command, tmp_path: Path, empty_cgroup: Path, delay_ms: int
+) -> None:
+    process = subprocess.Popen(
+        anaros("run", "--output", tmp_path / "run", "--", "sleep", "30"),
+        preexec_fn=lambda: (empty_cgroup / "cgroup.procs").write_text("0"),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    time.sleep(delay_ms / 1000)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    # 1: Python itself was interrupted, before there was anything of ours.
+    assert process.returncode in (1, 130, -signal.SIGINT)
+    if (tmp_path / "run/meta.json").exists():
+        meta = RunDirectory.open(tmp_path / "run").meta()
+        assert (meta["state"], meta["term_signal"]) == ("finished", signal.SIGINT)
+        assert meta["shm"] is None

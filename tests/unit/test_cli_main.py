@@ -212,6 +212,19 @@ def test_a_plain_run_starts_without_click() -> None:
     assert loaded_after(code) & (HEAVY | {"click"}) == set()
 
 
+def test_the_child_and_the_probes_wait_for_no_module_that_they_do_not_need() -> None:
+    code = (
+        "import sys; from anaros_cli import main; from anaros import session; "
+        "from anaros.capture import probes; print(*sys.modules)"
+    )
+    # Without site: a finder of an editable installation imports what it likes.
+    words = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"anaros.capture.child", "anaros.capture.probes"} <= loaded
+    assert loaded & {"pathlib", "typing", "re", "dataclasses", "json", "subprocess"} == set()
+
+
 def test_a_usage_error_imports_nothing_heavy() -> None:
     loaded = loaded_after("from anaros_cli.main import main\nassert main(['run']) == 2")
     assert "click" in loaded
@@ -247,7 +260,7 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
     command = cli.get_command(click.Context(cli), "run")
     assert command is not None
     found = command.make_context("run", list(words)).params
-    assert plain == Launch(
+    meant = Launch(
         found["output"],
         found["policies"],
         not found["no_kernel"],
@@ -255,6 +268,7 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
         found["command"],
         found["hide_names"],
     )
+    assert vars(plain) == vars(meant)
 
 
 @pytest.mark.parametrize(

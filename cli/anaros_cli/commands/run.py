@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from anaros.errors import UsageError
@@ -14,14 +12,14 @@ from anaros_cli import launch
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="DIR",
     help="The run directory to make; default: a new one under ./anaros-runs or $ANAROS_RUNS.",
 )
 @click.option(
     "--policy",
     "policies",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
     multiple=True,
     help="A policy file to apply instead of /etc/anaros; may be given again.",
@@ -35,8 +33,8 @@ from anaros_cli import launch
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 def run(
-    output: Path | None,
-    policies: tuple[Path, ...],
+    output: str | None,
+    policies: tuple[str, ...],
     no_kernel: bool,
     hide_names: bool,
     live: bool,

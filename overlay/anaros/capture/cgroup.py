@@ -40,18 +40,15 @@ class Leaf:
             return None
         return cls(path)
 
-    def add(self, pid: int) -> bool:
-        """Moves a process in; False: we may not."""
-        try:
-            (self.path / "cgroup.procs").write_text(str(pid))
-        except OSError:
-            return False
-        return True
+    @property
+    def entrance(self) -> Path:
+        """Where a process writes 0 to move in; it waits for a grace period of RCU meanwhile."""
+        return self.path / "cgroup.procs"
 
     def processes(self) -> list[int]:
         """Who is in it now."""
         try:
-            return [int(word) for word in (self.path / "cgroup.procs").read_text().split()]
+            return [int(word) for word in self.entrance.read_text().split()]
         except OSError:
             return []
 

@@ -2,7 +2,8 @@
 """The program under observation: started as it would be alone, its fate passed on.
 
 The child stays in our process group, so the terminal's signals reach it without us; what was
-sent to us alone is passed on. It is forked first and waits on a pipe until everything that
+sent to us alone is passed on. It is forked before anything else is imported, enters its cgroup by
+itself (the kernel takes 10 ms and more for that), and waits on a pipe until everything that
 watches it is in place.
 """
 
@@ -12,17 +13,25 @@ import contextlib
 import errno
 import os
 import signal
+import stat
 from collections.abc import Mapping
-from pathlib import Path
 
 from anaros.capture.sentinel import SIGNALS, Sentinel
 from anaros.errors import AnarosError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from anaros.capture.cgroup import Leaf
 
 #: Python ignores these; the program must find them as it would alone.
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+
+#: Ends what the child is told; without it whoever told it has died on the way.
+_END = b"\0\0"
+_ENTERED, _NOT_ENTERED = b"+", b"-"
 
 
 _REMEDIES = {
@@ -44,28 +53,31 @@ class CommandError(AnarosError):
         self.exit_code = NOT_FOUND if number == errno.ENOENT else NOT_EXECUTABLE
 
 
-def find(word: str, environment: Mapping[str, str]) -> Path:
+def find(word: str, environment: Mapping[str, str]) -> str:
     """The program that ``word`` names, as a shell finds it.
 
     Raises:
         CommandError: There is none, or it may not be run.
     """
-    if "/" in word:
-        candidates = [Path(word)]
-    else:
+    candidates = [word]
+    if "/" not in word:
         path = environment.get("PATH", os.defpath)
-        candidates = [Path(folder or ".") / word for folder in path.split(":")]
+        candidates = [os.path.join(folder or ".", word) for folder in path.split(":")]
     refused = errno.ENOENT
     for candidate in candidates:
         try:
-            if candidate.is_dir():
-                refused = errno.EISDIR if "/" in word else refused
-            elif os.access(candidate, os.X_OK):
-                return candidate
-            elif candidate.exists():
-                refused = errno.EACCES
+            mode = os.stat(candidate).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         except OSError as problem:
             refused = problem.errno or refused
+            continue
+        if stat.S_ISDIR(mode):
+            refused = errno.EISDIR if "/" in word else refused
+        elif os.access(candidate, os.X_OK):
+            return candidate
+        else:
+            refused = errno.EACCES
     raise CommandError(word, refused)
 
 
@@ -75,35 +87,30 @@ class Child:
     Args:
         program: The file to run.
         argv: Its arguments, its own name first.
-        environment: All of its environment.
     """
 
-    def __init__(self, program: Path, argv: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, program: str, argv: list[str]) -> None:
         self._watched = {*SIGNALS, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._word = argv[0]
-        go_read, self._go = os.pipe()
-        self._failure, failed = os.pipe()
+        told, self._tell = os.pipe()
+        self._said, say = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(self._go)
-            self._become(program, argv, environment, go_read, failed)
-        os.close(go_read)
-        os.close(failed)
+            os.close(self._tell)
+            self._become(program, argv, told, say)
+        os.close(told)
+        os.close(say)
         self._sentinel = Sentinel(self.pid)
 
-    def _become(
-        self,
-        program: Path,
-        argv: list[str],
-        environment: Mapping[str, str],
-        go: int,
-        failed: int,
-    ) -> None:
+    def _become(self, program: str, argv: list[str], told: int, say: int) -> None:
         """In the child: waits for the word, then runs the program. Never returns."""
         try:
-            if os.read(go, 1):
+            entered = _enter(os.fsdecode(os.read(told, 65536)))
+            os.write(say, _ENTERED if entered else _NOT_ENTERED)
+            environment = _changed_environment(told)
+            if environment is not None:
                 for number in _PYTHON_IGNORES:
                     signal.signal(number, signal.SIG_DFL)
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -116,22 +123,35 @@ class Child:
                     if problem.errno != errno.ENOEXEC:
                         raise
                     # A script without an interpreter line: what execvp does.
-                    os.execve("/bin/sh", ["/bin/sh", str(program), *argv[1:]], environment)
+                    os.execve("/bin/sh", ["/bin/sh", program, *argv[1:]], environment)
         except OSError as problem:
-            os.write(failed, str(problem.errno or errno.EINVAL).encode())
+            os.write(say, str(problem.errno or errno.EINVAL).encode())
         finally:
             os._exit(NOT_FOUND)
 
-    def release(self) -> None:
-        """Lets it become the program.
+    def enter(self, leaf: Leaf | None) -> None:
+        """Lets it enter its cgroup; None: it stays in ours."""
+        entrance = leaf.entrance if leaf is not None else os.devnull
+        os.write(self._tell, os.fsencode(entrance))
+
+    def entered(self) -> bool:
+        """Waits until it has; False: it could not be put there."""
+        return os.read(self._said, 1) == _ENTERED
+
+    def release(self, changes: Mapping[str, str]) -> None:
+        """Lets it become the program, once it has entered its cgroup.
+
+        Args:
+            changes: What its environment has beside ours, or instead of it.
 
         Raises:
             CommandError: The kernel refuses to run it.
         """
-        os.write(self._go, b"g")
-        os.close(self._go)
-        refused = os.read(self._failure, 16)
-        os.close(self._failure)
+        words = [f"{name}={value}" for name, value in changes.items()]
+        with open(self._tell, "wb", buffering=0) as tell:
+            tell.write(os.fsencode("\0".join(words)) + _END)
+        refused = os.read(self._said, 16)
+        os.close(self._said)
         if refused:
             os.waitpid(self.pid, 0)
             self._restore()
@@ -139,8 +159,8 @@ class Child:
 
     def abandon(self) -> None:
         """Ends it before it became the program."""
-        with contextlib.suppress(OSError):
-            os.close(self._go)
+        os.close(self._tell)
+        os.close(self._said)
         os.waitpid(self.pid, 0)
         self._restore()
 
@@ -168,6 +188,29 @@ class Child:
         self._sentinel.close()
         signal.signal(signal.SIGCHLD, self._on_child or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _enter(entrance: str) -> bool:
+    try:
+        with open(entrance, "w") as file:
+            file.write("0")
+    except OSError:
+        return False
+    return True
+
+
+def _changed_environment(told: int) -> dict[bytes, bytes] | None:
+    """Our environment with the changes that we are told; None: nothing is to start."""
+    words = b""
+    while more := os.read(told, 65536):
+        words += more
+    if not words.endswith(_END):
+        return None
+    environment = dict(os.environb)
+    for word in filter(None, words.split(b"\0")):
+        name, _, value = word.partition(b"=")
+        environment[name] = value
+    return environment
 
 
 def exit_code(status: int) -> int:

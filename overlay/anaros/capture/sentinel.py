@@ -15,7 +15,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from pathlib import Path
+
+from anaros.capture import host
 
 #: What is watched: all that a terminal, a shell or an operator sends to end, poke or stop a job.
 SIGNALS = frozenset(
@@ -47,11 +48,8 @@ def _readable(descriptor: int, seconds: float) -> bool:
 
 
 def _stopped(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return False
-    return stat.rpartition(b")")[2].split()[0] in b"Tt"
+    stat = host.read(f"/proc/{pid}/stat")
+    return stat is not None and stat.rpartition(")")[2].split()[0] in "Tt"
 
 
 def _pending() -> bytes:
