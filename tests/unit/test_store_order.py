@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -42,6 +43,17 @@ def test_sort_run_is_a_stable_sort_of_its_parts(parts: list[np.ndarray]) -> None
     expected = np.argsort(everything, kind="stable")
     assert (run.order == expected).all()
     assert (run.starts == everything[expected]).all()
+
+
+@pytest.mark.parametrize("bits", [1, 10, 11, 12, 33, 47, 48, 64])
+@pytest.mark.parametrize("count", [1, 2, 3000, 70_000])
+def test_starts_of_any_span_are_sorted(bits: int, count: int) -> None:
+    random = np.random.default_rng(bits)
+    starts = random.integers(0, 2**bits - 1, count, np.uint64, endpoint=True)
+    run = order.sort_run([starts])
+    expected = np.argsort(starts, kind="stable")
+    assert (run.order == expected).all()
+    assert (run.starts == starts[expected]).all()
 
 
 @settings(deadline=None)

@@ -108,9 +108,10 @@ def _declarations(header: Path) -> str:
 ffi = FFI()
 ffi.cdef(_DECLARATIONS)
 ffi.cdef(_declarations(_NATIVE / "pofc.h"))
+ffi.cdef(_declarations(_NATIVE / "store.h"))
 ffi.set_source(
     "anaros._native",
-    '#include "native.h"\n#include "pofc.h"',
+    '#include "native.h"\n#include "pofc.h"\n#include "store.h"',
     sources=[str(path) for path in sorted(_NATIVE.glob("*.c"))],
     depends=[str(path) for path in sorted(_NATIVE.glob("*.h"))],
     include_dirs=[str(_NATIVE), "shim/include"],

@@ -28,10 +28,10 @@ Array = npt.NDArray[np.generic]
 
 #: Level 1 costs 2 % of size against the default and saves a third of the time. A column whose
 #: row group has more distinct values than the limit is better off with delta encoding, and finding
-#: that out early saves as much again.
+#: that out early saves as much again. A row group is one block of a segment, 1.6 % smaller than two.
 _PARQUET = (
     "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1,"
-    " DICTIONARY_SIZE_LIMIT 1024, ROW_GROUP_SIZE 131072, USE_TMP_FILE false"
+    " DICTIONARY_SIZE_LIMIT 1024, ROW_GROUP_SIZE 65536, USE_TMP_FILE false"
 )
 
 

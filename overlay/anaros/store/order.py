@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anaros.records import U64
+from anaros.records import U32, U64
+from anaros.store import native
 
 I64 = npt.NDArray[np.int64]
 
@@ -31,7 +32,7 @@ class SortedRun:
     """
 
     starts: U64
-    order: I64
+    order: U32
 
 
 def sort_run(parts: Iterable[U64]) -> SortedRun:
@@ -40,47 +41,19 @@ def sort_run(parts: Iterable[U64]) -> SortedRun:
     Parts that follow each other in time, as they mostly do, are sorted one by one, each in the
     caches. A part may be a view that lives until the next one is asked for.
     """
-    sorted_parts = []
+    starts, orders = [_NONE], [np.empty(0, np.uint32)]
     count = 0
     for part in parts:
-        piece = _sort(part)
-        np.add(piece.order, count, out=piece.order)
-        sorted_parts.append(piece)
+        sorted_part, order = native.sort(part, count)
+        starts.append(sorted_part)
+        orders.append(order)
         count += len(part)
-    starts = np.concatenate([_NONE, *(part.starts for part in sorted_parts)])
-    order = np.concatenate([_NO_PLACES, *(part.order for part in sorted_parts)])
-    follow = all(
-        left.starts[-1] <= right.starts[0]
-        for left, right in itertools.pairwise(part for part in sorted_parts if len(part.starts))
-    )
+    follow = all(left[-1] <= right[0] for left, right in itertools.pairwise(filter(len, starts)))
+    run = SortedRun(np.concatenate(starts), np.concatenate(orders))
     if follow:
-        return SortedRun(starts, order)
-    again = np.argsort(starts, kind="stable")
-    return SortedRun(starts.take(again), order.take(again))
-
-
-def _sort(starts: U64) -> SortedRun:
-    """Sort one part.
-
-    Time and position share one 64-bit word where they fit: sorting numbers is several times
-    faster than sorting positions by a key.
-    """
-    count = len(starts)
-    if count < 2:
-        return SortedRun(starts.copy(), np.arange(count))
-    low = starts.min()
-    bits = (count - 1).bit_length()
-    if int(starts.max() - low).bit_length() + bits > 64:
-        order = np.argsort(starts, kind="stable")
-        return SortedRun(starts.take(order), order)
-    words = starts - low
-    words <<= np.uint64(bits)
-    words |= np.arange(count, dtype=np.uint64)
-    words.sort()
-    positions = words & np.uint64((1 << bits) - 1)
-    words >>= np.uint64(bits)
-    words += low
-    return SortedRun(words, positions.view(np.int64))
+        return run
+    again = np.argsort(run.starts, kind="stable")
+    return SortedRun(run.starts.take(again), run.order.take(again))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +71,14 @@ class Place:
     late: I64
     inserted: I64
 
-    def ranks(self, count: int) -> I64:
+    def ranks(self, count: int) -> U32:
         """Shape (count,): the place of each start of this run of ``count``."""
         others = count - len(self.late)
-        rank = np.arange(self.first, self.first + others)
+        rank = np.arange(self.first, self.first + others, dtype=np.uint32)
         if len(self.inserted):
             steps = np.diff(self.inserted, prepend=0, append=others)
-            rank += np.repeat(np.arange(len(steps)), steps)
-        return np.concatenate([self.late, rank]) if len(self.late) else rank
+            rank += np.repeat(np.arange(len(steps), dtype=np.uint32), steps)
+        return np.concatenate([self.late.astype(np.uint32), rank])
 
 
 def places(runs: list[U64]) -> list[Place]:

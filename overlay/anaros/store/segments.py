@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from anaros.errors import RunDirectoryError
 from anaros.records import FIELDS, U64, Columns
-from anaros.store import columnar, names, order
+from anaros.store import columnar, names, native, order
 from anaros.store.columnar import Array
 from anaros.store.names import Names, read_names, write_names
 from anaros.store.rundir import RunDirectory
@@ -260,11 +260,16 @@ def _load(paths: Sequence[Path], wanted: list[str], where: str) -> dict[str, Arr
     The first reads the starts, from which the place of every record follows; the second puts all
     other fields straight where they belong, so that nothing is held twice.
     """
+    native.keep_freed()
     with ThreadPoolExecutor(_threads()) as pool:
         readers = [_GroupReader(_table(group), where) for group in _groups(paths)]
         runs = list(pool.map(_GroupReader.read_starts, readers))
         places = order.places([run.starts for run in runs])
         count = sum(len(run.starts) for run in runs)
+        if count > native.RECORDS_MAX:
+            raise RunDirectoryError(
+                f"{count} records are more than can be read at once", "give a window of time"
+            )
         found = {name: np.empty(count, _DTYPES[name]) for name in ("start_ns", *wanted)}
         list(
             pool.map(
@@ -321,16 +326,16 @@ class _GroupReader:
         self, run: order.SortedRun, place: order.Place, found: Mapping[str, Array]
     ) -> None:
         """Put the group's records at their places in the arrays of ``found``."""
-        rank = place.ranks(len(run.starts))
-        found["start_ns"][rank] = run.starts
-        target = np.empty(len(rank), np.int64)
-        target[run.order] = rank
+        ranks = place.ranks(len(run.starts))
+        native.scatter([run.starts], [found["start_ns"]], ranks)
+        places = np.empty_like(ranks)
+        native.scatter([ranks], [places], run.order)
         fields = [name for name in found if name != "start_ns"]
         if not fields:
             return
+        targets = [found[name] for name in fields]
         position = 0
         for batch in self._batches(fields):
             end = position + len(batch[0])
-            for name, column in zip(fields, batch, strict=True):
-                found[name][target[position:end]] = column
+            native.scatter(batch, targets, places[position:end])
             position = end
