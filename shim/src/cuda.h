@@ -51,6 +51,9 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol) COLD;
 void *anaros_cuda_from_resolver(const char *base, void *function, int version,
 				bool per_thread) COLD;
 
+/* Counts and names what was passed by, and gives it back. */
+void *anaros_cuda_pass(const char *name, size_t length, int version, void *function) COLD;
+bool anaros_cuda_in_shim(const void *function) COLD;
 void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
 
 /* cuda_object.c: where a driver has its symbols. Good while it is loaded. */
@@ -66,6 +69,24 @@ bool anaros_cuda_driver_of(const void *address, struct anaros_cuda_driver *drive
 bool anaros_cuda_driver_loaded(void) COLD;
 void *anaros_cuda_lookup(const struct anaros_cuda_driver *driver, const char *symbol) COLD;
 void *anaros_cuda_driver_symbol(const char *symbol) COLD;
+/* The first object but the shim that exports a function; NULL: none. */
+void *anaros_cuda_exporter(const char *symbol) COLD;
+/* Where the object lies that has an address. */
+bool anaros_cuda_object_of(const void *address, uintptr_t *start, uintptr_t *size) COLD;
+
+/* cuda_resolve.c: puts the wrapper in place of what a resolver gave. */
+#define ANAROS_CUDA_VERSION_UNTOLD 0
+void anaros_cuda_exchange(int result, const char *name, void **function, int version,
+			  uint64_t flags, bool twin);
+
+/* cuda_runtime.c: what the call of the runtime knows that led to this one. */
+struct anaros_cuda_hint {
+	const void *function; /* that is launched, as the program names it */
+	uint16_t copy_kind;   /* 0: not told */
+};
+extern __thread struct anaros_cuda_hint anaros_cuda_hint
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+const char *anaros_cuda_function_name(const void *address) COLD;
 
 static inline void *anaros_cuda_real_next(enum anaros_cuda_hook hook)
 {
@@ -141,6 +162,9 @@ static inline uint64_t anaros_cuda_threads(const unsigned int *grid, const unsig
 {
 	return (uint64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
 }
+
+/* cuda_module.c: names a kernel by the function that the runtime was given. */
+void anaros_cuda_name_launched(const void *kernel) COLD;
 
 /* cuda_capture.c: streams in capture, where a call records and does not run. */
 extern uint32_t anaros_cuda_captures __attribute__((visibility("hidden")));

@@ -87,8 +87,17 @@ COPIES_ASYNC(cuMemcpyDtoHAsync, COPY(COPY_D2H, hStream, ASYNC, dstHost, ByteCoun
 COPIES_ASYNC(cuMemcpyDtoDAsync, COPY(COPY_D2D, hStream, ASYNC, dstDevice, ByteCount))
 COPIES_ASYNC(cuMemcpyHtoAAsync, COPY(COPY_H2D, hStream, ASYNC, srcHost, ByteCount))
 COPIES_ASYNC(cuMemcpyAtoHAsync, COPY(COPY_D2H, hStream, ASYNC, dstHost, ByteCount))
-CUDA_PAIR(cuMemcpy, _ptds, COPY(COPY, NONE, SYNC, dst, ByteCount))
-CUDA_PAIR(cuMemcpyAsync, _ptsz, COPY(COPY, hStream, ASYNC, dst, ByteCount))
+
+/* Of one address space: only the runtime's call may tell the direction. */
+#define COPY_HINTED(stream, way)                                                                   \
+	uint16_t told = anaros_cuda_hint.copy_kind;                                                \
+	CUDA_RECORD(.kind = told != 0 ? told : ANAROS_KIND_GPU_COPY,                               \
+		    .flags = CUDA_FLAGS(stream, way), .object = CUDA_STREAM(stream),               \
+		    .address = told == ANAROS_KIND_GPU_COPY_H2D ? src : dst,                       \
+		    .size_bytes = ByteCount)
+
+CUDA_PAIR(cuMemcpy, _ptds, COPY_HINTED(NONE, SYNC))
+CUDA_PAIR(cuMemcpyAsync, _ptsz, COPY_HINTED(hStream, ASYNC))
 CUDA_PAIR(cuMemcpyWithAttributesAsync, _ptsz, COPY(COPY, hStream, ASYNC, dst, size))
 CUDA_PAIR(cuMemcpyPeer, _ptds, COPY(COPY_D2D, NONE, SYNC, dstDevice, ByteCount))
 CUDA_PAIR(cuMemcpyPeerAsync, _ptsz, COPY(COPY_D2D, hStream, ASYNC, dstDevice, ByteCount))

@@ -62,6 +62,16 @@ static void name_kernel(int result, uint64_t handle, const char *name)
 	unlock_kernels();
 }
 
+void anaros_cuda_name_launched(const void *kernel)
+{
+	uint64_t handle = (uintptr_t)kernel;
+
+	/* By this name or the driver's own. */
+	if (__atomic_load_n(&kernel_slot(handle)->handle, __ATOMIC_RELAXED) != handle)
+		name_kernel(CUDA_SUCCESS, handle,
+			    anaros_cuda_function_name(anaros_cuda_hint.function));
+}
+
 static void name_function_of(int result, void *const *out, void *kernel)
 {
 	uint64_t handle = (uintptr_t)CUDA_OUT(out);

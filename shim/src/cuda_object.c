@@ -200,6 +200,69 @@ bool anaros_cuda_driver_of(const void *address, struct anaros_cuda_driver *drive
 	return query.found;
 }
 
+struct export
+{
+	const char *symbol;
+	void *function;
+};
+
+static int visit_export(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct anaros_cuda_driver tables;
+	struct export *wanted = data;
+
+	(void)size;
+	if (!contains(info, &anaros_cuda_next) && read_tables(info, &tables))
+		wanted->function = find(&tables, wanted->symbol);
+	return wanted->function != NULL;
+}
+
+void *anaros_cuda_exporter(const char *symbol)
+{
+	struct export wanted = {.symbol = symbol};
+
+	dl_iterate_phdr(visit_export, &wanted);
+	return wanted.function;
+}
+
+struct extent {
+	const void *address;
+	uintptr_t start, end;
+};
+
+static int visit_extent(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct extent *extent = data;
+
+	(void)size;
+	if (!contains(info, extent->address))
+		return 0;
+	extent->start = UINTPTR_MAX;
+	for (unsigned int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + header->p_vaddr;
+
+		if (header->p_type != PT_LOAD)
+			continue;
+		if (start < extent->start)
+			extent->start = start;
+		if (start + header->p_memsz > extent->end)
+			extent->end = start + header->p_memsz;
+	}
+	return 1;
+}
+
+bool anaros_cuda_object_of(const void *address, uintptr_t *start, uintptr_t *size)
+{
+	struct extent extent = {.address = address};
+
+	if (dl_iterate_phdr(visit_extent, &extent) == 0)
+		return false;
+	*start = extent.start;
+	*size = extent.end - extent.start;
+	return true;
+}
+
 bool anaros_cuda_driver_loaded(void)
 {
 	struct anaros_cuda_driver driver;

@@ -9,8 +9,8 @@
 #define PER_THREAD_STREAM 2u
 #define DEFAULT_STREAM    0u
 
-static void exchange(int result, const char *name, void **function, int version, uint64_t flags,
-		     bool twin)
+void anaros_cuda_exchange(int result, const char *name, void **function, int version,
+			  uint64_t flags, bool twin)
 {
 	int saved = errno;
 
@@ -34,7 +34,7 @@ static void exchange(int result, const char *name, void **function, int version,
 		if (unlikely(real == NULL))                                                        \
 			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
 		result = real arguments;                                                           \
-		exchange(result, symbol, pfn, cudaVersion, flags, twin);                           \
+		anaros_cuda_exchange(result, symbol, pfn, cudaVersion, flags, twin);               \
 		return result;                                                                     \
 	}
 

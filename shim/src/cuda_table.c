@@ -141,7 +141,7 @@ static const struct row *row_of(const char *symbol)
  * A function or an ABI that came after this release, or a way past it: the
  * program gets what the driver gave, and the report names it.
  */
-static void *pass(const char *name, size_t length, int version, void *function)
+void *anaros_cuda_pass(const char *name, size_t length, int version, void *function)
 {
 	struct anaros_fields fields = {.kind = ANAROS_KIND_GPU_UNKNOWN};
 	uint64_t hash = 14695981039346656037ull, now_ns;
@@ -200,15 +200,17 @@ static void *claim(const struct row *row, void *function)
 	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED))
 		return wrapper;
-	return pass(symbol_of(row), strlen(symbol_of(row)), row->version, function);
+	return anaros_cuda_pass(symbol_of(row), strlen(symbol_of(row)), row->version, function);
 }
 
-static bool in_shim(const void *function)
-{
-	Dl_info info, own;
+/* Ends of the shim, from the linker: dladdr would look through all of its symbols. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
 
-	return dladdr(function, &info) != 0 && dladdr(&anaros_cuda_next, &own) != 0 &&
-	       info.dli_fbase == own.dli_fbase;
+bool anaros_cuda_in_shim(const void *function)
+{
+	return (uintptr_t)function - (uintptr_t)__ehdr_start <
+	       (uintptr_t)_end - (uintptr_t)__ehdr_start;
 }
 
 /* dlsym with a handle of the program's own, for a name that may be a driver's.
@@ -223,11 +225,11 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 		return NULL;
 	if (anaros_cuda_driver_of(function, &driver))
 		return row != NULL ? claim(row, function)
-				   : pass(symbol, strlen(symbol), 0, function);
+				   : anaros_cuda_pass(symbol, strlen(symbol), 0, function);
 	if (row == NULL)
 		return function;
-	if (!in_shim(function))
-		return pass(symbol, strlen(symbol), row->version, function);
+	if (!anaros_cuda_in_shim(function))
+		return anaros_cuda_pass(symbol, strlen(symbol), row->version, function);
 	/*
 	 * A search of the global scope, and it met the shim first. Without the
 	 * shim it would have found what lies behind it, or nothing.
@@ -248,6 +250,9 @@ static const struct row *row_of_request(const struct row *first,
 			return row;
 	if (version > ANAROS_CUDA_KNOWN)
 		return NULL;
+	/* Where the caller cannot tell, it is sure only if there is one. */
+	if (version == ANAROS_CUDA_VERSION_UNTOLD)
+		return same_base(first + 1, first) ? NULL : first;
 	for (const struct row *row = first; same_base(row, first); row++) {
 		if (row->version > version || (row->per_thread && !per_thread))
 			continue;
@@ -267,12 +272,12 @@ void *anaros_cuda_from_resolver(const char *base, void *function, int version, b
 
 	if (first != NULL && first->hook >= ANAROS_CUDA_COUNT && !same_base(first + 1, first))
 		return function;
-	if (in_shim(function))
+	if (anaros_cuda_in_shim(function))
 		return function;
 	if (first != NULL && anaros_cuda_driver_of(function, &driver))
 		row = row_of_request(first, &driver, function, version, per_thread);
 	if (row == NULL)
-		return pass(base, length, version, function);
+		return anaros_cuda_pass(base, length, version, function);
 	return row->hook < ANAROS_CUDA_COUNT ? claim(row, function) : function;
 }
 

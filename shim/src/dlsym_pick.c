@@ -2,8 +2,9 @@
 /* Where a call of dlsym goes: see dlsym.S. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <string.h>
 
-#include "cuda.h"
+#include "cuda_runtime.h"
 #include "opencl.h"
 
 typedef void *(*dlsym_function)(void *handle, const char *name);
@@ -38,6 +39,13 @@ static dlsym_function real_dlsym(void)
 	return found != NULL ? found : no_dlsym;
 }
 
+static bool is_of_runtime(const char *name)
+{
+	const char *word = name[0] == '_' && name[1] == '_' ? name + 2 : name;
+
+	return strncmp(word, "cuda", 4) == 0 && anaros_runtime_wraps(name);
+}
+
 /*
  * cublas, cudnn and curl begin with the same letters: they are left alone.
  * RTLD_NEXT is another interposer at work, and finds our exported function
@@ -49,6 +57,11 @@ dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_opencl_from_dlsym;
 		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym() : not_there;
+	}
+	if (name != NULL && is_of_runtime(name)) {
+		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
+			return anaros_runtime_from_dlsym;
+		return anaros_runtime_loaded(name) ? real_dlsym() : not_there;
 	}
 	if (name == NULL || name[0] != 'c' || name[1] != 'u')
 		return real_dlsym();

@@ -67,13 +67,19 @@ enum { NOT_FOUND = 1, TOO_OLD = 2, PER_THREAD = 2, INVALID = 1, NEWEST = 13050 }
 /* The newest ABI that the caller knows; its own sort of stream first. */
 static int resolve(const char *name, void **function, int version, uint64_t flags, int *status)
 {
-	int best = -1, known = 0;
+	int best = -1, known = 0, low = 0, high = ROWS;
 
 	if (name == NULL || name[0] == '\0' || function == NULL)
 		return INVALID;
-	for (int i = 0; i < ROWS; i++) {
-		if (strcmp(rows[i].base, name) != 0)
-			continue;
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (strcmp(rows[middle].base, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (int i = low; i < ROWS && strcmp(rows[i].base, name) == 0; i++) {
 		known = 1;
 		if (rows[i].version <= version && rows[i].per_thread <= (flags == PER_THREAD) &&
 		    (best < 0 || rows[i].per_thread >= rows[best].per_thread))
