@@ -203,13 +203,16 @@ def loaded_after(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
-def test_a_plain_run_starts_without_click() -> None:
+def test_a_plain_run_starts_without_click_and_dataclasses() -> None:
     code = (
         "from anaros_cli.main import launch\n"
         "assert launch.parse(['run', '--', 'true']) is not None\n"
-        "from anaros import session"
+        "from anaros import session\n"
+        "from anaros.capture import arena, cgroup, kernel, recorder\n"
+        "from anaros.govern import rewrites\n"
+        "from anaros.store import rundir"
     )
-    assert loaded_after(code) & (HEAVY | {"click"}) == set()
+    assert loaded_after(code) & (HEAVY | {"click", "dataclasses", "orjson"}) == set()
 
 
 def test_the_child_and_the_probes_wait_for_no_module_that_they_do_not_need() -> None:
