@@ -136,3 +136,35 @@ def test_headers_that_disagree_make_no_table(
 ) -> None:
     with pytest.raises(generator.HeaderError):
         generator.Toolkit(write(tmp_path, typedefs)).rows()
+
+
+HOOKED = (ROOT / "shim/src/cuda_hooks.h").read_text()
+PASSED = (ROOT / "shim/src/cuda_passed.h").read_text()
+
+
+def listed(text: str, with_reason: bool) -> list[tuple[str, str]]:
+    """Each symbol of a list and its reason, twins included."""
+    reason = r"(\w+), " if with_reason else "()"
+    entry = re.compile(rf"^\t(?:ONE\({reason}(\w+)\)|TWO\({reason}(\w+), (_pt[sd][sz])\))", re.M)
+    found = []
+    for one_reason, one, two_reason, two, end in entry.findall(text):
+        found += [(one, one_reason)] if one else [(two, two_reason), (two + end, two_reason)]
+    return found
+
+
+def test_every_function_is_recorded_or_passes_for_a_reason() -> None:
+    recorded, passed = listed(HOOKED, False), listed(PASSED, True)
+    symbols = [symbol for symbol, _ in recorded + passed]
+    assert sorted(symbols) == sorted(row[1] for row in ROWS)
+    reasons = set(re.findall(r'REASON\((\w+), "[^"]{20,}"\)', PASSED))
+    assert {reason for _, reason in passed} == reasons
+
+
+def test_what_moves_memory_or_work_is_recorded() -> None:
+    recorded = {symbol for symbol, _ in listed(HOOKED, False)}
+    work = re.compile(
+        r"cu(Launch|Memcpy|Memset|MemAlloc|MemFree|MemMap|MemUnmap|MemCreate|MemRelease|MemPrefetch"
+        r"|MemDiscard|MemBatch|GraphLaunch|GraphInstantiate|StreamSynchronize|StreamWait|StreamWrite"
+        r"|StreamBegin|StreamEnd|EventRecord|EventSynchronize|CtxSynchronize|CtxCreate|Fabric)"
+    )
+    assert [row[1] for row in ROWS if work.match(row[1]) and row[1] not in recorded] == []

@@ -175,7 +175,7 @@ static int launch(const void *what, struct runtime_dim3 grid, struct runtime_dim
 		return 98; /* no such function */
 	if (function->kernel == NULL && module != NULL)
 		DRIVER(cuModuleGetFunction, 2000, 0, void **, void *, const char *)
-		(&function->kernel, module, function->name);
+	(&function->kernel, module, function->name);
 	if (function->kernel == NULL)
 		function->kernel = &function->kernel;
 	runtime_facts.kernel = function->kernel;
