@@ -84,17 +84,33 @@ enum anaros_context {
 	ANAROS_CONTEXT_INTERRUPT, /* hard interrupt or NMI; any interrupt where they look alike */
 };
 
+/* Where each CPU's preempt count is, once it was asked for; it never moves. */
+#define ANAROS_CPUS_MAX 1024
+u64 preempt_counts[ANAROS_CPUS_MAX] SEC(".bss.kernel") = {};
+
+static __always_inline u64 anaros_preempt_count(const struct task_struct *task)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	u64 queue = 0; /* a number: the verifier forbids arithmetic on the pointer */
+
+	if (cpu < ANAROS_CPUS_MAX && preempt_counts[cpu])
+		return preempt_counts[cpu];
+	bpf_probe_read_kernel(&queue, sizeof(queue), &task->se.cfs_rq->rq);
+	if (!queue)
+		return 0;
+	if (cpu < ANAROS_CPUS_MAX)
+		preempt_counts[cpu] = queue + preempt_distance;
+	return queue + preempt_distance;
+}
+
 static __always_inline enum anaros_context anaros_context(const u64 *ctx)
 {
 	const struct task_struct *task = anaros_look(bpf_get_current_task_btf());
 	u32 count = 0;
 
 	if (preempt_distance && bpf_core_field_exists(task->se.cfs_rq->rq)) {
-		u64 queue = 0; /* a number: the verifier forbids arithmetic on the pointer */
-
-		bpf_probe_read_kernel(&queue, sizeof(queue), &task->se.cfs_rq->rq);
 		if (bpf_probe_read_kernel(&count, sizeof(count),
-					  (void *)(queue + preempt_distance)))
+					  (void *)anaros_preempt_count(task)))
 			return ANAROS_CONTEXT_INTERRUPT;
 		if (count & 0x00ff0000)
 			return ANAROS_CONTEXT_INTERRUPT;
