@@ -95,13 +95,34 @@ struct {
 	__type(value, struct anaros_text);
 } scratch SEC(".maps");
 
-static __always_inline void anaros_count(u32 probe, u32 counter)
+static __always_inline void anaros_count_many(u32 probe, u32 counter, u64 many)
 {
 	u32 key = probe * ANAROS_COUNTER_COUNT + counter;
 	u64 *value = bpf_map_lookup_elem(&counters, &key);
 
 	if (value)
-		__sync_fetch_and_add(value, 1); /* an interrupt may count in between */
+		__sync_fetch_and_add(value, many); /* an interrupt may count in between */
+}
+
+static __always_inline void anaros_count(u32 probe, u32 counter)
+{
+	anaros_count_many(probe, counter, 1);
+}
+
+#define ANAROS_READ_ONCE(value) (*(const volatile typeof(value) *)&(value))
+
+/*
+ * Makes all that was written before visible with it. On x86 stores are seen in
+ * their order, and an atomic instruction would wait for the slowest of them.
+ */
+static __always_inline void anaros_publish(u64 *value, u64 to)
+{
+#ifdef ANAROS_STORES_IN_ORDER
+	barrier();
+	*(volatile u64 *)value = to;
+#else
+	__sync_lock_test_and_set(value, to);
+#endif
 }
 
 /*

@@ -18,13 +18,14 @@ struct anaros_config {
 	anaros_u64 queue_min_ns;    /* a shorter wait for the driver is counted, not shipped */
 	anaros_u64 block_recent_ns; /* a device counts as the target's for so long */
 	anaros_u64 net_recent_ns;   /* the network counts as the target's for so long */
+	anaros_u32 switch_slots;    /* in the ring of each CPU, a power of two */
 	anaros_u32 backlog_min;     /* packets that make a poll without a device worth a record */
 	anaros_u8 switch_has_state; /* sched_switch passes the state as its fourth argument */
 	anaros_u8 drop_has_socket;  /* kfree_skb passes the receiving socket as its fourth */
-	anaros_u8 padding[2];
+	anaros_u8 padding[6];
 };
 
-_Static_assert(sizeof(struct anaros_config) == 48, "mirrored by the loader");
+_Static_assert(sizeof(struct anaros_config) == 56, "mirrored by the loader");
 
 enum anaros_probe {
 	ANAROS_PROBE_SCHED = 0,

@@ -8,120 +8,126 @@
  * before the thread comes in again is always the one that made it ready, so
  * nothing needs to be cleared when it leaves.
  */
+#include <anaros/switch.h>
 #include "common.bpf.h"
 
-static __always_inline void leave(struct task_struct *prev, struct task_struct *next, u32 state,
-				  u64 now)
-{
-	struct anaros_task *task = anaros_task(prev);
+/* The rings of anaros/switch.h: slots of all CPUs, one ring behind the other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the loader sets the size */
+	__type(key, u32);
+	__type(value, struct anaros_switch);
+} switches SEC(".maps");
 
-	if (!task)
-		return;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct anaros_switch_ends);
+} switch_ends SEC(".maps");
+
+/* Wakes the consumer without telling it anything. */
+static __always_inline void wake_consumer(void)
+{
+	void *nothing = bpf_ringbuf_reserve(&ring, 8, 0);
+
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void leave(struct task_struct *prev, struct anaros_task *task,
+				  struct task_struct *next, bool next_is_ours, u32 state, u64 now)
+{
 	task->off_ns = now;
 	task->state = state;
 	task->iowait = BPF_CORE_READ_BITFIELD(prev, in_iowait);
 	if (!state) {
 		task->over_pid = next->tgid;
 		task->over_tid = next->pid;
-		task->over_foreign = !anaros_task(next);
+		task->over_foreign = !next_is_ours;
 	}
-}
-
-static __always_inline void ship_offcpu(struct task_struct *next, struct anaros_task *task, u64 now)
-{
-	struct anaros_record *record = anaros_reserve(ANAROS_PROBE_SCHED, ANAROS_KIND_SCHED_OFFCPU);
-
-	if (!record)
-		return;
-	record->start_ns = task->off_ns;
-	record->duration_ns = now - task->off_ns;
-	record->pid = next->tgid;
-	record->tid = next->pid;
-	record->status = task->state;
-	record->size_bytes = task->iowait;
-	if (task->state && task->waking_ns) {
-		record->object = task->waker_tid;
-		if (task->waker & ANAROS_WAKER_SOFTIRQ)
-			record->flags |= ANAROS_FLAG_ASYNC;
-	}
-	anaros_submit(record);
 }
 
 /*
  * Who ran instead: the thread that held the CPU until now. Where the CPU was
  * idle, the thread that preempted this one on another CPU; else nobody did.
  */
-static __always_inline void ship_runqueue(struct task_struct *prev, struct task_struct *next,
-					  struct anaros_task *task, u64 ready, u64 now)
+static __always_inline u16 blame(struct anaros_switch *slot, struct task_struct *prev,
+				 bool prev_is_ours, const struct anaros_task *task)
 {
-	struct anaros_record *record;
-	u32 foreign = 0;
-
-	if (now - ready < config.runqueue_min_ns) {
-		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
-		return;
-	}
 	if (prev->pid) {
-		foreign = !anaros_task(prev);
-		if (foreign)
-			anaros_name_process(ANAROS_PROBE_SCHED, prev, now);
+		slot->over_tid = prev->pid;
+		slot->over_pid = prev->tgid;
+		return prev_is_ours ? 0 : ANAROS_SWITCH_OTHER;
 	}
-	record = anaros_reserve(ANAROS_PROBE_SCHED, ANAROS_KIND_SCHED_RUNQUEUE);
-	if (!record)
-		return;
-	record->start_ns = ready;
-	record->duration_ns = now - ready;
-	record->pid = next->tgid;
-	record->tid = next->pid;
-	record->address = bpf_get_smp_processor_id();
-	if (prev->pid) {
-		record->object = prev->pid;
-		record->size_bytes = prev->tgid;
-	} else if (task->off_ns && !task->state) {
-		record->object = task->over_tid;
-		record->size_bytes = task->over_pid;
-		foreign = task->over_foreign;
+	if (task->off_ns && !task->state) {
+		slot->over_tid = task->over_tid;
+		slot->over_pid = task->over_pid;
+		return task->over_foreign ? ANAROS_SWITCH_OTHER : 0;
 	}
-	if (foreign)
-		record->flags |= ANAROS_FLAG_OTHER_TENANT;
-	anaros_submit_quietly(record);
+	slot->over_tid = 0;
+	slot->over_pid = 0;
+	return 0;
 }
 
-static __always_inline void ship_wakeup(struct task_struct *next, struct anaros_task *task)
+static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
+				  struct task_struct *next, struct anaros_task *task, u64 now)
 {
-	struct anaros_record *record = anaros_reserve(ANAROS_PROBE_SCHED, ANAROS_KIND_SCHED_WAKEUP);
+	bool woken = task->waking_ns && (task->state || !task->off_ns);
+	bool edge = woken && task->waker & ANAROS_WAKER_TARGET;
+	u32 cpu = bpf_get_smp_processor_id();
+	struct anaros_switch_ends *ends;
+	struct anaros_switch *slot;
+	u64 ready = 0, head;
+	u32 index;
+	u16 flags = 0;
 
-	if (!record)
-		return;
-	record->start_ns = task->waking_ns;
-	record->pid = task->waker_pid;
-	record->tid = task->waker_tid;
-	record->object = next->pid;
-	record->address = bpf_get_smp_processor_id();
-	if (task->waker & ANAROS_WAKER_SOFTIRQ)
-		record->flags |= ANAROS_FLAG_ASYNC;
-	anaros_submit_quietly(record);
-}
-
-static __always_inline void enter(struct task_struct *prev, struct task_struct *next, u64 now)
-{
-	struct anaros_task *task = anaros_task(next);
-	u64 ready = 0;
-
-	if (!task)
-		return;
 	if (task->off_ns && !task->state)
 		ready = task->off_ns;
 	else if (task->waking_ns)
 		ready = task->waking_ns > task->off_ns ? task->waking_ns : task->off_ns;
-	if (task->off_ns)
-		ship_offcpu(next, task, now);
-	if (ready)
-		ship_runqueue(prev, next, task, ready, now);
-	if (task->waking_ns && (task->state || !task->off_ns) && task->waker & ANAROS_WAKER_TARGET)
-		ship_wakeup(next, task);
-	task->off_ns = 0;
-	task->waking_ns = 0;
+	if (ready && now - ready < config.runqueue_min_ns) {
+		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
+		ready = 0;
+	}
+	if (ready && prev->pid && !prev_is_ours)
+		anaros_name_process(ANAROS_PROBE_SCHED, prev, now);
+	if (!task->off_ns && !ready && !edge)
+		return;
+	ends = bpf_map_lookup_elem(&switch_ends, &cpu);
+	if (!ends)
+		return;
+	head = ends->head;
+	index = cpu * config.switch_slots + ((u32)head & (config.switch_slots - 1));
+	slot = bpf_map_lookup_elem(&switches, &index);
+	if (!slot || head - ANAROS_READ_ONCE(ends->tail) >= config.switch_slots) {
+		anaros_count_many(ANAROS_PROBE_SCHED, ANAROS_COUNTER_DROPPED,
+				  !!task->off_ns + !!ready + edge);
+		return;
+	}
+	slot->in_ns = now;
+	slot->off_ns = task->off_ns;
+	slot->ready_ns = ready;
+	slot->waking_ns = task->waking_ns;
+	slot->pid = next->tgid;
+	slot->tid = next->pid;
+	slot->waker_pid = task->waker_pid;
+	slot->waker_tid = task->waker_tid;
+	slot->cpu = cpu;
+	slot->state = task->state;
+	flags = blame(slot, prev, prev_is_ours, task);
+	if (task->iowait)
+		flags |= ANAROS_SWITCH_IOWAIT;
+	if (edge)
+		flags |= ANAROS_SWITCH_WAKEUP;
+	if (task->waker & ANAROS_WAKER_SOFTIRQ)
+		flags |= ANAROS_SWITCH_ASYNC;
+	slot->flags = flags;
+	anaros_publish(&ends->head, head + 1);
+	if (head + 1 - ends->tail == config.switch_slots / 2)
+		wake_consumer();
 }
 
 SEC("tp_btf/sched_switch")
@@ -129,6 +135,7 @@ int sched_switch(u64 *ctx)
 {
 	struct task_struct *prev = (void *)ctx[1];
 	struct task_struct *next = (void *)ctx[2];
+	struct anaros_task *left = NULL, *came = NULL;
 	bool leaves = anaros_marked(prev);
 	bool enters = anaros_marked(next);
 	u32 state = 0;
@@ -137,14 +144,21 @@ int sched_switch(u64 *ctx)
 	if (!leaves && !enters)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (leaves) {
+	if (leaves)
+		left = bpf_task_storage_get(&tasks, prev, NULL, 0);
+	if (enters)
+		came = bpf_task_storage_get(&tasks, next, NULL, 0);
+	if (left) {
 		/* Preempted on its way to sleep, it still is ready. */
 		if (!(ctx[0] & 1))
 			state = anaros_switch_state(ctx, prev);
-		leave(prev, next, state & 0xff, now);
+		leave(prev, left, next, came, state & 0xff, now);
 	}
-	if (enters)
-		enter(prev, next, now);
+	if (came) {
+		enter(prev, left, next, came, now);
+		came->off_ns = 0;
+		came->waking_ns = 0;
+	}
 	return 0;
 }
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from anaros.capture.probes import PROGRAMS, Loaded, Loading, Program
+from anaros.capture.switches import Switches
 from anaros.errors import KernelPlaneError
 
 PROBES = ("sched", "process", "block", "net")
@@ -43,6 +44,8 @@ class KernelPlane:
         self._missing = dict(loaded.plan.off)
         self._links: list[Any] = []
         self._ring: Any = loaded.libbpf.ffi.NULL
+        self._switches: Switches | None = None
+        self._sample = (0, 0)
         self._stats_fd = -1
         self._last_counts: dict[str, dict[str, int]] | None = None
         self._last_run_time: dict[str, int] | None = None
@@ -56,7 +59,8 @@ class KernelPlane:
         Args:
             target: Whom to follow. What it does after this call returns is recorded.
             sample: Address of an ``int (*)(void *ctx, void *data, size_t size)``, called by
-                ``consume`` for each sample: one record, or a META_NAME record and its text.
+                ``consume`` for each sample: a META_NAME record and its text, or other records,
+                one or many.
             context: The ``ctx`` of that function, an address or 0.
             loading: The probes; None loads them now, with the usual settings.
 
@@ -70,6 +74,7 @@ class KernelPlane:
             plane._tell_preempt_distance(loaded.preempt_distance)
             plane._enable_stats(loaded.plan.settings.stats)
             plane._attach_ring(sample, context)
+            plane._attach_switches(sample, context, loaded.plan.settings.switch_slots)
             plane._attach_programs()
             plane._seed(target)
         except BaseException:
@@ -105,6 +110,12 @@ class KernelPlane:
         )
         if self._ring == ffi.NULL:
             raise KernelPlaneError(f"the BPF ring cannot be mapped: {os.strerror(ffi.errno)}")
+
+    def _attach_switches(self, sample: int, context: int, slots: int) -> None:
+        cpus = self._libbpf.lib.libbpf_num_possible_cpus()
+        maps = self._map_fd("switch_ends"), self._map_fd("switches")
+        self._switches = Switches(*maps, cpus, slots)
+        self._sample = (sample, context)
 
     def _attach_programs(self) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
@@ -148,23 +159,26 @@ class KernelPlane:
             lib.bpf_link__destroy(link)
 
     def fileno(self) -> int:
-        """A descriptor that polls readable when the ring is half full; never for single records."""
+        """A descriptor that polls readable when a ring is half full; never for single records."""
         return int(self._libbpf.lib.ring_buffer__epoll_fd(self._ring))
 
     def consume(self) -> int:
-        """Calls ``sample`` for all that lies in the ring and returns how many samples that were.
+        """Hands all that lies in the rings to ``sample`` and returns how many records that were.
 
         The GIL is released meanwhile. After ``stop`` there is nothing more: 0.
 
         Raises:
             KernelPlaneError: The ring cannot be read, or ``sample`` returned a negative number.
         """
-        if self._ring == self._libbpf.ffi.NULL:
+        if self._ring == self._libbpf.ffi.NULL or self._switches is None:
             return 0
-        count = int(self._libbpf.lib.ring_buffer__consume(self._ring))
-        if count < 0:
-            raise KernelPlaneError(f"the BPF ring cannot be read: {os.strerror(-count)}")
-        return count
+        counts = (
+            int(self._libbpf.lib.ring_buffer__consume(self._ring)),
+            self._switches.consume(*self._sample),
+        )
+        if min(counts) < 0:
+            raise KernelPlaneError(f"the BPF ring cannot be read: {os.strerror(-min(counts))}")
+        return sum(counts)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Events by probe and by what became of them, other than being shipped.
@@ -240,6 +254,10 @@ class KernelPlane:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         while self._links:
             lib.bpf_link__destroy(self._links.pop())
+        if self._switches is not None:
+            self._switches.consume(*self._sample)
+            self._switches.close()
+            self._switches = None
         if self._ring != ffi.NULL:
             lib.ring_buffer__consume(self._ring)
             lib.ring_buffer__free(self._ring)

@@ -33,10 +33,11 @@ ffi.cdef(
         uint64_t queue_min_ns;
         uint64_t block_recent_ns;
         uint64_t net_recent_ns;
+        uint32_t switch_slots;
         uint32_t backlog_min;
         uint8_t switch_has_state;
         uint8_t drop_has_socket;
-        uint8_t padding[2];
+        uint8_t padding[6];
     };
 
     /* linux/bpf.h, up to what Linux 5.16 fills in; the kernel fills as much as it knows. */

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 RING_BYTES = 4 << 20
+#: Half of a CPU's ring outlasts five milliseconds of nothing but switches.
+SWITCH_SLOTS = 8192
 
 _VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
@@ -37,6 +39,7 @@ class Settings:
 
     Args:
         ring_bytes: Size of the one ring, a power of two and a multiple of the page size.
+        switch_slots: Slots of each CPU's ring of switches, a power of two.
         runqueue_min_ns: A shorter wait for a CPU is counted, not shipped.
         queue_min_ns: A shorter wait of a packet for the driver is counted, not shipped.
         block_recent_ns: How long after the target's last request a device concerns it.
@@ -49,6 +52,7 @@ class Settings:
         self,
         *,
         ring_bytes: int = RING_BYTES,
+        switch_slots: int = SWITCH_SLOTS,
         runqueue_min_ns: int = 2_000,
         queue_min_ns: int = 1_000,
         block_recent_ns: int = 100_000_000,
@@ -57,6 +61,7 @@ class Settings:
         stats: bool = False,
     ) -> None:
         self.ring_bytes = ring_bytes
+        self.switch_slots = switch_slots
         self.runqueue_min_ns = runqueue_min_ns
         self.queue_min_ns = queue_min_ns
         self.block_recent_ns = block_recent_ns
@@ -264,6 +269,7 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config = ffi.cast("struct anaros_config *", value)
     settings = plan.settings
     config.ring_wake_bytes = settings.ring_bytes // 2
+    config.switch_slots = settings.switch_slots
     config.runqueue_min_ns = settings.runqueue_min_ns
     config.queue_min_ns = settings.queue_min_ns
     config.block_recent_ns = settings.block_recent_ns
@@ -273,6 +279,9 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config.drop_has_socket = plan.drop_has_socket
     ring = lib.bpf_object__find_map_by_name(loaded, b"ring")
     lib.bpf_map__set_max_entries(ring, settings.ring_bytes)
+    cpus = lib.libbpf_num_possible_cpus()
+    for rings, entries in ((b"switches", cpus * settings.switch_slots), (b"switch_ends", cpus)):
+        lib.bpf_map__set_max_entries(lib.bpf_object__find_map_by_name(loaded, rings), entries)
     for name in plan.off:
         program = lib.bpf_object__find_program_by_name(loaded, name.encode())
         lib.bpf_program__set_autoload(program, False)

@@ -90,6 +90,13 @@ int anaros_segment_cluster(const struct segment *segment, uint64_t count, uint32
                            uint32_t *order, uint32_t *scratch);
 int anaros_argsort(const uint64_t *keys, uint64_t count, uint32_t *order, uint32_t *scratch);
 
+typedef int (*anaros_sample_fn)(void *context, void *data, size_t size);
+struct switches *anaros_switches_open(int ends_fd, int slots_fd, uint32_t cpus,
+                                      uint32_t slots_each, int *error);
+void anaros_switches_close(struct switches *rings);
+int64_t anaros_switches_consume(struct switches *rings, uint64_t room, anaros_sample_fn sample,
+                                void *context);
+
 int anaros_clock_start(struct arena *arena);
 void anaros_clock_stop(struct arena *arena);
 uint64_t anaros_clock_now_ns(const struct arena *arena);

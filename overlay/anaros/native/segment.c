@@ -207,13 +207,14 @@ bool segment_put_name(struct segment *segment, uint64_t *at, const struct anaros
 	return true;
 }
 
-/* One sample of the kernel's ring: libbpf calls it for each. */
+/* What the kernel plane hands over: a name, or as many records as `size` tells. */
 int anaros_segment_sample(void *context, void *data, size_t size)
 {
 	struct segment *segment = *(struct segment **)context;
 	const struct anaros_record *record = data;
+	uint32_t rows = (uint32_t)(size / sizeof(*record));
 
-	if (size < sizeof(*record))
+	if (rows == 0)
 		return 0;
 	if (record->kind == ANAROS_KIND_META_NAME) {
 		uint64_t names = segment->header->names_bytes;
@@ -228,14 +229,14 @@ int anaros_segment_sample(void *context, void *data, size_t size)
 			segment->lost++;
 		return 0;
 	}
-	if (!anaros_segment_room(segment, 1)) {
-		segment->lost++;
+	if (!anaros_segment_room(segment, rows)) {
+		segment->lost += rows;
 		return 0;
 	}
-	segment_put_rows(segment, segment->header->count, record, 1);
+	segment_put_rows(segment, segment->header->count, record, rows);
 	if (segment->header->opened_ns == 0)
 		segment->header->opened_ns = record->start_ns;
-	__atomic_store_n(&segment->header->count, segment->header->count + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&segment->header->count, segment->header->count + rows, __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ class Samples:
             assert len(sample) == 64 + record["size_bytes"]
             self.names.append((record, sample[64:].decode()))
         else:
-            assert len(sample) == 64
+            assert len(sample) % 64 == 0
             self.records.append(sample)
         return 0
 
@@ -64,7 +64,8 @@ class Samples:
         return int(self.ffi.cast("uintptr_t", self.function))
 
     def columns(self) -> Columns:
-        return Columns.from_records(np.frombuffer(b"".join(self.records), RECORD_DTYPE))
+        records = np.frombuffer(b"".join(self.records), RECORD_DTYPE)
+        return Columns.from_records(np.sort(records, order="start_ns", kind="stable"))
 
 
 @dataclass

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kernel_harness import NEEDS, OBJECT, Samples, direct_or_skip, kernel, probes, record, stopped
 
@@ -46,12 +47,19 @@ def test_probes_that_nobody_takes_are_freed() -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_only_a_half_full_ring_wakes_the_consumer() -> None:
+@pytest.mark.parametrize(
+    ("settings", "probe"),
+    [
+        (probes.Settings(ring_bytes=8192), "process"),
+        (probes.Settings(switch_slots=64), "sched"),
+    ],
+)
+def test_only_a_half_full_ring_wakes_the_consumer(settings: probes.Settings, probe: str) -> None:
     samples = Samples()
-    child = stopped(["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done"])
-    small = probes.Loading(probes.Settings(ring_bytes=8192))
-    plane = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0, small)
-    calm = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0)
+    child = stopped(["/bin/sh", "-c", "i=0; while [ $i -lt 60 ]; do /bin/true; i=$((i+1)); done"])
+    target, loading = kernel.Target(child.pid), probes.Loading(settings)
+    plane = kernel.KernelPlane.start(target, samples.address, 0, loading)
+    calm = kernel.KernelPlane.start(target, samples.address, 0)
     try:
         os.kill(child.pid, signal.SIGCONT)
         child.communicate()
@@ -60,8 +68,34 @@ def test_only_a_half_full_ring_wakes_the_consumer() -> None:
     finally:
         calm.stop()
         plane.stop()
-    assert plane.drops()["sched"] + plane.drops()["process"] > 0
+    assert plane.drops()[probe] > 0
     assert not any(calm.drops().values())
+
+
+def test_lost_switches_are_counted_exactly(workload: str) -> None:
+    """Two planes follow one program; what one of them lost, the other has."""
+    child = stopped([workload, "pingpong", "2000"])
+    kept, most = Samples(), Samples()
+    target, never = kernel.Target(child.pid), 10**12
+    small = probes.Settings(switch_slots=64, runqueue_min_ns=never)
+    large = probes.Settings(runqueue_min_ns=never)
+    planes = [
+        kernel.KernelPlane.start(target, kept.address, 0, probes.Loading(small)),
+        kernel.KernelPlane.start(target, most.address, 0, probes.Loading(large)),
+    ]
+    try:
+        os.kill(child.pid, signal.SIGCONT)
+        child.communicate()
+    finally:
+        for plane in planes:
+            plane.stop()
+    few, all_of_them = (
+        int(np.isin(samples.columns().kind, (Kind.SCHED_OFFCPU, Kind.SCHED_WAKEUP)).sum())
+        for samples in (kept, most)
+    )
+    assert planes[0].drops()["sched"] > 0
+    assert not any(planes[1].drops().values())
+    assert few + planes[0].drops()["sched"] == all_of_them
 
 
 def test_run_time_is_unknown_unless_measured(idle: subprocess.Popen[str], workload: str) -> None:

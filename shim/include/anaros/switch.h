@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What sched_switch hands over, one slot for each time that a thread of the
+ * target comes to a CPU: the drain makes sched.offcpu, sched.runqueue and
+ * sched.wakeup of it. One cache line instead of three records: by the time a
+ * thread comes in again, every line of a ring has left the caches, and a probe
+ * that waits for memory holds up the scheduler.
+ *
+ * Each CPU has a ring of its own. sched_switch runs with interrupts off and
+ * never inside itself, so a ring has one writer and needs no lock.
+ */
+#ifndef ANAROS_SWITCH_H
+#define ANAROS_SWITCH_H
+
+#include "record.h"
+
+#define ANAROS_SWITCH_IOWAIT 1 /* what it slept for is I/O to the kernel */
+#define ANAROS_SWITCH_WAKEUP 2 /* the waker is of the target: worth a record */
+#define ANAROS_SWITCH_ASYNC  4 /* woken from a soft interrupt on the waker's time */
+#define ANAROS_SWITCH_OTHER  8 /* who held the CPU is not of the target */
+
+struct anaros_switch {
+	anaros_u64 in_ns;
+	anaros_u64 off_ns;    /* left the CPU; 0 = not seen */
+	anaros_u64 ready_ns;  /* waits for a CPU since then; 0 = not worth a record */
+	anaros_u64 waking_ns; /* 0 = nobody woke it */
+	anaros_u32 pid;
+	anaros_u32 tid;
+	anaros_u32 waker_pid;
+	anaros_u32 waker_tid;
+	anaros_u32 over_pid; /* held the CPU meanwhile; 0 = nobody */
+	anaros_u32 over_tid;
+	anaros_u32 cpu;
+	anaros_u16 state; /* left with; 0 = preempted */
+	anaros_u16 flags;
+};
+
+_Static_assert(sizeof(struct anaros_switch) == 64, "one cache line");
+
+/* The ends of a CPU's ring, each on a line of its own; both only grow. */
+struct anaros_switch_ends {
+	anaros_u64 head; /* slots written; by the probe */
+	anaros_u64 head_padding[7];
+	anaros_u64 tail; /* slots read; by the drain */
+	anaros_u64 tail_padding[7];
+};
+
+_Static_assert(sizeof(struct anaros_switch_ends) == 128, "two cache lines");
+
+#endif
