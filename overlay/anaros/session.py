@@ -306,6 +306,8 @@ def run(
 
 
 def _close(parts: _Parts) -> None:
+    if parts.recorder is not None:
+        parts.recorder.close()
     if parts.loading is not None:
         parts.loading.cancel()
     if parts.kernel is not None:

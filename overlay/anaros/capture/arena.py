@@ -176,6 +176,11 @@ class Segment:
         self._handle = ffi.NULL
 
 
+def pid_namespace() -> int:
+    """The namespace in which this process sees processes; elsewhere pids mean others."""
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
 class Arena:
     """The arena of one run, on the supervisor's side.
 
@@ -225,6 +230,11 @@ class Arena:
         if handle == ffi.NULL:
             raise _error(f"cannot read {folder / 'arena'}", error[0])
         return cls(handle, folder)
+
+    @property
+    def handle(self) -> Any:
+        """``struct arena *``."""
+        return self._handle
 
     @property
     def preload(self) -> str:
@@ -282,10 +292,6 @@ class Arena:
         table.active = 1
         self._handle.control.generation += 1
 
-    def note_kernel_consumed(self) -> None:
-        """Lays down that the kernel plane's ring is empty now, for a recovery."""
-        self._handle.control.kernel.consumed_ns = lib.anaros_monotonic_ns()
-
     def note_kernel_drops(self, drops: Sequence[int]) -> None:
         """Lays down what each probe lost so far, in their order, for whoever looks on."""
         state = self._handle.control.kernel
@@ -303,22 +309,13 @@ class Arena:
             return None
         return int(state.consumed_ns), [int(lost) for lost in state.drops]
 
-    def wait(self, timeout_ms: int) -> None:
-        """Sleeps until half of the chunks are in use, or the time is over."""
-        lib.anaros_arena_wait(self._handle, timeout_ms)
-
-    def wake(self) -> None:
-        """Ends a wait of another thread."""
-        lib.anaros_arena_wake(self._handle)
-
     def drain(self, segment: Segment) -> bool:
         """Moves all published records into the segment; False: the segment is full."""
         return bool(lib.anaros_arena_drain(self._handle, segment.handle) >= 0)
 
     def reap(self) -> int:
         """Ends the lanes of threads that died without a word; returns the live ones."""
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
-        return int(lib.anaros_arena_reap(self._handle, namespace))
+        return int(lib.anaros_arena_reap(self._handle, pid_namespace()))
 
     def end_all(self) -> None:
         """Ends every lane: nothing more will come."""

@@ -180,6 +180,19 @@ class KernelPlane:
             raise KernelPlaneError(f"the BPF ring cannot be read: {os.strerror(-min(counts))}")
         return sum(counts)
 
+    def sources(self) -> tuple[int, int, int, Any]:
+        """For a native drain: what ``consume`` does, without the interpreter.
+
+        Returns:
+            The address of libbpf's function that consumes a ring; the ring's; a descriptor that is
+            woken when a ring is half full; the ``struct switches *``. All are good until ``stop``.
+        """
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        assert self._switches is not None
+        function = int(ffi.cast("uintptr_t", ffi.addressof(lib, "ring_buffer__consume")))
+        ring = int(ffi.cast("uintptr_t", self._ring))
+        return function, ring, self._map_fd("ring"), self._switches.handle
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Events by probe and by what became of them, other than being shipped.
 

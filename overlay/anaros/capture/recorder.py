@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves records from rings to the run directory while the workload runs.
 
-Two threads. The *drain* sleeps in a futex until half of the chunks are in use or 100 ms are
-over, and copies what is there into the open segment; the copy is native and without the GIL.
-The *writer* turns a full (or ten-second-old) segment into Parquet. Two segments take turns,
-so the drain never waits for the disk unless both are full, and then the chunks hold what comes.
+Two threads. The *drain* is native (``native/recorder.c``): ten times a second, or when a ring
+fills, it copies what is there into the open segment. The *writer* turns a full (or ten-second-old)
+segment into Parquet, where it may in time that nobody else wants. Two segments take turns, so the
+drain never waits for the disk unless both are full, and then the rings hold what comes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import queue
 import threading
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from anaros._native import ffi, lib
-from anaros.capture.arena import Arena, Segment
-from anaros.errors import AnarosError
+from anaros.capture.arena import Arena, Segment, pid_namespace
+from anaros.errors import AnarosError, CaptureError
 
 if TYPE_CHECKING:
     from anaros.capture.kernel import KernelPlane
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
 
-WAIT_MS = 100
-REAP_NS = 1_000_000_000
-SEGMENT_AGE_NS = 10_000_000_000
-#: The kernel's ring holds fewer samples than this: a consume never overfills a segment.
-KERNEL_ROOM = 131_072
+#: How often what the kernel plane lost is laid down for whoever looks on.
+TICK_MS = 1000
+#: What the native side says when no segment follows.
+_FINISHED = -2
 
 
 class SegmentWriter:
@@ -47,8 +46,18 @@ class SegmentWriter:
         self._processes: list[Columns] = []
         self.records = 0
 
-    def write(self, segment: Segment, sequence: int) -> None:
+    def write(
+        self,
+        segment: Segment,
+        sequence: int,
+        aside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         """Makes the segment's records and names durable.
+
+        Args:
+            segment: What to write.
+            sequence: Its number.
+            aside: Entered for the part that takes long.
 
         Raises:
             RunDirectoryError: The disk refuses; the segment is left as it is.
@@ -65,8 +74,9 @@ class SegmentWriter:
             write_names(self._run, told)
         rows = segment.rows
         if rows:
-            columns = segment.clustered_columns(BLOCK_RECORDS)
-            write_clustered(self._run, columns, sequence)
+            with aside():
+                columns = segment.clustered_columns(BLOCK_RECORDS)
+                write_clustered(self._run, columns, sequence)
             self._processes.append(census.process_records(columns))
             self.records += rows
 
@@ -91,6 +101,9 @@ class Recorder:
         arena: Where the shims write.
         segments: Two empty ones.
         run: Where records end.
+
+    Raises:
+        CaptureError: There is no memory.
     """
 
     def __init__(self, arena: Arena, segments: tuple[Segment, Segment], run: RunDirectory) -> None:
@@ -98,23 +111,20 @@ class Recorder:
         self._segments = segments
         self._writer = SegmentWriter(run, hide_names=arena.hide_names)
         self._kernel: KernelPlane | None = None
-        self._active = 0
-        self._sequence = 0
-        segments[0].reset(0)
-        #: What the kernel plane's samples are appended to: `struct segment **`.
-        self._cell = ffi.new("struct segment *[1]", [segments[0].handle])
-        self._busy = (threading.Event(), threading.Event())
-        self._full: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        first, second = (segment.handle for segment in segments)
+        handle = lib.anaros_recorder_create(arena.handle, first, second, pid_namespace())
+        if handle == ffi.NULL:
+            raise CaptureError("the recorder cannot be made: no memory")
+        self._handle: Any = ffi.gc(handle, lib.anaros_recorder_free)
         self.error: AnarosError | None = None
-        self._drain_thread = threading.Thread(target=self._drain, name="anaros-drain", daemon=True)
         self._write_thread = threading.Thread(target=self._write, name="anaros-write", daemon=True)
 
     @property
     def sample(self) -> tuple[int, int]:
         """Addresses of the C callback for kernel samples and of its context."""
         callback = ffi.addressof(lib, "anaros_segment_sample")
-        return int(ffi.cast("uintptr_t", callback)), int(ffi.cast("uintptr_t", self._cell))
+        cell = lib.anaros_recorder_cell(self._handle)
+        return int(ffi.cast("uintptr_t", callback)), int(ffi.cast("uintptr_t", cell))
 
     @property
     def records(self) -> int:
@@ -132,87 +142,64 @@ class Recorder:
 
     @property
     def kernel_samples_lost(self) -> int:
-        """Samples of the kernel plane that found no room in a segment."""
+        """Records of the kernel plane that found no room in a segment."""
         return sum(segment.lost for segment in self._segments)
 
     def start(self, kernel: KernelPlane | None) -> None:
         """Starts both threads."""
         self._kernel = kernel
+        sources = ffi.NULL
         if kernel is not None:
-            self._arena.note_kernel_consumed()
-        self._drain_thread.start()
+            consume, ring, ring_fd, switches = kernel.sources()
+            sources = ffi.new(
+                "struct kernel_sources *",
+                {
+                    "consume_ring": ffi.cast("int (*)(void *)", consume),
+                    "ring": ffi.cast("void *", ring),
+                    "ring_fd": ring_fd,
+                    "switches": switches,
+                },
+            )
+        if lib.anaros_recorder_start(self._handle, sources):
+            self.error = CaptureError("the drain cannot be started: the system gives no thread")
+            self._arena.recording = False
         self._write_thread.start()
 
     def finish(self) -> None:
         """Drains to the end and writes all; the workload is over or no longer recorded."""
-        self._stop.set()
-        self._arena.wake()
-        self._drain_thread.join()
-        self._step()
-        self._arena.recording = False
-        self._arena.end_all()
-        self._step()
-        self._rotate(wait=True)
-        self._full.put(None)
+        lib.anaros_recorder_finish(self._handle)
         self._write_thread.join()
 
-    def _drain(self) -> None:
-        reaped_at_ns = time.monotonic_ns()
-        while not self._stop.is_set():
-            self._arena.wait(WAIT_MS)
-            self._step()
-            if time.monotonic_ns() - reaped_at_ns > REAP_NS:
-                reaped_at_ns = time.monotonic_ns()
-                self._arena.reap()
-                if self._kernel is not None:
-                    self._arena.note_kernel_drops(list(self._kernel.drops().values()))
-
-    def _step(self) -> None:
-        """One pass over every source; rotates as often as it fills a segment."""
-        if self._kernel is not None:
-            if self._segments[self._active].room < KERNEL_ROOM:
-                self._rotate(wait=False)
-            if self._segments[self._active].room >= KERNEL_ROOM:
-                self._kernel.consume()
-                self._arena.note_kernel_consumed()
-        while not self._arena.drain(self._segments[self._active]):
-            # Both full: what the chunks cannot hold is counted there.
-            if not self._rotate(wait=self._stop.is_set()):
-                break
-        opened_ns = self._segments[self._active].opened_ns
-        if opened_ns and time.monotonic_ns() - opened_ns > SEGMENT_AGE_NS:
-            self._rotate(wait=False)
-
-    def _rotate(self, *, wait: bool) -> bool:
-        """Hands the active segment to the writer and goes on in the other one."""
-        other = 1 - self._active
-        while self._busy[other].is_set():
-            if not wait or self.error is not None:
-                return False
-            time.sleep(0.001)
-        if self.error is not None:
-            return False
-        self._busy[self._active].set()
-        self._sequence += 1
-        self._segments[other].reset(self._sequence)
-        self._full.put(self._active)
-        self._active = other
-        self._cell[0] = self._segments[other].handle
-        return True
+    def close(self) -> None:
+        """Ends the drain where it stands, if it still runs."""
+        lib.anaros_recorder_stop(self._handle)
 
     def _write(self) -> None:
         _import_ahead()
-        while (place := self._full.get()) is not None:
+        while (place := lib.anaros_recorder_next(self._handle, TICK_MS)) != _FINISHED:
+            if self._kernel is not None:
+                self._arena.note_kernel_drops(list(self._kernel.drops().values()))
+            if place < 0:
+                continue
             segment = self._segments[place]
             try:
-                self._writer.write(segment, segment.sequence)
+                self._writer.write(segment, segment.sequence, self._giving_way)
             except AnarosError as problem:
                 # Nothing more can be kept: let the workload run unrecorded.
                 self.error = problem
-                self._arena.recording = False
-                continue
-            segment.reset(segment.sequence)
-            self._busy[place].clear()
+            lib.anaros_recorder_written(self._handle, place, self.error is None)
+
+    @contextlib.contextmanager
+    def _giving_way(self) -> Iterator[None]:
+        """The calling thread takes what time of the processors the workload leaves.
+
+        Not for long while it holds the interpreter's lock: another thread may want that.
+        """
+        lib.anaros_recorder_yield(self._handle, True)
+        try:
+            yield
+        finally:
+            lib.anaros_recorder_yield(self._handle, False)
 
 
 def _import_ahead() -> None:

@@ -123,12 +123,19 @@ void anaros_arena_close(struct arena *arena)
 	free(arena);
 }
 
-/* Sleeps until half of the chunks are in use, or the time is over. */
-int anaros_arena_wait(struct arena *arena, int timeout_ms)
+uint32_t anaros_arena_wakes(const struct arena *arena)
+{
+	return __atomic_load_n(&arena->shared->wake, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Sleeps until enough chunks are in use, somebody wakes, or the time is over.
+ * What woke since anaros_arena_wakes() said `word` counts.
+ */
+int anaros_arena_wait(struct arena *arena, uint32_t word, int timeout_ms)
 {
 	struct timespec timeout = {.tv_sec = timeout_ms / 1000,
 				   .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
-	uint32_t word = __atomic_load_n(&arena->shared->wake, __ATOMIC_ACQUIRE);
 	int result = 0;
 
 	__atomic_store_n(&arena->shared->waiting, 1, __ATOMIC_SEQ_CST);

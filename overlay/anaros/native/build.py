@@ -70,8 +70,6 @@ struct lane_totals { uint64_t drops; uint32_t live; uint32_t ended; };
 struct arena *anaros_arena_create(const char *path, uint32_t chunk_count, int *error);
 struct arena *anaros_arena_open(const char *path, int *error);
 void anaros_arena_close(struct arena *arena);
-int anaros_arena_wait(struct arena *arena, int timeout_ms);
-void anaros_arena_wake(struct arena *arena);
 int64_t anaros_arena_drain(struct arena *arena, struct segment *segment);
 uint32_t anaros_arena_reap(struct arena *arena, uint64_t pid_namespace);
 void anaros_arena_end_all(struct arena *arena);
@@ -96,6 +94,23 @@ struct switches *anaros_switches_open(int ends_fd, int slots_fd, uint32_t cpus,
 void anaros_switches_close(struct switches *rings);
 int64_t anaros_switches_consume(struct switches *rings, uint64_t room, anaros_sample_fn sample,
                                 void *context);
+
+struct kernel_sources {
+    int (*consume_ring)(void *ring);
+    void *ring;
+    int ring_fd;
+    struct switches *switches;
+};
+struct recorder *anaros_recorder_create(struct arena *arena, struct segment *first,
+                                        struct segment *second, uint64_t pid_namespace);
+void anaros_recorder_free(struct recorder *recorder);
+struct segment **anaros_recorder_cell(struct recorder *recorder);
+int anaros_recorder_start(struct recorder *recorder, const struct kernel_sources *kernel);
+void anaros_recorder_stop(struct recorder *recorder);
+void anaros_recorder_finish(struct recorder *recorder);
+int anaros_recorder_next(struct recorder *recorder, int timeout_ms);
+void anaros_recorder_yield(struct recorder *recorder, bool yields);
+void anaros_recorder_written(struct recorder *recorder, int place, bool kept);
 
 int anaros_clock_start(struct arena *arena);
 void anaros_clock_stop(struct arena *arena);
