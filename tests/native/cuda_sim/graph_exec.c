@@ -375,6 +375,11 @@ static int get_id(const struct exec *exec, unsigned int *id)
 	return SIM_OK;
 }
 
+uint64_t sim_exec_id(const void *handle)
+{
+	return is_exec(handle) ? ((const struct exec *)handle)->graph->id : UINT64_MAX;
+}
+
 SIM_FN(cuGraphInstantiate, (void **exec, void *graph, void **node, char *log, size_t bytes),
        ((void)node, (void)log, (void)bytes, instantiate(exec, graph, 0)))
 SIM_FN(cuGraphInstantiate_v2, (void **exec, void *graph, void **node, char *log, size_t bytes),

@@ -262,7 +262,7 @@ void sim_owned_clone(struct sim_graph *copy, const struct sim_graph *graph);
 void sim_owned_release(struct sim_graph *graph);
 
 /* graph_exec.c */
-int sim_exec_submit(struct sim_graph *graph, struct sim_stream *stream, uint32_t exec_id);
+uint64_t sim_exec_id(const void *handle);
 
 /* copy.c */
 enum sim_memory_type { SIM_TYPE_HOST = 1, SIM_TYPE_DEVICE, SIM_TYPE_ARRAY, SIM_TYPE_UNIFIED };
