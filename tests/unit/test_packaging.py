@@ -135,6 +135,30 @@ def test_a_checkout_finds_its_artifacts(tmp_path: Path) -> None:
     assert found["policies"] == str(ROOT / "policies")
 
 
+def test_an_editable_installation_costs_a_start_of_python_nothing(tmp_path: Path) -> None:
+    make = (
+        "import runpy, sys, zipfile\n"
+        "sys.argv = ['setup.py', '-q', '--name']\n"
+        "scope = runpy.run_path('setup.py')\n"
+        "command = scope['EditableWheel'](scope['Distribution']())\n"
+        "roots = command._select_strategy('anaros-1', 'tag', 'lib')\n"
+        f"with roots, zipfile.ZipFile({str(tmp_path / 'editable.whl')!r}, 'w') as wheel:\n"
+        "    roots(wheel, [], {})\n"
+    )
+    subprocess.run([sys.executable, "-c", make], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    zipfile.ZipFile(tmp_path / "editable.whl").extractall(tmp_path / "site")
+    start = (
+        "import site, sys\n"
+        "site.addsitedir(sys.argv[1])\n"
+        "assert not {'pathlib', 're', 'importlib.util'} & set(sys.modules)\n"
+        "import anaros, anaros_cli\n"
+        "print(anaros.__file__, anaros_cli.__file__)"
+    )
+    words = [sys.executable, "-I", "-S", "-c", start, str(tmp_path / "site")]
+    printed = subprocess.check_output(words, cwd=tmp_path, text=True).split()
+    assert printed == [f"{ROOT}/overlay/anaros/__init__.py", f"{ROOT}/cli/anaros_cli/__init__.py"]
+
+
 def test_the_library_never_imports_the_command_line() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     banned = set(project["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"])
