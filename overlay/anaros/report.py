@@ -8,9 +8,7 @@ tools rely on; ``run``, ``slowest`` and ``calls`` come with them. None is "unkno
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,9 @@ from anaros import pofc
 from anaros.capture.census import census
 from anaros.errors import UsageError
 from anaros.kinds import KIND_NAMES, Kind
-from anaros.records import FLAG_KERNEL, Columns
+from anaros.records import Columns
 from anaros.store import segments
+from anaros.store.calls import FIELDS, Calls, tally
 from anaros.store.rundir import RunDirectory
 
 Window = tuple[int, int]
@@ -52,8 +51,6 @@ BYTE_KINDS = frozenset(
 
 WAITS = ("runqueue", "io", "lock", "device")
 
-_CALL_FIELDS = ("start_ns", "duration_ns", "kind", "flags", "size_bytes")
-
 
 def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
     """Explain a run.
@@ -70,21 +67,31 @@ def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
         RunDirectoryError: The run cannot be read.
     """
     meta = run.meta()
-    timeline = pofc.derive(run)
-    columns = segments.load(run, window=window, fields=_CALL_FIELDS)
-    begin, end = span_ns(run, meta, columns if window is None else None)
+    tables = pofc.tables(run)
+    timeline, tallied = tables.timeline, tables.calls
+    begin, end = span_ns(run, meta, tallied)
+    if window is not None:
+        tallied = tally(_within(run, tables, window))
     summary = pofc.summarise(timeline, window)
     return {
-        "run": _run(run, meta, columns, (begin, end), window),
+        "run": _run(run, meta, tallied.records, (begin, end), window),
         "requests": requests_of(summary, _busy_s(timeline, window)),
         "stages": stages_of(summary),
         "slowest": slowest(timeline, window),
-        "calls": calls(columns),
+        "calls": calls(tallied),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, timeline),
         "overhead": _overhead(meta, (end - begin) / 1e9),
         "policy": _policy(meta),
     }
+
+
+def _within(run: RunDirectory, tables: pofc.Tables, window: Window) -> Columns:
+    """The records of a window, with what the table of calls needs of them."""
+    if tables.columns is None:
+        return segments.load(run, window=window, fields=FIELDS)
+    bounds = np.searchsorted(tables.columns.start_ns, np.array(window, np.uint64))
+    return tables.columns.take(slice(*bounds))
 
 
 def window_ns(run: RunDirectory, start_s: float | None, end_s: float | None) -> Window:
@@ -115,7 +122,7 @@ def _instant(seconds: float, begin: int, end: int) -> int:
 
 
 def span_ns(
-    run: RunDirectory, meta: Mapping[str, Any], columns: Columns | None = None
+    run: RunDirectory, meta: Mapping[str, Any], tallied: Calls | None = None
 ) -> tuple[int, int]:
     """Start and end of the run; where its end was not seen, that of the last record."""
     begin, end = meta.get("start_ns"), meta.get("end_ns")
@@ -123,22 +130,27 @@ def span_ns(
         end = None  # what meta.json has is the time of the recovery
     if begin is not None and end is not None:
         return int(begin), int(end)
-    if columns is None:
-        columns = segments.load(run, fields=("start_ns", "duration_ns"))
-    if not len(columns):
+    recorded = _recorded_ns(run) if tallied is None else tallied.span_ns
+    if recorded is None:
         start = int(begin or end or 0)
         return start, start
-    if begin is None:
-        begin = columns.start_ns.min()
-    if end is None:
-        end = (columns.start_ns + columns.duration_ns).max()
-    return int(begin), max(int(begin), int(end))
+    first, last = recorded
+    begin = int(first if begin is None else begin)
+    return begin, max(begin, int(last if end is None else end))
+
+
+def _recorded_ns(run: RunDirectory) -> tuple[int, int] | None:
+    """From the start of the first record to the last end; None without records."""
+    columns = segments.load(run, fields=("start_ns", "duration_ns"))
+    if not len(columns):
+        return None
+    return int(columns.start_ns[0]), int((columns.start_ns + columns.duration_ns).max())
 
 
 def _run(
     run: RunDirectory,
     meta: Mapping[str, Any],
-    columns: Columns,
+    records: int,
     whole: Window,
     window: Window | None,
 ) -> dict[str, Any]:
@@ -151,7 +163,7 @@ def _run(
         "host": (meta.get("host") or {}).get("hostname"),
         "start_unix_ns": meta.get("start_unix_ns"),
         "duration_s": (end - begin) / 1e9 if end > begin else None,
-        "records": len(columns),
+        "records": records,
         "state": meta.get("state"),
         "exit_code": meta.get("exit_code"),
         "term_signal": meta.get("term_signal"),
@@ -159,32 +171,28 @@ def _run(
     }
 
 
-def calls(columns: Columns) -> list[dict[str, Any]]:
-    """What was recorded by kind, the longest total time first.
+def calls(tallied: Calls) -> list[dict[str, Any]]:
+    """``calls`` of the report: what was recorded by kind, the longest total time first.
 
     ``plane`` tells who saw it: ``program`` (from inside, by the shim) or ``kernel``. ``bytes`` is
     None for kinds that move none.
     """
-    # A pass for each kind costs no more than sorting all by kind, and the passes share the cores.
-    kinds = np.flatnonzero(np.bincount(columns.kind, minlength=1)).tolist()
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        rows = pool.map(lambda kind: _call(columns, kind), set(kinds) - {Kind.META_NAME})
-        return sorted(rows, key=lambda row: (-row["total_ms"], row["kind"]))
+    table = zip(*(array.tolist() for array in tallied.as_dict().values()), strict=True)
+    found = (dict(zip(tallied.as_dict(), row, strict=True)) for row in table)
+    rows = [_call(call) for call in found if call["kind"] != Kind.META_NAME]
+    return sorted(rows, key=lambda row: (-row["total_ms"], row["kind"]))
 
 
-def _call(columns: Columns, kind: int) -> dict[str, Any]:
-    chosen = np.flatnonzero(columns.kind == kind)
-    durations = columns.duration_ns[chosen]
-    p50, p99 = np.quantile(durations, (0.5, 0.99)) / 1e6
-    kernel = bool(columns.flags[chosen[0]] & FLAG_KERNEL)
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    kind = call["kind"]
     return {
         "kind": KIND_NAMES.get(kind, f"{kind:#06x}"),
-        "plane": "kernel" if kernel else "program",
-        "count": len(chosen),
-        "bytes": int(columns.size_bytes[chosen].sum()) if kind in BYTE_KINDS else None,
-        "total_ms": float(durations.sum()) / 1e6,
-        "p50_ms": float(p50),
-        "p99_ms": float(p99),
+        "plane": "kernel" if call["kernel"] else "program",
+        "count": call["count"],
+        "bytes": call["size_bytes"] if kind in BYTE_KINDS else None,
+        "total_ms": call["total_ns"] / 1e6,
+        "p50_ms": call["p50_ns"] / 1e6,
+        "p99_ms": call["p99_ns"] / 1e6,
     }
 
 

@@ -14,6 +14,8 @@ from anaros import report
 from anaros.errors import UsageError
 from anaros.kinds import KIND_NAMES, Kind
 from anaros.records import FLAG_KERNEL, Columns
+from anaros.store import segments
+from anaros.store.calls import tally
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import write_segment
 
@@ -57,7 +59,7 @@ def test_calls_agree_with_a_loop() -> None:
     ):
         expected[kind].append((duration, size))
     del expected[Kind.META_NAME]
-    rows = report.calls(columns)
+    rows = report.calls(tally(columns))
     assert [row["kind"] for row in rows] == [
         KIND_NAMES.get(kind, f"{kind:#06x}")
         for kind, _ in sorted(expected.items(), key=lambda item: -sum(d for d, _ in item[1]))
@@ -78,11 +80,11 @@ def test_calls_tell_who_saw_them() -> None:
     columns = columns_of(
         kind=[Kind.FILE_READ, Kind.SCHED_OFFCPU], duration_ns=[5, 9], flags=[0, FLAG_KERNEL]
     )
-    assert [(row["kind"], row["plane"]) for row in report.calls(columns)] == [
+    assert [(row["kind"], row["plane"]) for row in report.calls(tally(columns))] == [
         ("sched.offcpu", "kernel"),
         ("file.read", "program"),
     ]
-    assert report.calls(Columns.empty()) == []
+    assert report.calls(tally(Columns.empty())) == []
 
 
 def test_a_run_without_an_end_ends_with_its_last_record(run: RunDirectory) -> None:
@@ -152,6 +154,32 @@ def test_programs_are_told_by_meta_else_by_the_records(run: RunDirectory) -> Non
     told = {"seen": 9, "with_shim": 9, "without_shim": [], "without_shim_count": 0}
     run.update_meta({"processes": told})
     assert report.build(run)["coverage"]["with_shim"] == 9
+
+
+def test_a_window_is_the_same_before_and_after_the_run_was_explained(run: RunDirectory) -> None:
+    window = (START_NS + 10**9, START_NS + 3 * 10**9)
+    first, again = report.build(run, window), report.build(run, window)
+    assert first == again
+    assert first["run"]["records"] == 2
+    assert [(row["kind"], row["count"], row["bytes"]) for row in first["calls"]] == [
+        ("file.read", 2, 50)
+    ]
+    assert report.build(run)["calls"][0]["count"] == 4
+
+
+def test_a_run_that_was_explained_is_not_read_again(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = report.build(run)
+
+    def read(*_: object, **__: object) -> Columns:
+        raise AssertionError("the records are read")
+
+    run.update_meta({"processes": {"seen": 0, "with_shim": 0, "without_shim": []}})
+    monkeypatch.setattr(segments, "load", read)
+    again = report.build(RunDirectory.open(run.path))
+    for key in ("run", "requests", "stages", "slowest", "calls"):
+        assert again[key] == first[key]
 
 
 def test_a_damaged_segment_is_named_and_the_rest_is_read(run: RunDirectory) -> None:

@@ -139,13 +139,13 @@ def test_a_report_that_was_kept_is_made_again_without_the_damaged(
 
 
 def test_a_kept_result_that_changed_is_not_read(run: RunDirectory) -> None:
-    derived.write(run, "thing", {"a": np.arange(1000)})
+    assert derived.write(run, {"thing": {"a": np.arange(1000)}})
     path = run.derived / "thing.parquet"
     whole = path.read_bytes()
     for place in range(0, len(whole), 23):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
-        found = derived.read(run, "thing")
-        assert found is None or np.array_equal(found["a"], np.arange(1000))
+        found = derived.read(run, ["thing"])
+        assert found is None or np.array_equal(found["thing"]["a"], np.arange(1000))
 
 
 def test_a_segment_without_a_checksum_is_decoded_instead(

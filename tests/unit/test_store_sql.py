@@ -322,8 +322,7 @@ class Deriver:
         requests = {"request": u64, "start_ns": u64 + np.uint64(BEGIN_NS)}
         spans = {**requests, "stage": np.array([0, 6], np.uint8)}
         if self.keep:
-            assert derived.write(run, "requests", requests) is not None
-            assert derived.write(run, "spans", spans) is not None
+            assert derived.write(run, {"requests": requests, "spans": spans})
         return Derived(Table(requests), Table(spans))
 
 
@@ -349,29 +348,30 @@ def test_requests_and_spans_are_computed_when_they_are_asked_for(
 
 def test_a_result_is_stale_when_the_segments_change(run: RunDirectory) -> None:
     arrays = {"a": np.arange(4, dtype=np.uint64), "b": np.full(4, 0.5, np.float32)}
-    assert derived.read(run, "thing") is None
+    assert derived.read(run, ["thing"]) is None
     before = derived.key(run)
-    assert derived.write(run, "thing", arrays) == run.derived / "thing.parquet"
-    found = derived.read(run, "thing")
-    assert found is not None
+    assert derived.write(run, {"thing": arrays, "other": arrays})
+    tables = derived.read(run, ["other", "thing"])
+    assert tables is not None
+    found = tables["thing"]
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         assert (found[name] == array).all()
     write_segment(run, records({"kind": Kind.FILE_READ}), 5)
-    assert derived.read(run, "thing") is None
-    derived.write(run, "thing", arrays, before)
-    assert derived.read(run, "thing") is None
-    derived.write(run, "thing", arrays)
+    assert derived.read(run, ["thing"]) is None
+    derived.write(run, {"thing": arrays}, before)
+    assert derived.read(run, ["thing"]) is None
+    derived.write(run, {"thing": arrays})
     whole = (run.derived / "thing.parquet").read_bytes()
     (run.derived / "thing.parquet").write_bytes(whole[: len(whole) // 2])
-    assert derived.read(run, "thing") is None
+    assert derived.read(run, ["thing"]) is None
 
 
 def test_a_result_that_cannot_be_kept_is_no_error(run: RunDirectory) -> None:
     run.derived.rmdir()
     run.derived.write_text("in the way")
-    assert derived.write(run, "thing", {"a": np.arange(4)}) is None
-    assert derived.read(run, "thing") is None
+    assert not derived.write(run, {"thing": {"a": np.arange(4)}})
+    assert derived.read(run, ["thing"]) is None
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
     derive = Deriver(keep=False)
     assert len(sql.query(run, "FROM requests", derive=derive).rows) == 2

@@ -104,16 +104,22 @@ void anaros_store_scatter(const void *const *from, void *const *to, const uint8_
 	}
 }
 
-void anaros_store_count(const uint16_t *kind, const uint16_t *flags, const uint64_t *duration_ns,
-			const uint64_t *size_bytes, uint64_t count, struct store_call *calls)
+void anaros_store_count(const uint64_t *start_ns, const uint64_t *duration_ns, const uint16_t *kind,
+			const uint16_t *flags, const uint64_t *size_bytes, uint64_t count,
+			struct store_call *calls)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		struct store_call *call = &calls[kind[i]];
+		uint64_t end_ns = start_ns[i] + duration_ns[i];
 
-		if (call->count++ == 0)
+		if (call->count++ == 0) {
 			call->flags = flags[i];
+			call->first_ns = start_ns[i];
+		}
 		call->total_ns += duration_ns[i];
 		call->size_bytes += size_bytes[i];
+		call->first_ns = start_ns[i] < call->first_ns ? start_ns[i] : call->first_ns;
+		call->end_ns = end_ns > call->end_ns ? end_ns : call->end_ns;
 	}
 }
 

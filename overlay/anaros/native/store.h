@@ -29,12 +29,15 @@ struct store_call {
 	uint64_t count;
 	uint64_t total_ns;
 	uint64_t size_bytes;
-	uint64_t flags; /* those of the first one */
+	uint64_t first_ns; /* the first start */
+	uint64_t end_ns;   /* the last end */
+	uint64_t flags;    /* those of the first one */
 };
 
-/* Adds `count` records to calls[65536], by kind. */
-void anaros_store_count(const uint16_t *kind, const uint16_t *flags, const uint64_t *duration_ns,
-			const uint64_t *size_bytes, uint64_t count, struct store_call *calls);
+/* Adds `count` records to calls[65536], which is zero, by kind. */
+void anaros_store_count(const uint64_t *start_ns, const uint64_t *duration_ns, const uint16_t *kind,
+			const uint16_t *flags, const uint64_t *size_bytes, uint64_t count,
+			struct store_call *calls);
 
 /*
  * Keeps freed memory for the next use: what DuckDB hands out comes in buffers

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.derive import derive
+from anaros.pofc.derive import Tables, derive, tables
 from anaros.pofc.model import (
     PROBABILITY,
     STAGES,
@@ -27,8 +27,10 @@ __all__ = [
     "Spans",
     "StageSummary",
     "Summary",
+    "Tables",
     "Timeline",
     "analyse",
     "derive",
     "summarise",
+    "tables",
 ]

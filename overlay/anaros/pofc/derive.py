@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timeline of a run, kept in the run directory once it is known."""
+"""What is computed from the records of a run, kept in the run directory once it is known."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from anaros.pofc.analysis import analyse
 from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
-from anaros.records import FIELDS
+from anaros.records import FIELDS, Columns
 from anaros.store import derived, segments
+from anaros.store.calls import Calls, tally
 from anaros.store.rundir import RunDirectory
 
 _FIELDS = tuple(name for name, _ in FIELDS if name != "context")
@@ -17,29 +21,54 @@ _FIELDS = tuple(name for name, _ in FIELDS if name != "context")
 _OPEN, _UNOWNED, _KERNEL = "open_requests", "unowned", "kernel_plane"
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What is kept of a run.
+
+    Attributes:
+        timeline: Its requests and their stages. Who owns which record is not kept: ``owner`` and
+            ``evidence`` are empty where the timeline was read, and follow ``columns`` where it
+            was computed.
+        calls: Its records by kind.
+        columns: All records without their ``context``, where they had to be loaded, else None.
+    """
+
+    timeline: Timeline
+    calls: Calls
+    columns: Columns | None
+
+
 def derive(run: RunDirectory) -> Timeline:
-    """The timeline of a run: as it was kept if its segments are the same, else computed and kept.
+    """The timeline of a run: see `tables`."""
+    return tables(run).timeline
+
+
+def tables(run: RunDirectory) -> Tables:
+    """What is known of a run: as it was kept if its segments are the same, else computed and kept.
 
     Args:
         run: The run; it may go on.
 
-    Returns:
-        The timeline. Who owns which record is not kept: ``owner`` and ``evidence`` are empty
-        where the timeline was read, and follow ``segments.load(run)`` where it was computed.
-
     Raises:
         RunDirectoryError: The run cannot be read.
     """
-    kept = [derived.read(run, name) for name in ("requests", "spans", "coverage")]
-    requests, spans, coverage = kept
-    if requests is not None and spans is not None and coverage is not None:
-        return _read(requests, spans, coverage)
     key = derived.key(run)
-    timeline = analyse(segments.load(run, fields=_FIELDS))
-    derived.write(run, "coverage", _coverage_rows(timeline.coverage), key)
-    derived.write(run, "requests", timeline.requests.as_dict(), key)
-    derived.write(run, "spans", timeline.spans.as_dict(), key)
-    return timeline
+    kept = derived.read(run, ("requests", "spans", "coverage", "calls"), key)
+    if kept is not None:
+        return Tables(_timeline(kept), Calls.of(kept["calls"]), None)
+    columns = segments.load(run, fields=_FIELDS)
+    found = Tables(analyse(columns), tally(columns), columns)
+    derived.write(
+        run,
+        {
+            "spans": found.timeline.spans.as_dict(),
+            "requests": found.timeline.requests.as_dict(),
+            "coverage": _coverage_rows(found.timeline.coverage),
+            "calls": found.calls.as_dict(),
+        },
+        key,
+    )
+    return found
 
 
 def _coverage_rows(coverage: Coverage) -> Arrays:
@@ -55,13 +84,14 @@ def _coverage_rows(coverage: Coverage) -> Arrays:
     }
 
 
-def _read(requests: Arrays, spans: Arrays, coverage: Arrays) -> Timeline:
+def _timeline(kept: Mapping[str, Arrays]) -> Timeline:
+    coverage = kept["coverage"]
     rows = dict(zip(coverage["what"].tolist(), coverage["count"].tolist(), strict=True))
     open_requests, unowned = rows.pop(_OPEN), rows.pop(_UNOWNED)
     kernel = bool(rows.pop(_KERNEL))
     return Timeline(
-        Requests.of(requests),
-        Spans.of(spans),
+        Requests.of(kept["requests"]),
+        Spans.of(kept["spans"]),
         np.zeros(0, np.int64),
         np.zeros(0, np.uint8),
         Coverage(open_requests, rows, unowned, kernel),

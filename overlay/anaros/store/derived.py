@@ -9,7 +9,8 @@ computed each time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from anaros import __version__
@@ -35,44 +36,67 @@ def key(run: RunDirectory) -> str:
 
 
 def write(
-    run: RunDirectory, name: str, arrays: Mapping[str, Array], key_of: str | None = None
-) -> Path | None:
-    """Keep a result.
+    run: RunDirectory, tables: Mapping[str, Mapping[str, Array]], key_of: str | None = None
+) -> bool:
+    """Keep results.
 
     Args:
         run: The run.
-        name: A plain word; the file is ``derived/NAME.parquet``.
-        arrays: The columns, of one length.
+        tables: For each name, a plain word, its columns of one length; each goes to the file
+            ``derived/NAME.parquet``. They are written side by side, so name the largest first.
         key_of: The `key` from before the records were loaded; None is the present one.
 
     Returns:
-        The file, or None where the run cannot be written; nothing is left behind then.
+        False where the run cannot be written; nothing half-written is left behind then.
     """
-    path = _path(run, name)
+    metadata = {_KEY: key(run) if key_of is None else key_of}
+
+    def keep(name: str) -> None:
+        # Not durable: what a power cut takes is damaged then, and computed anew.
+        columnar.write_parquet(_path(run, name), tables[name], metadata, durable=False)
+
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        columnar.write_parquet(path, arrays, {_KEY: key(run) if key_of is None else key_of})
+        run.derived.mkdir(mode=0o700, exist_ok=True)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(keep, tables))
     except (OSError, RunDirectoryError):
+        return False
+    return True
+
+
+def read(
+    run: RunDirectory, names: Sequence[str], key_of: str | None = None
+) -> dict[str, dict[str, Array]] | None:
+    """Results that `write` kept, by name; None if one is not there, is stale or is damaged.
+
+    Args:
+        run: The run.
+        names: Their names.
+        key_of: The present `key`, if it is known already.
+    """
+    files = fresh(run, names, key_of)
+    if files is None:
         return None
-    return path
+    found = {}
+    for name, path in files.items():
+        with columnar.cursor() as connection:
+            rows = connection.execute(f"SELECT * FROM read_parquet({columnar.quoted(path)})")
+            found[name] = dict(rows.fetchnumpy())
+    return found
 
 
-def read(run: RunDirectory, name: str) -> dict[str, Array] | None:
-    """A result that `write` kept; None where there is none, it is stale, or it is damaged."""
-    path = fresh(run, name)
-    if path is None:
-        return None
-    with columnar.cursor() as connection:
-        found = connection.execute(f"SELECT * FROM read_parquet({columnar.quoted(path)})")
-        return dict(found.fetchnumpy())
-
-
-def fresh(run: RunDirectory, name: str) -> Path | None:
-    """The file of a result, if it is there, is sound and was computed from these segments."""
-    path = _path(run, name)
-    if footer.value(path, _KEY) != key(run) or footer.checksum(path) is None:
-        return None
-    return path if footer.fault(path) is None else None
+def fresh(
+    run: RunDirectory, names: Sequence[str], key_of: str | None = None
+) -> dict[str, Path] | None:
+    """The files of results, if all are sound and were computed from these segments, else None."""
+    wanted = key(run) if key_of is None else key_of
+    files = {name: _path(run, name) for name in names}
+    for path in files.values():
+        if footer.value(path, _KEY) != wanted or footer.checksum(path) is None:
+            return None
+        if footer.fault(path) is not None:
+            return None
+    return files
 
 
 def _path(run: RunDirectory, name: str) -> Path:

@@ -19,9 +19,10 @@ RECORDS_MAX = 2**32 - 1
 
 #: What the records of one kind add up to; ``struct store_call``.
 CALL_DTYPE = np.dtype(
-    [("count", "u8"), ("total_ns", "u8"), ("size_bytes", "u8"), ("flags", "u8")], align=True
+    [(name, "u8") for name in ("count", "total_ns", "size_bytes", "first_ns", "end_ns", "flags")]
 )
-_KINDS = 1 << 16
+#: A kind is a 16-bit number.
+KINDS = 1 << 16
 
 
 def _pointer(what: str, array: npt.NDArray[Any]) -> Any:
@@ -69,13 +70,16 @@ def keep_freed() -> None:
     lib.anaros_store_keep_freed()
 
 
-def count_calls(kind: U16, flags: U16, duration_ns: U64, size_bytes: U64) -> npt.NDArray[Any]:
-    """Shape (65536,) of ``CALL_DTYPE``: what the records of each kind add up to."""
-    calls = np.zeros(_KINDS, CALL_DTYPE)
+def count_calls(
+    start_ns: U64, duration_ns: U64, kind: U16, flags: U16, size_bytes: U64
+) -> npt.NDArray[Any]:
+    """Shape (KINDS,) of ``CALL_DTYPE``: what the records of each kind add up to."""
+    calls = np.zeros(KINDS, CALL_DTYPE)
     lib.anaros_store_count(
+        _pointer("uint64_t *", start_ns),
+        _pointer("uint64_t *", duration_ns),
         _pointer("uint16_t *", kind),
         _pointer("uint16_t *", flags),
-        _pointer("uint64_t *", duration_ns),
         _pointer("uint64_t *", size_bytes),
         len(kind),
         _pointer("struct store_call *", calls),
@@ -89,7 +93,7 @@ def place_by_kind(kind: U16, duration_ns: U64, first: U64, found: U64) -> None:
     Args:
         kind: Shape (N,).
         duration_ns: Shape (N,).
-        first: Shape (65536,): places in ``found``; where each kind ends afterwards.
+        first: Shape (KINDS,): places in ``found``; where each kind ends afterwards.
         found: Where they go.
     """
     lib.anaros_store_by_kind(

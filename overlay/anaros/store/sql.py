@@ -324,8 +324,8 @@ def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, deriv
     """``requests`` and ``spans``, from their files or computed now."""
     from anaros.pofc import STAGES
 
-    sources = {name: derived.fresh(run, name) for name in ("requests", "spans")}
-    if None in sources.values():
+    sources = derived.fresh(run, ("requests", "spans"))
+    if sources is None:
         timeline = derive(run)
         for name, table in (("requests", timeline.requests), ("spans", timeline.spans)):
             connection.register("computed", table.as_dict())
