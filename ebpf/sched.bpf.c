@@ -97,12 +97,10 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 	if (!task->off_ns && !ready && !edge)
 		return;
 	ends = bpf_map_lookup_elem(&switch_ends, &cpu);
-	if (!ends)
-		return;
-	head = ends->head;
+	head = ends ? ends->head : 0;
 	index = cpu * config.switch_slots + ((u32)head & (config.switch_slots - 1));
 	slot = bpf_map_lookup_elem(&switches, &index);
-	if (!slot || head - ANAROS_READ_ONCE(ends->tail) >= config.switch_slots) {
+	if (!ends || !slot || head - ANAROS_READ_ONCE(ends->tail) >= config.switch_slots) {
 		anaros_count_many(ANAROS_PROBE_SCHED, ANAROS_COUNTER_DROPPED,
 				  !!task->off_ns + !!ready + edge);
 		return;
