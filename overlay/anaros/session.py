@@ -48,6 +48,7 @@ class _Parts:
         self.loading: Loading | None = None
         self.leaf: Leaf | None = None
         self.rewrites: Rewrites | None = None
+        self.directory: RunDirectory | None = None
         self.arena: Arena | None = None
         self.segments: list[Segment] = []
         self.kernel: KernelPlane | None = None
@@ -279,7 +280,7 @@ def run(
 
         shared = shared_memory_root() / name
         changes = _decide(parts, argv, program, policy_files, shared)
-        record = _make_directory(parts, argv, output, shared)
+        record = parts.directory = _make_directory(parts, argv, output, shared)
         _open(parts, shared, record)
         if not child.entered():
             warn(f"the program could not be put into the cgroup {parts.leaf and parts.leaf.path}")
@@ -287,7 +288,7 @@ def run(
             _attach_kernel(parts, child)
     except BaseException:
         child.abandon()
-        _close(parts)
+        _give_up(parts)
         raise
     assert parts.arena is not None
     assert parts.recorder is not None
@@ -296,7 +297,7 @@ def run(
     try:
         child.release(changes)
     except AnarosError:
-        _close(parts)
+        _give_up(parts)
         raise
     parts.recorder.start(parts.kernel)
     status = child.wait()
@@ -319,6 +320,13 @@ def _close(parts: _Parts) -> None:
     for segment in parts.segments:
         segment.close()
     parts.undo.close()
+
+
+def _give_up(parts: _Parts) -> None:
+    """Leaves nothing behind: the program did not run."""
+    _close(parts)
+    if parts.directory is not None:
+        parts.directory.discard()
 
 
 def recover(path: Path) -> bool:

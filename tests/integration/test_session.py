@@ -311,6 +311,21 @@ def test_an_output_that_cannot_be_written(recorded: Recorded, tmp_path: Path) ->
     assert str(occupied) in done.stderr.decode()
 
 
+def test_a_program_that_the_kernel_refuses_leaves_no_run(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    (tmp_path / "mine").mkdir()
+    for output in (tmp_path / "run", tmp_path / "mine"):
+        done = recorded(output, str(broken))
+        assert done.returncode == 127
+        assert str(broken) in done.stderr.decode()
+    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "mine").iterdir()) == [], "it was there before, and stays"
+
+
 def test_words_that_are_not_text(recorded: Recorded, tmp_path: Path) -> None:
     word = os.fsdecode(b"\xff\x00"[:1])
     done = recorded(tmp_path / "run", "echo", word)

@@ -73,9 +73,10 @@ class RunDirectory:
         unreadable: Files that were checked and found damaged, with the reason.
     """
 
-    __slots__ = ("path", "sound", "unreadable")
+    __slots__ = ("_made", "path", "sound", "unreadable")
 
     def __init__(self, path: Path) -> None:
+        self._made = False
         self.path = path
         self.sound: set[Path] = set()
         self.unreadable: dict[Path, str] = {}
@@ -111,8 +112,8 @@ class RunDirectory:
                 behind.
         """
         path = Path(path)
-        made = _make_directory(path)
         run = cls(path)
+        run._made = _make_directory(path)
         try:
             for folder in (run.records, run.derived):
                 folder.mkdir(mode=_DIRECTORY_MODE)
@@ -122,10 +123,10 @@ class RunDirectory:
             with replacing(path / META, durable=False) as temporary:
                 temporary.write_bytes(_encode({**meta, "format": FORMAT_VERSION}))
         except OSError as error:
-            run._remove(made)
+            run.discard()
             raise write_error(path, error) from error
         except RunDirectoryError:
-            run._remove(made)
+            run.discard()
             raise
         return run
 
@@ -202,12 +203,14 @@ class RunDirectory:
             )
         return RunDirectoryError(f"there is no run directory {self.path}")
 
-    def _remove(self, made: bool) -> None:
-        """Take back a half-made directory, as far as that is possible."""
+    def discard(self) -> None:
+        """Take back what `create` made, before anything was recorded."""
+        with contextlib.suppress(OSError):
+            (self.path / META).unlink()
         for folder in (self.records, self.derived):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        if made:
+        if self._made:
             with contextlib.suppress(OSError):
                 self.path.rmdir()
 
