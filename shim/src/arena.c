@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "arena.h"
+#include "rebind.h"
 #include "shim.h"
 #include "sys.h"
 
@@ -166,6 +167,8 @@ bool anaros_enter_slow(void)
 		return false;
 	if ((thread->guard & ANAROS_GUARD_VFORK) && is_vfork_child(thread))
 		return false;
+	if (thread->guard & ANAROS_GUARD_REBIND)
+		anaros_rebind();
 	thread->guard |= ANAROS_GUARD_BUSY;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	fresh = anaros_process->epoch == 0;

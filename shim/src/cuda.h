@@ -18,9 +18,8 @@
 #ifndef ANAROS_CUDA_H
 #define ANAROS_CUDA_H
 
-#include <link.h>
-
 #include "cuda_hooks.h"
+#include "object.h"
 #include "shim.h"
 
 #define CUDA_SUCCESS                       0
@@ -51,23 +50,18 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol) COLD;
 void *anaros_cuda_from_resolver(const char *base, void *function, int version,
 				bool per_thread) COLD;
 
+/* The wrapper for what an object holds under this name, NULL: none; of a driver if `function` is.
+ */
+void *anaros_cuda_wrapper_of(const char *symbol, void *function) COLD;
 /* Counts and names what was passed by, and gives it back. */
 void *anaros_cuda_pass(const char *name, size_t length, int version, void *function) COLD;
 bool anaros_cuda_in_shim(const void *function) COLD;
 void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
 
-/* cuda_object.c: where a driver has its symbols. Good while it is loaded. */
-struct anaros_cuda_driver {
-	uintptr_t base;
-	const ElfW(Sym) * symbols;
-	const char *strings;
-	const uint32_t *gnu_hash;
-	const uint32_t *hash;
-};
+/* cuda_object.c: what is returned is good while the driver is loaded. */
 /* The driver that an address lies in, or any where it is NULL; false: none. */
-bool anaros_cuda_driver_of(const void *address, struct anaros_cuda_driver *driver) COLD;
+bool anaros_cuda_driver_of(const void *address, struct anaros_object *driver) COLD;
 bool anaros_cuda_driver_loaded(void) COLD;
-void *anaros_cuda_lookup(const struct anaros_cuda_driver *driver, const char *symbol) COLD;
 void *anaros_cuda_driver_symbol(const char *symbol) COLD;
 /* The first object but the shim that exports a function; NULL: none. */
 void *anaros_cuda_exporter(const char *symbol) COLD;

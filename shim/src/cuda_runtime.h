@@ -24,6 +24,7 @@ extern void *anaros_runtime_found[ANAROS_RUNTIME_COUNT] __attribute__((visibilit
 void *anaros_runtime_real(enum anaros_cuda_runtime_hook hook, const void *caller);
 bool anaros_runtime_wraps(const char *name);
 bool anaros_runtime_loaded(const char *name) COLD;
+void *anaros_runtime_wrapper_of(const char *name, void *function) COLD;
 void *anaros_runtime_from_dlsym(void *handle, const char *name) COLD;
 
 #endif

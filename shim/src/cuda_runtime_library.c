@@ -133,20 +133,28 @@ bool anaros_runtime_loaded(const char *name)
 	return anaros_cuda_exporter(name) != NULL;
 }
 
-/* dlsym with a handle of the program's own. The first library keeps the slot. */
+/* The wrapper for this very function. The first library keeps the slot. */
+void *anaros_runtime_wrapper_of(const char *name, void *function)
+{
+	int hook = hook_of(name);
+	void *held = NULL;
+
+	if (__atomic_compare_exchange_n(&anaros_runtime_found[hook], &held, function, false,
+					__ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
+	    held == function)
+		return (void *)(uintptr_t)wrappers[hook];
+	return anaros_cuda_pass(name, strlen(name), 0, function);
+}
+
+/* dlsym with a handle of the program's own. */
 void *anaros_runtime_from_dlsym(void *handle, const char *name)
 {
-	void *function = anaros_real_dlsym(handle, name), *held = NULL;
-	int hook = hook_of(name);
+	void *function = anaros_real_dlsym(handle, name);
 
 	if (function == NULL)
 		return NULL;
 	/* The global scope, and it met the shim first: is there one without it? */
 	if (anaros_cuda_in_shim(function))
 		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? function : NULL;
-	if (__atomic_compare_exchange_n(&anaros_runtime_found[hook], &held, function, false,
-					__ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
-	    held == function)
-		return (void *)(uintptr_t)wrappers[hook];
-	return anaros_cuda_pass(name, strlen(name), 0, function);
+	return anaros_runtime_wrapper_of(name, function);
 }

@@ -189,7 +189,7 @@ static void *claim(const struct row *row, void *function)
 {
 	void **slot = &anaros_cuda_found[row->hook];
 	void *wrapper = (void *)(uintptr_t)wrappers[row->hook];
-	struct anaros_cuda_driver driver;
+	struct anaros_object driver;
 	void *held = NULL;
 
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
@@ -219,7 +219,7 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 {
 	void *function = anaros_real_dlsym(handle, symbol);
 	const struct row *row = row_of(symbol);
-	struct anaros_cuda_driver driver;
+	struct anaros_object driver;
 
 	if (function == NULL)
 		return NULL;
@@ -237,16 +237,29 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 	return anaros_real_dlsym(RTLD_NEXT, symbol) != NULL ? function : NULL;
 }
 
+void *anaros_cuda_wrapper_of(const char *symbol, void *function)
+{
+	const struct row *row = row_of(symbol);
+	struct anaros_object driver;
+
+	if (row == NULL || row->hook >= ANAROS_CUDA_COUNT)
+		return NULL;
+	if (function == NULL)
+		function = anaros_cuda_driver_symbol(symbol);
+	else if (!anaros_cuda_driver_of(function, &driver))
+		return NULL;
+	return function != NULL ? claim(row, function) : NULL;
+}
+
 /* The ABI that the driver chose for this request; NULL: none that we know. */
-static const struct row *row_of_request(const struct row *first,
-					const struct anaros_cuda_driver *driver,
+static const struct row *row_of_request(const struct row *first, const struct anaros_object *driver,
 					const void *function, int version, bool per_thread)
 {
 	const struct row *best = NULL;
 
 	/* Mostly the answer is one of the exported functions: then it is sure. */
 	for (const struct row *row = first; same_base(row, first); row++)
-		if (anaros_cuda_lookup(driver, symbol_of(row)) == function)
+		if (anaros_object_find(driver, symbol_of(row)) == function)
 			return row;
 	if (version > ANAROS_CUDA_KNOWN)
 		return NULL;
@@ -268,7 +281,7 @@ void *anaros_cuda_from_resolver(const char *base, void *function, int version, b
 {
 	size_t length = strlen(base);
 	const struct row *first = first_of_base(base, length), *row = NULL;
-	struct anaros_cuda_driver driver;
+	struct anaros_object driver;
 
 	if (first != NULL && first->hook >= ANAROS_CUDA_COUNT && !same_base(first + 1, first))
 		return function;

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dlsym. The C library takes the caller of dlsym from its return address:
- * RTLD_NEXT means "behind the object that called". So the real dlsym must be
- * reached by a jump, with the program's own return address on top. A call
- * from here would make every RTLD_NEXT start behind the shim, and another
- * interposer would find itself and recurse for ever.
+ * dlsym and dlopen. The C library takes their caller from the return address:
+ * RTLD_NEXT means "behind the object that called", and a library is searched
+ * by the run path of that object. So the real ones must be reached by a jump,
+ * with the program's own return address on top. A call from here would make
+ * every RTLD_NEXT start behind the shim, and another interposer would find
+ * itself and recurse for ever.
  *
- * anaros_dlsym_pick(handle, name) says where to jump.
+ * anaros_dlsym_pick and anaros_dlopen_pick get the same two arguments, and
+ * say where to jump.
  */
 #if defined(__x86_64__)
 #include <cet.h>
-	.text
-	.globl dlsym
-	.type dlsym, @function
+	.macro jump name, pick
+	.globl \name
+	.type \name, @function
 	.p2align 4
-dlsym:
+\name:
 	.cfi_startproc
 	_CET_ENDBR
 	pushq	%rdi
@@ -23,7 +25,7 @@ dlsym:
 	.cfi_adjust_cfa_offset 8
 	subq	$8, %rsp
 	.cfi_adjust_cfa_offset 8
-	call	anaros_dlsym_pick
+	call	\pick
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%rsi
@@ -32,13 +34,14 @@ dlsym:
 	.cfi_adjust_cfa_offset -8
 	jmp	*%rax
 	.cfi_endproc
-	.size dlsym, . - dlsym
+	.size \name, . - \name
+	.endm
 #elif defined(__aarch64__)
-	.text
-	.globl dlsym
-	.type dlsym, %function
+	.macro jump name, pick
+	.globl \name
+	.type \name, %function
 	.p2align 4
-dlsym:
+\name:
 	.cfi_startproc
 	hint	#34 /* bti c */
 	stp	x29, x30, [sp, #-32]!
@@ -47,7 +50,7 @@ dlsym:
 	.cfi_offset 30, -24
 	mov	x29, sp
 	stp	x0, x1, [sp, #16]
-	bl	anaros_dlsym_pick
+	bl	\pick
 	mov	x16, x0
 	ldp	x0, x1, [sp, #16]
 	ldp	x29, x30, [sp], #32
@@ -56,8 +59,12 @@ dlsym:
 	.cfi_restore 30
 	br	x16
 	.cfi_endproc
-	.size dlsym, . - dlsym
+	.size \name, . - \name
+	.endm
 #else
-#error "anaros: this architecture has no dlsym jump yet"
+#error "anaros: this architecture has no jump to dlsym yet"
 #endif
+	.text
+	jump dlsym, anaros_dlsym_pick
+	jump dlopen, anaros_dlopen_pick
 	.section .note.GNU-stack, "", %progbits

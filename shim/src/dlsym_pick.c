@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where a call of dlsym goes: see dlsym.S. */
+/* Where calls of dlsym and dlopen go: see dlsym.S. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <string.h>
 
 #include "cuda_runtime.h"
 #include "opencl.h"
+#include "rebind.h"
 
 typedef void *(*dlsym_function)(void *handle, const char *name);
+typedef void *(*dlopen_function)(const char *name, int flags);
 
 dlsym_function anaros_dlsym_pick(void *handle, const char *name);
+dlopen_function anaros_dlopen_pick(const char *name, int flags);
 
 static void *no_dlsym(void *handle, const char *name)
 {
@@ -27,16 +30,42 @@ static void *not_there(void *handle, const char *name)
 	return function;
 }
 
-static dlsym_function real_dlsym(void)
+void *anaros_kept_dlsym;
+void *anaros_kept_dlopen;
+
+/* Both live in the C library from 2.34 on, and in libdl before. */
+static void *versioned(const char *name, void **kept)
 {
 	static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
-	static dlsym_function real;
-	dlsym_function found = __atomic_load_n(&real, __ATOMIC_RELAXED);
+	void *found = __atomic_load_n(kept, __ATOMIC_RELAXED);
 
 	for (size_t i = 0; found == NULL && i < sizeof(versions) / sizeof(*versions); i++)
-		*(void **)(&found) = dlvsym(RTLD_NEXT, "dlsym", versions[i]);
-	__atomic_store_n(&real, found, __ATOMIC_RELAXED);
-	return found != NULL ? found : no_dlsym;
+		found = dlvsym(RTLD_NEXT, name, versions[i]);
+	__atomic_store_n(kept, found, __ATOMIC_RELAXED);
+	return found;
+}
+
+static dlsym_function real_dlsym(void)
+{
+	void *found = versioned("dlsym", &anaros_kept_dlsym);
+
+	return found != NULL ? (dlsym_function)(uintptr_t)found : no_dlsym;
+}
+
+static void *no_dlopen(const char *name, int flags)
+{
+	return NULL;
+}
+
+dlopen_function anaros_dlopen_pick(const char *name, int flags)
+{
+	void *found = versioned("dlopen", &anaros_kept_dlopen);
+
+	if ((flags & RTLD_DEEPBIND) != 0 && (flags & RTLD_NOLOAD) == 0) {
+		real_dlsym();
+		anaros_deepbind_begins();
+	}
+	return found != NULL ? (dlopen_function)(uintptr_t)found : no_dlopen;
 }
 
 static bool is_of_runtime(const char *name)
@@ -53,6 +82,8 @@ static bool is_of_runtime(const char *name)
  */
 dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 {
+	if (unlikely((anaros_thread.guard & ANAROS_GUARD_REBIND) != 0))
+		anaros_may_record();
 	if (name != NULL && name[0] == 'c' && name[1] == 'l' && anaros_opencl_wraps(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_opencl_from_dlsym;

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <string.h>
 
 #include "shim.h"
 
@@ -35,6 +36,18 @@ void *anaros_real_dlsym(void *handle, const char *name)
 		__atomic_store_n(&real, found, __ATOMIC_RELAXED);
 	}
 	return found != NULL ? found(handle, name) : NULL;
+}
+
+void *anaros_real_named(const char *name)
+{
+	if (strcmp(name, "dlsym") == 0)
+		return anaros_kept_dlsym;
+	if (strcmp(name, "dlopen") == 0)
+		return anaros_kept_dlopen;
+	for (unsigned int hook = 0; hook < ANAROS_HOOK_COUNT; hook++)
+		if (strcmp(hooks[hook].name, name) == 0)
+			return anaros_real_table[hook];
+	return NULL;
 }
 
 void *anaros_resolve(enum anaros_hook hook)

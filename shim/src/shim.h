@@ -57,6 +57,7 @@ enum anaros_guard {
 	ANAROS_GUARD_BUSY = 1,    /* inside the shim: a signal handler interrupted it */
 	ANAROS_GUARD_VFORK = 2,   /* vfork was called: who are we? */
 	ANAROS_GUARD_RUNTIME = 4, /* inside a runtime call that reaches a driver call */
+	ANAROS_GUARD_REBIND = 8,  /* a library was loaded past the shim: see rebind.c */
 };
 
 /*
@@ -87,6 +88,14 @@ const char *anaros_library_path(void); /* as LD_PRELOAD should name it; "" = non
 void *anaros_resolve(enum anaros_hook hook) COLD;
 void anaros_resolve_all(void);
 void *anaros_real_dlsym(void *handle, const char *name);
+/*
+ * What the wrapper of this name calls; NULL: it has none, or not one for all
+ * callers. Asks nothing of the loader: it may hold its lock.
+ */
+void *anaros_real_named(const char *name) COLD;
+/* dlsym_pick.c: known from the first call of each, and before a deep binding. */
+extern void *anaros_kept_dlsym __attribute__((visibility("hidden")));
+extern void *anaros_kept_dlopen __attribute__((visibility("hidden")));
 /* names.c */
 void anaros_name(uint16_t name_class, uint64_t object, const void *text, size_t size);
 /* True once for each pair: the caller sends the name. False: it is known. */

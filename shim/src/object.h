@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A loaded object: its symbols, and where it keeps the addresses of others. */
+#ifndef ANAROS_OBJECT_H
+#define ANAROS_OBJECT_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dl_phdr_info;
+
+struct anaros_object {
+	uintptr_t base;
+	const ElfW(Sym) * symbols;
+	const char *strings;
+	const uint32_t *gnu_hash;
+	const uint32_t *hash;
+	const ElfW(Rela) * relocations;
+	size_t relocation_count;
+	const ElfW(Rela) * plt;
+	size_t plt_count;
+	uintptr_t relro_start; /* read-only since it was relocated */
+	size_t relro_bytes;
+};
+
+/* false: it has no symbols. */
+bool anaros_object_read(const struct dl_phdr_info *info, struct anaros_object *object);
+bool anaros_object_contains(const struct dl_phdr_info *info, const void *address);
+/* A function that it exports; NULL: none of that name. */
+void *anaros_object_find(const struct anaros_object *object, const char *name);
+
+#endif
