@@ -15,9 +15,10 @@ from pofc_hostile import traces
 from anaros._native import ffi
 from anaros.pofc import STAGES
 from anaros.pofc.device import work_of
-from anaros.pofc.frame import ROLES, Frame, Role, Threads
+from anaros.pofc.frame import ROLES, Frame, Role, Survey, Threads
 from anaros.pofc.lineage import Begins
-from anaros.pofc.order import latest, numbered, ordered
+from anaros.pofc.native import columns_of
+from anaros.pofc.order import alone, latest, numbered, ordered
 from anaros.pofc.scheduler import off_cpu
 from anaros.pofc.stages import Code
 from anaros.pofc.waits import Blocks, Cause
@@ -45,7 +46,7 @@ WILD = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
 ENTRIES = st.lists(st.tuples(WILD, WILD), max_size=30)
 
 
-def columns_of(entries: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+def arrays(entries: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     groups, times = np.array(entries, np.int64).reshape(-1, 2).T
     return groups, times
 
@@ -55,7 +56,7 @@ def columns_of(entries: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 def test_the_latest_entry_is_found(
     entries: list[tuple[int, int]], queries: list[tuple[int, int]]
 ) -> None:
-    found = latest(*columns_of(entries), *columns_of(queries))
+    found = latest(*arrays(entries), *arrays(queries))
     expected = [
         max(
             (
@@ -77,7 +78,7 @@ def test_entries_are_ordered_by_group_and_time(entries: list[tuple[int, int]]) -
     expected = sorted(
         range(len(entries)), key=lambda at: (groups.index(entries[at][0]), entries[at][1])
     )
-    assert ordered(*columns_of(entries)).tolist() == expected
+    assert ordered(*arrays(entries)).tolist() == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -89,8 +90,39 @@ def test_equal_values_have_equal_numbers(one: list[int], other: list[int]) -> No
     assert joined == [first[value] for value in one + other]
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-2, 2), st.integers(-9, 9), st.integers(0, 9)), max_size=20),
+    ENTRIES,
+)
+def test_what_goes_on_alone_is_found(
+    entries: list[tuple[int, int, int]], queries: list[tuple[int, int]]
+) -> None:
+    groups, begins, lasts = np.array(entries, np.int64).reshape(-1, 3).T
+    found = alone(groups, begins, begins + lasts, *arrays(queries))
+    for (group, when), index in zip(queries, found.tolist(), strict=True):
+        going = [
+            at
+            for at, (mine, begin, long) in enumerate(entries)
+            if mine == group and begin <= when <= begin + long
+        ]
+        assert index == (going[0] if len(going) == 1 else -1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(traces(kernel=True))
+def test_a_survey_finds_every_place(columns: Columns) -> None:
+    survey = Survey.of(columns_of(columns), len(columns), map)
+    roles = ROLES[columns.kind]
+    assert np.array_equal(survey.roles, roles)
+    assert np.array_equal(survey.sockets, np.flatnonzero(roles == Role.NET))
+    assert np.array_equal(survey.polls, np.flatnonzero(roles == Role.POLL))
+    assert np.array_equal(survey.others, np.flatnonzero(columns.flags & 4))
+    assert survey.off_cpu == bool((roles == Role.OFFCPU).any())
+
+
 def frame_of(columns: Columns, roles: np.ndarray) -> Frame:
-    return Threads(columns, roles).frame(np.unique(columns.pid), map)
+    return Threads(columns, columns_of(columns), roles).frame(np.unique(columns.pid), map)
 
 
 @settings(max_examples=100, deadline=None)

@@ -10,7 +10,8 @@ from pofc_traces import LOOP, REGULAR, SOCKET, US, Trace
 
 from anaros.kinds import Kind
 from anaros.pofc import analyse
-from anaros.pofc.frame import ROLES
+from anaros.pofc.frame import Survey
+from anaros.pofc.native import columns_of
 from anaros.pofc.requests import serve
 from anaros.records import FLAG_PEEK, Columns
 
@@ -118,7 +119,8 @@ def test_no_records_are_no_error() -> None:
 @settings(max_examples=60, deadline=None)
 @given(traces())
 def test_requests_are_those_of_the_oracle(columns: Columns) -> None:
-    table = serve(columns, ROLES[columns.kind]).table
+    survey = Survey.of(columns_of(columns), len(columns), map)
+    table = serve(columns, survey.sockets, survey.polls).table
     expected = oracle.exchanges(columns)
     assert table.start_ns.tolist() == [each.start for each in expected]
     ends = [

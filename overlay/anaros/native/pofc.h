@@ -136,6 +136,24 @@ struct pofc_segments {
 	int32_t *number; /* of each call, its segment */
 };
 
+/* Places in the columns of what is looked for by itself; room for a block in each. */
+struct pofc_places {
+	int64_t *sockets;
+	int64_t *polls;
+	int64_t *others; /* calls on neither files nor sockets: pipes, counters */
+	uint64_t socket_count;
+	uint64_t poll_count;
+	uint64_t other_count;
+};
+
+/*
+ * Fills roles[] from `first` to before `end` by kind, and adds their places
+ * to `places`. Returns how many times off the CPU there are.
+ */
+uint64_t anaros_pofc_survey(const struct pofc_columns *columns, const uint8_t *role_of,
+			    uint64_t first, uint64_t end, uint8_t *roles,
+			    struct pofc_places *places);
+
 /*
  * Finds the threads that make calls. call[i] (a place for each record)
  * becomes the number of the thread of record i, -1 for none. NULL: no
@@ -195,6 +213,14 @@ int anaros_pofc_latest(const int64_t *group, const int64_t *time, uint64_t count
 		       int64_t *found);
 
 /*
+ * found[queries] = the only entry of the same group that had begun at the
+ * time of the query, and had not ended before it; -1 for none or more.
+ */
+int anaros_pofc_alone(const int64_t *group, const int64_t *begin, const int64_t *end,
+		      uint64_t count, const int64_t *query_group, const int64_t *query_time,
+		      uint64_t queries, int64_t *found);
+
+/*
  * order[count] = the entries group by group, each by time; equal ones as
  * they are. Groups follow each other as they first come.
  */
@@ -203,6 +229,14 @@ int anaros_pofc_order(const int64_t *group, const int64_t *time, uint64_t count,
 /* Makes the segments that begin where mark[calls] is not 0: it says why. */
 void anaros_pofc_segments(const struct pofc_calls *calls, const uint8_t *mark,
 			  struct pofc_segments *segments);
+
+/*
+ * From what started each segment by its own first wait alone (source: a call
+ * or -1; evidence: what says so) to what started it. front[threads] says who
+ * receives requests: nobody starts what these do.
+ */
+void anaros_pofc_connect(const struct pofc_calls *calls, const struct pofc_segments *segments,
+			 const uint8_t *front, int64_t *source, uint8_t *evidence);
 
 /*
  * Sorts the calls that have an owner by it: owned[] from first[r] (requests
@@ -242,7 +276,7 @@ struct pofc_known {
 	int64_t blocked_ns;
 	uint8_t connection;   /* evidence of anchors */
 	uint8_t device_order; /* evidence of device work */
-	int64_t *owner;       /* records: filled */
+	int32_t *owner;       /* records: filled */
 	uint8_t *evidence;    /* records: filled */
 };
 

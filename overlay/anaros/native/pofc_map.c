@@ -92,9 +92,27 @@ static int make_groups(struct groups *groups, const int64_t *group, const int64_
 	return 0;
 }
 
-/* The first of the entries from `low` to before `high` that is after `time`. */
-static uint64_t after(const struct entry *entries, uint64_t low, uint64_t high, int64_t time)
+/*
+ * The first of the entries from `low` to before `high` that is after `time`.
+ * Queries mostly follow each other: it is looked for around `near` first.
+ */
+static uint64_t after(const struct entry *entries, uint64_t low, uint64_t high, uint64_t near,
+		      int64_t time)
 {
+	uint64_t step = 1;
+
+	near = near < low || near > high ? low : near;
+	if (near < high && entries[near].key <= time) {
+		low = near + 1;
+		for (; high - near > step && entries[near + step].key <= time; step *= 2)
+			low = near + step + 1;
+		high = high - near > step ? near + step : high;
+	} else {
+		high = near;
+		for (; near - low > step && entries[near - step].key > time; step *= 2)
+			high = near - step;
+		low = near - low > step ? near - step : low;
+	}
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
@@ -106,26 +124,82 @@ static uint64_t after(const struct entry *entries, uint64_t low, uint64_t high, 
 	return low;
 }
 
+/* Where the entries of a group begin and end; both 0 if there are none. */
+static uint64_t bounds(const struct groups *groups, int64_t group, uint64_t *end)
+{
+	int64_t mine = map_find(&groups->map, (uint64_t)group);
+
+	*end = mine < 0 ? 0 : groups->ends[mine];
+	return mine <= 0 ? 0 : groups->ends[mine - 1];
+}
+
 int anaros_pofc_latest(const int64_t *group, const int64_t *time, uint64_t count,
 		       const int64_t *query_group, const int64_t *query_time, uint64_t queries,
 		       int64_t *found)
 {
 	struct groups groups = {0};
 	int error = make_groups(&groups, group, time, count);
+	uint64_t near = 0;
 
 	for (uint64_t i = 0; i < queries && error == 0; i++) {
-		int64_t mine = map_find(&groups.map, (uint64_t)query_group[i]);
-		uint64_t first, at;
+		uint64_t end, first = bounds(&groups, query_group[i], &end);
 
-		found[i] = -1;
-		if (mine < 0)
-			continue;
-		first = mine > 0 ? groups.ends[mine - 1] : 0;
-		at = after(groups.entries, first, groups.ends[mine], query_time[i]);
-		if (at > first)
-			found[i] = (int64_t)groups.entries[at - 1].value;
+		near = after(groups.entries, first, end, near, query_time[i]);
+		found[i] = near > first ? (int64_t)groups.entries[near - 1].value : -1;
 	}
 	free_groups(&groups);
+	return error;
+}
+
+/* sums[i] = what the indices of the first i entries add up to. */
+static uint64_t *sum_up(const struct groups *groups, uint64_t count)
+{
+	uint64_t *sums = malloc((count + 1) * sizeof(*sums));
+
+	if (sums == NULL)
+		return NULL;
+	sums[0] = 0;
+	for (uint64_t i = 0; i < count; i++)
+		sums[i + 1] = sums[i] + groups->entries[i].value;
+	return sums;
+}
+
+int anaros_pofc_alone(const int64_t *group, const int64_t *begin, const int64_t *end,
+		      uint64_t count, const int64_t *query_group, const int64_t *query_time,
+		      uint64_t queries, int64_t *found)
+{
+	struct groups opened = {0}, closed = {0};
+	uint64_t *came = NULL, *left = NULL, near_open = 0, near_close = 0;
+	int error = make_groups(&opened, group, begin, count);
+
+	if (error == 0)
+		error = make_groups(&closed, group, end, count);
+	if (error == 0) {
+		came = sum_up(&opened, count);
+		left = sum_up(&closed, count);
+		error = came && left ? 0 : -ENOMEM;
+	}
+	for (uint64_t i = 0; i < queries && error == 0; i++) {
+		uint64_t stop, first = bounds(&opened, query_group[i], &stop);
+
+		/* Groups lie in the same places in both. */
+		near_open = after(opened.entries, first, stop, near_open, query_time[i]);
+		near_close = query_time[i] == INT64_MIN ? first
+							: after(closed.entries, first, stop,
+								near_close, query_time[i] - 1);
+		found[i] = -1;
+		if (near_open == near_close + 1) {
+			uint64_t only =
+			    (came[near_open] - came[first]) - (left[near_close] - left[first]);
+
+			/* An entry that ends before it begins leads elsewhere. */
+			found[i] = only < count ? (int64_t)only : -1;
+		}
+	}
+	free(came);
+	free(left);
+	free_groups(&opened);
+	free_groups(&closed);
 	return error;
 }
 

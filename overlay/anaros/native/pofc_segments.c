@@ -57,6 +57,43 @@ void anaros_pofc_segments(const struct pofc_calls *calls, const uint8_t *mark,
 	}
 }
 
+struct start {
+	int64_t source;
+	uint8_t evidence;
+};
+
+void anaros_pofc_connect(const struct pofc_calls *calls, const struct pofc_segments *segments,
+			 const uint8_t *front, int64_t *source, uint8_t *evidence)
+{
+	const struct start nothing = {-1, 0};
+	struct start by_front = nothing, by_anyone = nothing;
+
+	for (uint64_t i = 0; i < segments->count; i++) {
+		struct start mine = {source[i], evidence[i]};
+		/*
+		 * Waits of one thread with nothing done between them are one
+		 * idle time: what counts is the last one that a front thread
+		 * ended, else the last one that any thread ended.
+		 */
+		bool goes_on = i > 0 && segments->kind[i] == POFC_BEGINS_IDLE &&
+			       !segments->works[i - 1] && !segments->signals[i - 1] &&
+			       segments->thread[i - 1] == segments->thread[i];
+
+		if (!goes_on)
+			by_front = by_anyone = nothing;
+		if (mine.source >= 0) {
+			by_anyone = mine;
+			if (front[calls->thread[mine.source]])
+				by_front = mine;
+		}
+		mine = by_front.source >= 0 ? by_front : by_anyone;
+		if (front[segments->thread[i]])
+			mine = nothing;
+		source[i] = mine.source;
+		evidence[i] = mine.evidence;
+	}
+}
+
 /* From how many each request has to where each begins. */
 static void begin_at(int64_t *first, uint64_t requests)
 {

@@ -15,6 +15,35 @@
 /* TASK_UNINTERRUPTIBLE: outside of any call that is a page fault. */
 #define UNINTERRUPTIBLE 2
 
+/* Of the types of descriptor only those above 3 have this bit. */
+#define NEITHER_FILE_NOR_SOCKET 0x0004
+
+uint64_t anaros_pofc_survey(const struct pofc_columns *columns, const uint8_t *role_of,
+			    uint64_t first, uint64_t end, uint8_t *roles,
+			    struct pofc_places *places)
+{
+	uint64_t sockets = places->socket_count, polls = places->poll_count;
+	uint64_t others = places->other_count, off_cpu = 0;
+
+	for (uint64_t i = first; i < end; i++) {
+		uint8_t role = role_of[columns->kind[i]];
+
+		roles[i] = role;
+		off_cpu += role == POFC_ROLE_OFFCPU;
+		/* Written in any case, kept if it is one: no branch to guess. */
+		places->sockets[sockets] = (int64_t)i;
+		sockets += role == POFC_ROLE_NET;
+		places->polls[polls] = (int64_t)i;
+		polls += role == POFC_ROLE_POLL;
+		places->others[others] = (int64_t)i;
+		others += (columns->flags[i] & NEITHER_FILE_NOR_SOCKET) != 0;
+	}
+	places->socket_count = sockets;
+	places->poll_count = polls;
+	places->other_count = others;
+	return off_cpu;
+}
+
 static void add(int64_t *sum, uint64_t value)
 {
 	*sum = pofc_time((uint64_t)*sum + value);

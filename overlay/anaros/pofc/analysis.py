@@ -13,20 +13,20 @@ from anaros.pofc import lineage, requests, steps, turns
 from anaros.pofc.blocks import Mapper, mapper
 from anaros.pofc.device import by_buffer, work_of
 from anaros.pofc.explain import Times, explain
-from anaros.pofc.frame import Frame, Role, Threads, in_order, roles_of
+from anaros.pofc.frame import Frame, Role, Survey, Threads, in_order
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import (
     I32,
     I64,
-    U8,
     Coverage,
     Evidence,
     Requests,
     Spans,
     Timeline,
 )
+from anaros.pofc.native import columns_of
 from anaros.pofc.order import TIME_MAX
-from anaros.pofc.requests import Anchors, Table
+from anaros.pofc.requests import Anchors, Table, Traffic
 from anaros.pofc.scheduler import off_cpu
 from anaros.records import Columns
 
@@ -56,22 +56,27 @@ def analyse(columns: Columns) -> Timeline:
 
 
 def _analysed(columns: Columns, run: Mapper) -> Timeline:
-    roles = roles_of(columns, run)
-    table, anchors, frame = _find(columns, roles, run)
-    kernel = bool((roles == Role.OFFCPU).any())
+    records = columns_of(columns)
+    survey = Survey.of(records, len(columns), run)
+    # Goes on while the requests are looked for.
+    numbering = run(_do, [partial(Threads, columns, records, survey.roles)])
+    traffic = requests.serve(columns, survey.sockets, survey.polls)
+    (threads,) = numbering
+    table, anchors, frame = _framed(columns, survey, traffic, threads, run)
     if not len(table):
-        return _nothing(len(columns), len(frame), kernel=kernel)
+        return _nothing(len(columns), len(frame), kernel=survey.off_cpu)
     # Goes on while the owners are looked for.
     jobs: list[Job] = [partial(work_of, frame)]
-    if kernel:
-        jobs.append(partial(off_cpu, roles, frame))
+    if survey.off_cpu:
+        jobs.append(partial(off_cpu, survey.roles, frame))
     beside = run(_do, jobs)
     segments = lineage.trace(frame, columns, table, anchors)
     by_buffer(frame, segments, table)
-    turns.match(frame, segments, table)
-    lineage.queue_up(frame, segments, table)
-    work, *off = beside
-    return _explained(frame, segments, table, work, off[0] if off else None, run)
+    work = lineage.pieces(frame, segments, table)
+    turns.match(frame, segments, table, work)
+    lineage.queue_up(frame, segments, table, work)
+    device, *off = beside
+    return _explained(frame, segments, table, device, off[0] if off else None, run)
 
 
 def _do(job: Job) -> Any:
@@ -83,25 +88,25 @@ def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
     return Timeline(
         Requests.empty(),
         Spans.empty(),
-        np.full(records, -1, np.int64),
+        np.full(records, -1, np.int32),
         np.zeros(records, np.uint8),
         Coverage(0, {}, calls, kernel),
     )
 
 
-def _find(columns: Columns, roles: U8, run: Mapper) -> tuple[Table, Anchors, Frame]:
+def _framed(
+    columns: Columns, survey: Survey, traffic: Traffic, threads: Threads, run: Mapper
+) -> tuple[Table, Anchors, Frame]:
     """The requests or steps, the records that they begin with, and the frame of their threads."""
-    jobs: list[Job] = [partial(Threads, columns, roles), partial(requests.counters, columns)]
-    beside = run(_do, jobs)
-    traffic = requests.serve(columns, roles)
-    threads, (written, taken) = beside
+    roles = survey.roles
     if len(traffic.table):
         roles[traffic.signal] = Role.SIGNAL
         roles[traffic.signalled] = Role.SIGNALLED
+        written, taken = requests.counters(columns, survey.others)
         roles[written], roles[taken] = Role.SIGNAL, Role.SIGNALLED
         roles[traffic.anchors.position] = Role.ANCHOR
         return traffic.table, traffic.anchors, threads.frame(traffic.table.pids, run)
-    roles[roles == Role.NET] = Role.WORK
+    roles[survey.sockets] = Role.WORK
     frame = threads.frame(steps.device_pids(columns), run)
     table, anchors = steps.loop(frame)
     frame.role[frame.call[anchors.position]] = Role.ANCHOR
@@ -109,7 +114,7 @@ def _find(columns: Columns, roles: U8, run: Mapper) -> tuple[Table, Anchors, Fra
 
 
 def _explained(
-    frame: Frame, segments: Segments, table: Table, work: I32, off: I64 | None, run: Mapper
+    frame: Frame, segments: Segments, table: Table, device: I32, off: I64 | None, run: Mapper
 ) -> Timeline:
     """The timeline of the requests that were answered."""
     answered = np.flatnonzero(~table.is_open)
@@ -123,7 +128,7 @@ def _explained(
         table.pid[answered],
         table.tid[answered],
     )
-    found = explain(frame, segments, times, off, work, run)
+    found = explain(frame, segments, times, off, device, run)
     coverage = Coverage(
         int(table.is_open.sum()),
         {
@@ -148,11 +153,7 @@ def _bounded(duration: I64) -> I64:
 def _requests(table: Table, answered: I64, times: Times, segments: Segments) -> Requests:
     trust = np.ones(len(answered), np.float32)
     owned = np.flatnonzero(segments.owner >= 0)
-    order = owned[np.argsort(segments.owner[owned], kind="stable")]
-    if len(order):
-        heads = np.flatnonzero(np.diff(segments.owner[order], prepend=-1))
-        lowest = np.minimum.reduceat(segments.probability[order], heads)
-        trust[segments.owner[order[heads]]] = lowest
+    np.minimum.at(trust, segments.owner[owned], segments.probability[owned])
     return Requests(
         request=np.arange(len(answered), dtype=np.uint64),
         start_ns=times.start_ns.astype(np.uint64),

@@ -39,8 +39,8 @@ def by_buffer(frame: Frame, segments: Segments, table: Table) -> None:
     copies = copies[segments.owner[segments.at(copies)] < 0]
     if not len(copies):
         return
-    owned = segments.owner >= 0
-    reads = np.flatnonzero((frame.role == Role.READ) & owned[segments.number])
+    reads = frame.where(Role.READ)
+    reads = reads[segments.owner[segments.number[reads]] >= 0]
     columns = frame.columns
     at, by = frame.position[reads], frame.position[copies]
     kept = (columns.size_bytes[at] > 0) & (columns.address[at] != 0)

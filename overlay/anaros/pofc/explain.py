@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anaros.pofc import stages, waits
 from anaros.pofc.blocks import Mapper
@@ -18,6 +20,9 @@ from anaros.pofc.requests import BLOCKED_NS
 
 #: More than there are processors, so that none is left with a long last range.
 _RANGES = 8
+
+
+_Rows = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Explained:
     """
 
     spans: Spans
-    owner: I64
+    owner: I32
     evidence: U8
     counts: I64
     unowned: int
@@ -62,7 +67,7 @@ def explain(
     """
     grouped = _grouped(frame, segments, len(times))
     first = grouped["first"]
-    owner = np.full(len(frame.call), -1, np.int64)
+    owner = np.full(len(frame.call), -1, np.int32)
     evidence = np.zeros(len(frame.call), np.uint8)
     known = Struct(
         "pofc_known",
@@ -83,10 +88,12 @@ def explain(
     )
     edges = np.searchsorted(first, np.linspace(0, first[-1], _RANGES + 1), side="left")
     edges[0], edges[-1] = 0, len(times)
-    done = list(run(lambda ends: _range(known, *ends), pairwise(edges.tolist())))
+    room = Spans.room(len(times) * len(STAGES)).as_dict()
+    done = list(run(lambda ends: _range(known, room, *ends), pairwise(edges.tolist())))
     counts = np.sum([counted for _, counted in done], axis=0)
     unowned = max(len(frame) - int(counts.sum() - counts[Evidence.DEVICE_ORDER]), 0)
-    return Explained(_joined([spans for spans, _ in done]), owner, evidence, counts, unowned)
+    spans = _closed_up(room, edges.tolist(), [rows for rows, _ in done])
+    return Explained(spans, owner, evidence, counts, unowned)
 
 
 def _grouped(frame: Frame, segments: Segments, requests: int) -> dict[str, I32 | I64]:
@@ -118,21 +125,28 @@ def _tables(*, kernel: bool) -> dict[str, U8 | int]:
     }
 
 
-def _range(known: Struct, begin: int, end: int) -> tuple[Spans, I64]:
-    """The spans of the requests from ``begin`` to before ``end``, and counts of evidence."""
-    room = (end - begin) * len(STAGES)
-    spans = Spans.room(room)
+def _range(known: Struct, room: _Rows, begin: int, end: int) -> tuple[int, I64]:
+    """Splits the time of the requests from ``begin`` to before ``end``.
+
+    Returns:
+        How many rows they have, at their place in ``room``; and counts of evidence.
+    """
+    rows = {name: array[begin * len(STAGES) :] for name, array in room.items()}
+    causes = [rows.pop(f"wait_{cause.name.lower()}_ns") for cause in waits.Cause]
+    spans = Struct("pofc_spans", waits=causes, **rows)
     counts = np.zeros(256, np.int64)
-    arrays = spans.as_dict()
-    causes = [arrays.pop(f"wait_{cause.name.lower()}_ns") for cause in waits.Cause]
-    rows = Struct("pofc_spans", waits=causes, **arrays)
     count = checked(
-        lib.anaros_pofc_explain(known.pointer, begin, end, rows.pointer, pointer(counts))
+        lib.anaros_pofc_explain(known.pointer, begin, end, spans.pointer, pointer(counts))
     )
-    kept = {name: array[:count] for name, array in spans.as_dict().items()}
-    return Spans.of(kept), counts[: len(Evidence)]
+    return count, counts[: len(Evidence)]
 
 
-def _joined(parts: list[Spans]) -> Spans:
-    names = Spans.__slots__
-    return Spans.of({n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+def _closed_up(room: _Rows, edges: list[int], counts: list[int]) -> Spans:
+    """The rows of all ranges one after the other, without what they left free."""
+    total = 0
+    for begin, count in zip(edges, counts, strict=False):
+        first = begin * len(STAGES)
+        for array in room.values():
+            array[total : total + count] = array[first : first + count]
+        total += count
+    return Spans(**{name: array[:total] for name, array in room.items()})

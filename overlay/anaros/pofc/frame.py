@@ -12,7 +12,7 @@ import numpy as np
 from anaros.kinds import KIND_NAMES, Kind
 from anaros.pofc.blocks import Mapper
 from anaros.pofc.model import I32, I64, U8, U16, U32
-from anaros.pofc.native import Struct, checked, columns_of, ffi, lib, pointer
+from anaros.pofc.native import Struct, checked, ffi, lib, pointer
 from anaros.records import Columns
 
 #: Records that are looked at at once.
@@ -126,16 +126,42 @@ def in_order(columns: Columns) -> tuple[Columns, I64 | None]:
     return columns.take(order), order
 
 
-def roles_of(columns: Columns, run: Mapper) -> U8:
-    """(N,) role of each record by its kind."""
-    roles = np.empty(len(columns), np.uint8)
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What all records are, at first sight.
 
-    def fill(begin: int) -> None:
-        block = slice(begin, begin + _BLOCK)
-        np.take(ROLES, columns.kind[block], out=roles[block])
+    ``roles`` (N,) is the role of each by its kind. ``sockets``, ``polls`` and ``others`` are the
+    places of what is done on sockets, of polls, and of what is done on descriptors that are
+    neither files nor sockets. ``off_cpu`` says whether the scheduler was recorded.
+    """
 
-    list(run(fill, range(0, len(columns), _BLOCK)))
-    return roles
+    roles: U8
+    sockets: I64
+    polls: I64
+    others: I64
+    off_cpu: bool
+
+    @classmethod
+    def of(cls, records: Struct, count: int, run: Mapper) -> Survey:
+        """Looks at so many records, a block at a time."""
+        roles = np.empty(count, np.uint8)
+
+        def block(first: int) -> tuple[int, list[I64]]:
+            end = min(first + _BLOCK, count)
+            places = [np.empty(end - first, np.int64) for _ in range(3)]
+            sockets, polls, others = places
+            found = Struct("pofc_places", sockets=sockets, polls=polls, others=others)
+            off_cpu = lib.anaros_pofc_survey(
+                records.pointer, pointer(ROLES), first, end, pointer(roles), found.pointer
+            )
+            counts = found.pointer.socket_count, found.pointer.poll_count, found.pointer.other_count
+            return off_cpu, [part[:kept] for part, kept in zip(places, counts, strict=True)]
+
+        done = list(run(block, range(0, max(count, 1), _BLOCK)))
+        sockets, polls, others = (
+            np.concatenate(parts) for parts in zip(*(each for _, each in done), strict=True)
+        )
+        return cls(roles, sockets, polls, others, any(off_cpu for off_cpu, _ in done))
 
 
 class Threads:
@@ -143,19 +169,20 @@ class Threads:
 
     __slots__ = ("_call", "_columns", "_records", "_roles", "_scan")
 
-    def __init__(self, columns: Columns, roles: U8) -> None:
+    def __init__(self, columns: Columns, records: Struct, roles: U8) -> None:
         """Looks at all records.
 
         Args:
             columns: N records by start.
+            records: The same for the native side.
             roles: (N,) role of each. They may change until the frame is made, but a call stays a
                 call.
 
         Raises:
             MemoryError: There is no memory for it, or there are 2**31 records.
         """
-        self._columns, self._roles = columns, roles
-        self._records, self._call = columns_of(columns), np.empty(len(columns), np.int32)
+        self._columns, self._records, self._roles = columns, records, roles
+        self._call = np.empty(len(columns), np.int32)
         scan = lib.anaros_pofc_scan(self._records.pointer, pointer(roles), pointer(self._call))
         if scan == ffi.NULL:
             raise MemoryError

@@ -30,7 +30,7 @@ from anaros.pofc import fifo, handoff
 from anaros.pofc.frame import Frame, Role
 from anaros.pofc.model import F32, I32, I64, PROBABILITY, U8, Evidence, Ints, Mask
 from anaros.pofc.native import Struct, lib, pointer
-from anaros.pofc.order import keys, last_marked, mix, numbered
+from anaros.pofc.order import alone, distinct, mix, numbered
 from anaros.pofc.requests import Anchors, Table
 from anaros.records import Columns
 
@@ -50,6 +50,15 @@ class Begins(IntEnum):
 _HOPS_MAX = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """What each thread is: receives requests, polls too, and is of a process that signals loops."""
+
+    front: Mask
+    loop: Mask
+    signals: Mask
+
+
 @dataclass(slots=True)
 class Segments:
     """S segments in the order of the frame.
@@ -60,7 +69,7 @@ class Segments:
     ``receives`` whether it begins with a receive.
     ``source`` is the place of the record on another thread that started it, or -1.
     ``owner``, ``evidence`` and ``probability`` are the result. ``number`` (M,) is the segment of
-    each call. ``native`` is all this for the native side.
+    each call, ``threads`` says what the threads are. ``native`` is all this for the native side.
     """
 
     start: I64
@@ -76,6 +85,7 @@ class Segments:
     evidence: U8
     probability: F32
     number: I32
+    threads: Threads
     native: Struct
 
     def __len__(self) -> int:
@@ -84,15 +94,6 @@ class Segments:
     def at(self, index: I64) -> I64:
         """The segment that the place ``index`` of the frame lies in; -1 for -1."""
         return np.where(index >= 0, self.number[index], -1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Threads:
-    """What a thread is: receives requests, polls, and whether its process signals loops."""
-
-    front: Mask
-    loop: Mask
-    signals: Mask
 
 
 def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Segments:
@@ -114,31 +115,33 @@ def trace(frame: Frame, columns: Columns, table: Table, anchors: Anchors) -> Seg
     waker = handoff.wakers(frame, waits, wakes)
     idle = _idle(frame, threads, special, work, worked, waits, wakes, waker)
     anchor = special[role == Role.ANCHOR]
-    whose = anchors.at(frame.position[anchor])
-    replies = anchor[frame.start_ns[anchor] >= table.reply_ns[whose]]
+    whose = np.empty(len(frame), np.int64)
+    whose[frame.call[anchors.position]] = anchors.owner
+    replies = anchor[frame.start_ns[anchor] >= table.reply_ns[whose[anchor]]]
     mark = _marks(frame, threads, special, thread, role, waits[idle], replies)
-    segments = _segments(frame, mark)
-    _connect(frame, columns, threads, segments, waits, wakes, waker)
-    segments = _split(frame, threads, segments, mark)
-    _anchor(frame, segments, anchors)
+    segments = _segments(frame, threads, mark)
+    _connect(frame, columns, segments, waits, wakes, waker)
+    segments = _split(frame, segments, mark)
+    begins = np.flatnonzero(segments.kind == Begins.ANCHOR)
+    owner, trust = whose[segments.start[begins]], PROBABILITY[Evidence.CONNECTION]
+    give(segments, begins, owner, Evidence.PROGRAM_ORDER, np.float32(trust))
     _follow(segments, table)
-    _alone(frame, threads, segments, table)
+    _alone(frame, segments, table)
     _follow(segments, table)
     return segments
 
 
-def _kinds_of_thread(frame: Frame, thread: Ints, role: U8) -> _Threads:
+def _kinds_of_thread(frame: Frame, thread: Ints, role: U8) -> Threads:
     count = len(frame.pid)
-    front = np.bincount(thread[role == Role.ANCHOR], minlength=count) > 0
-    polls = np.bincount(thread[role == Role.POLL], minlength=count) > 0
-    signals = np.bincount(thread[role == Role.SIGNAL], minlength=count) > 0
+    made = np.bincount(thread * len(Role) + role, minlength=count * len(Role)) > 0
+    front, polls, signals = made.reshape(count, -1)[:, [Role.ANCHOR, Role.POLL, Role.SIGNAL]].T
     signals = np.isin(frame.pid, frame.pid[signals & ~front])
-    return _Threads(front, front & polls, signals)
+    return Threads(np.ascontiguousarray(front), front & polls, signals)
 
 
 def _idle(
     frame: Frame,
-    threads: _Threads,
+    threads: Threads,
     special: I64,
     work: Mask,
     worked: I32,
@@ -174,9 +177,15 @@ def _nothing_done(
     return nothing
 
 
+#: What begins with a record on a front thread, by role.
+_OPENS = np.zeros(len(Role), np.uint8)
+_OPENS[Role.SIGNALLED], _OPENS[Role.POLL] = Begins.TAKE, Begins.POLL
+_OPENS[Role.ANCHOR] = Begins.ANCHOR
+
+
 def _marks(
     frame: Frame,
-    threads: _Threads,
+    threads: Threads,
     special: I64,
     thread: Ints,
     role: U8,
@@ -189,14 +198,14 @@ def _marks(
     mark[special[(role == Role.SIGNAL) & ~front] + 1] = Begins.AFTER
     mark[replies + 1] = Begins.TAKE
     mark[frame.first[:-1]] = Begins.BEGIN
-    mark[special[(role == Role.SIGNALLED) & front]] = Begins.TAKE
-    mark[special[(role == Role.POLL) & front]] = Begins.POLL
+    opens = np.where(front, _OPENS[role], 0)
+    some = np.flatnonzero(opens)
+    mark[special[some]] = opens[some]
     mark[idle] = Begins.IDLE
-    mark[special[role == Role.ANCHOR]] = Begins.ANCHOR
     return mark[:-1]
 
 
-def _segments(frame: Frame, mark: U8) -> Segments:
+def _segments(frame: Frame, threads: Threads, mark: U8) -> Segments:
     """The segments that the marks begin, without sources and owners."""
     count = int(np.count_nonzero(mark))
     arrays: dict[str, Any] = {
@@ -217,35 +226,28 @@ def _segments(frame: Frame, mark: U8) -> Segments:
         owner=np.full(count, -1, np.int64),
         evidence=np.zeros(count, np.uint8),
         probability=np.zeros(count, np.float32),
+        threads=threads,
         native=native,
         **arrays,
     )
 
 
 def _connect(
-    frame: Frame,
-    columns: Columns,
-    threads: _Threads,
-    segments: Segments,
-    waits: I64,
-    wakes: I64,
-    waker: I64,
+    frame: Frame, columns: Columns, segments: Segments, waits: I64, wakes: I64, waker: I64
 ) -> None:
-    """Finds what started the segments of workers."""
-    source, evidence = _own_source(frame, columns, segments, waits, wakes, waker)
-    empty = ~segments.works & ~segments.signals
-    # Waits of one thread with nothing done between them are one idle time: what counts is the
-    # last one that a front thread ended, else the last one that any thread ended.
-    goes_on = (segments.kind == Begins.IDLE) & np.concatenate(([False], empty[:-1]))
-    goes_on &= np.concatenate(([False], segments.thread[1:] == segments.thread[:-1]))
-    run = last_marked(~goes_on)
-    known = source >= 0
-    by_front = known & threads.front[frame.thread[np.maximum(source, 0)]]
-    front, anyone = last_marked(by_front), last_marked(known)
-    chosen = np.where(front >= run, front, np.where(anyone >= run, anyone, -1))
-    chosen = np.where(threads.front[segments.thread], -1, chosen)
-    segments.source = np.where(chosen >= 0, source[np.maximum(chosen, 0)], -1)
-    segments.evidence = np.where(chosen >= 0, evidence[np.maximum(chosen, 0)], 0).astype(np.uint8)
+    """Finds what started the segments of workers.
+
+    Waits of one thread with nothing done between them are one idle time: what counts is the last
+    one that a front thread ended, else the last one that any thread ended.
+    """
+    segments.source, segments.evidence = _own_source(frame, columns, segments, waits, wakes, waker)
+    lib.anaros_pofc_connect(
+        frame.calls.pointer,
+        segments.native.pointer,
+        pointer(segments.threads.front),
+        pointer(segments.source),
+        pointer(segments.evidence),
+    )
 
 
 def _own_source(
@@ -274,31 +276,21 @@ def _own_source(
     return source, evidence
 
 
-def _split(frame: Frame, threads: _Threads, segments: Segments, mark: U8) -> Segments:
+def _split(frame: Frame, segments: Segments, mark: U8) -> Segments:
     """Cuts the turns of an event loop after each record that gave work away."""
     given = segments.source[segments.source >= 0]
-    given = given[threads.loop[frame.thread[given]]]
+    given = given[segments.threads.loop[frame.thread[given]]]
     given = given[segments.kind[segments.at(given)] != Begins.ANCHOR]
     given = given[given + 1 < len(frame)]
     given = given[mark[given + 1] == 0]
     if not len(given):
         return segments
     mark[given + 1] = Begins.SPLIT
-    finer = _segments(frame, mark)
-    same = np.searchsorted(finer.start, segments.start)
+    finer = _segments(frame, segments.threads, mark)
+    same = finer.number[segments.start]
     finer.source[same] = segments.source
     finer.evidence[same] = segments.evidence
     return finer
-
-
-def _anchor(frame: Frame, segments: Segments, anchors: Anchors) -> None:
-    """Gives the segments that begin with a record of a connection to its request."""
-    begins = np.flatnonzero(segments.kind == Begins.ANCHOR)
-    if not len(begins):
-        return
-    segments.owner[begins] = anchors.at(frame.position[segments.start[begins]])
-    segments.evidence[begins] = Evidence.PROGRAM_ORDER
-    segments.probability[begins] = PROBABILITY[Evidence.CONNECTION]
 
 
 def _follow(segments: Segments, table: Table) -> None:
@@ -320,7 +312,9 @@ def _follow(segments: Segments, table: Table) -> None:
         give(segments, ask, owner, link.astype(np.uint8), _TRUST[link] * before)
 
 
-def give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: F32) -> None:
+def give(
+    segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: F32 | np.float32
+) -> None:
     """Sets the owner of segments."""
     segments.owner[where] = owner
     segments.evidence[where] = evidence
@@ -330,74 +324,60 @@ def give(segments: Segments, where: I64, owner: I64, evidence: U8 | int, trust: 
 _TRUST = np.array([PROBABILITY[each] for each in Evidence], np.float32)
 
 
-def _in_flight(begin: I64, end: I64, group: Ints, when: I64, query_group: Ints) -> I64:
-    """The only request of a group that is in flight at a time, -1 where none or more are.
-
-    Args:
-        begin: When each request was received.
-        end: When it was answered.
-        group: Its group.
-        when: The times asked for.
-        query_group: The group asked for.
-    """
-    opened, closed, asked = keys([group, group, query_group], [begin, end, when])
-    by_open, by_close = np.argsort(opened, kind="stable"), np.argsort(closed, kind="stable")
-    come = np.searchsorted(opened[by_open], asked, side="right")
-    gone = np.searchsorted(closed[by_close], asked, side="left")
-    came = np.concatenate(([0], np.cumsum(by_open)))
-    left = np.concatenate(([0], np.cumsum(by_close)))
-    return np.where(come - gone == 1, came[come] - left[gone], -1)
-
-
-def _alone(frame: Frame, threads: _Threads, segments: Segments, table: Table) -> None:
+def _alone(frame: Frame, segments: Segments, table: Table) -> None:
     """Gives segments to the request that alone was in flight: on the thread, or in the process."""
-    if not len(table):
-        return
-    front = threads.front[segments.thread]
-    ask = np.flatnonzero((segments.owner < 0) & front & (segments.kind != Begins.ANCHOR))
+    front = segments.threads.front
+    mine = front[segments.thread]
+    free = segments.owner < 0
+    ask = np.flatnonzero(free & mine & (segments.kind != Begins.ANCHOR))
     thread = frame.thread_of(table.pid, table.tid)
     _only(segments, ask, table, thread, segments.thread[ask])
-    rest = (segments.owner < 0) & ~front & (segments.works | segments.signals)
-    ask = np.flatnonzero(rest & ~threads.front[frame.thread[np.maximum(segments.source, 0)]])
-    served = np.isin(frame.pid[segments.thread[ask]], table.pid)
-    ask = ask[served]
-    process, mine = numbered(table.pid, frame.pid[segments.thread[ask]])
-    _only(segments, ask, table, process, mine)
+    ask = np.flatnonzero(free & ~mine & (segments.works | segments.signals))
+    ask = ask[~front[frame.thread[np.maximum(segments.source[ask], 0)]]]
+    pid = frame.pid[segments.thread[ask]]
+    served = np.isin(pid, table.pids)
+    ask, (process, theirs) = ask[served], numbered(table.pid, pid[served])
+    _only(segments, ask, table, process, theirs)
 
 
 def _only(segments: Segments, ask: I64, table: Table, group: Ints, mine: Ints) -> None:
-    owner = _in_flight(table.first_ns, table.end_ns, group, segments.opened_ns[ask], mine)
+    owner = alone(group, table.first_ns, table.end_ns, mine, segments.opened_ns[ask])
     found = owner >= 0
-    trust = np.full(int(found.sum()), PROBABILITY[Evidence.ALONE], np.float32)
+    trust = np.float32(PROBABILITY[Evidence.ALONE])
     give(segments, ask[found], owner[found], Evidence.ALONE, trust)
 
 
-def pieces(frame: Frame, segments: Segments, table: Table) -> Mask:
-    """Which segments are work that an event loop, or nobody known, gave to a worker."""
-    pid = frame.pid[segments.thread]
-    front = np.isin(np.arange(len(frame.pid)), segments.thread[segments.kind == Begins.ANCHOR])
-    signals = np.isin(pid, pid[segments.signals & ~front[segments.thread]])
-    worker = (
-        (segments.kind == Begins.IDLE)
-        | (segments.kind == Begins.AFTER)
-        | (segments.kind == Begins.BEGIN)
-    )
-    piece: Mask = (segments.works | segments.signals) & worker & ~front[segments.thread]
-    piece &= (segments.source < 0) | front[frame.thread[np.maximum(segments.source, 0)]]
-    piece &= np.isin(pid, table.pid) & (segments.signals | ~signals)
-    return piece
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """P segments that are work which an event loop, or nobody known, gave to a worker.
+
+    ``segment`` (P,) are their places, ascending; ``given_ns`` (P,) is when the work was given out,
+    as far as that is known.
+    """
+
+    segment: I64
+    given_ns: I64
 
 
-def given_ns(frame: Frame, segments: Segments) -> I64:
-    """When the work of each segment was given out, as far as that is known."""
-    begun = np.where(
-        segments.kind == Begins.IDLE, segments.opened_ns, frame.start_ns[segments.start]
-    )
-    source = np.maximum(segments.source, 0)
-    return np.where(segments.source >= 0, frame.start_ns[source], begun)
+_GIVEN = np.isin(np.arange(len(Begins) + 1), (Begins.IDLE, Begins.AFTER, Begins.BEGIN))
 
 
-def queue_up(frame: Frame, segments: Segments, table: Table) -> None:
+def pieces(frame: Frame, segments: Segments, table: Table) -> Pieces:
+    """The work in the processes that serve; who owns it does not matter."""
+    threads = segments.threads
+    worker = np.isin(frame.pid, table.pids) & ~threads.front
+    piece = worker[segments.thread] & (segments.works | segments.signals)
+    at = np.flatnonzero(piece & _GIVEN[segments.kind])
+    at = at[segments.signals[at] | ~threads.signals[segments.thread[at]]]
+    source = segments.source[at]
+    kept = (source < 0) | threads.front[frame.thread[np.maximum(source, 0)]]
+    at, source = at[kept], source[kept]
+    idle = segments.kind[at] == Begins.IDLE
+    begun = np.where(idle, segments.opened_ns[at], frame.start_ns[segments.start[at]])
+    return Pieces(at, np.where(source >= 0, frame.start_ns[np.maximum(source, 0)], begun))
+
+
+def queue_up(frame: Frame, segments: Segments, table: Table, work: Pieces) -> None:
     """Gives the work that no evidence reached to the requests that had none, in order.
 
     What is left over then may be earlier work of the requests whose last piece is known.
@@ -406,26 +386,27 @@ def queue_up(frame: Frame, segments: Segments, table: Table) -> None:
         frame: The threads.
         segments: The segments; changed in place.
         table: The requests.
+        work: The pieces of work.
     """
-    pid, piece = frame.pid[segments.thread], pieces(frame, segments, table)
-    given = given_ns(frame, segments)
+    owner = segments.owner[work.segment]
     until = table.reply_ns.copy()
-    left = piece & (segments.owner < 0)
-    known = np.flatnonzero(piece & (segments.owner >= 0))
-    known = known[np.argsort(-given[known], kind="stable")]
-    until[segments.owner[known]] = given[known]
+    known = np.flatnonzero(owner >= 0)
+    known = known[np.argsort(-work.given_ns[known], kind="stable")]
+    until[owner[known]] = work.given_ns[known]
     idle = np.ones(len(table), np.bool_)
-    idle[segments.owner[known]] = False
-    for process in np.unique(pid[left]):
+    idle[owner[known]] = False
+    pid = frame.pid[segments.thread[work.segment]]
+    for process in distinct(pid[owner < 0]):
         for waits, share in ((idle, 1.0), (~idle, fifo.HOP_TRUST)):
-            work = np.flatnonzero(left & (pid == process) & (segments.owner < 0))
+            left = np.flatnonzero((pid == process) & (segments.owner[work.segment] < 0))
             waiting = np.flatnonzero((table.pid == process) & waits)
+            piece, given = work.segment[left], work.given_ns[left]
             taken, trust = fifo.match(
-                table.first_ns[waiting], until[waiting], given[work], segments.closed_ns[work]
+                table.first_ns[waiting], until[waiting], given, segments.closed_ns[piece]
             )
             found = taken >= 0
             trust = (trust * share).astype(np.float32)
-            give(segments, work[found], waiting[taken[found]], Evidence.FIFO, trust[found])
+            give(segments, piece[found], waiting[taken[found]], Evidence.FIFO, trust[found])
     _give_back(segments)
     _follow(segments, table)
 

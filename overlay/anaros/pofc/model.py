@@ -77,7 +77,7 @@ class Requests:
     def __len__(self) -> int:
         return len(self.request)
 
-    def as_dict(self) -> dict[str, npt.NDArray[np.generic]]:
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name; nothing is copied."""
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -119,7 +119,7 @@ class Spans:
     def __len__(self) -> int:
         return len(self.request)
 
-    def as_dict(self) -> dict[str, npt.NDArray[np.generic]]:
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name; nothing is copied."""
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -175,6 +175,6 @@ class Timeline:
 
     requests: Requests
     spans: Spans
-    owner: I64
+    owner: I32
     evidence: U8
     coverage: Coverage

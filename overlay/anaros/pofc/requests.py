@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anaros.kinds import Kind
-from anaros.pofc.frame import Role
-from anaros.pofc.model import I64, U8, U32, U64, Ints, Mask
-from anaros.pofc.order import TIME_MAX, as_time, latest, mix, numbered
+from anaros.pofc.model import I64, U32, U64, Ints, Mask
+from anaros.pofc.order import TIME_MAX, as_time, distinct, latest, mix, numbered, ordered
 from anaros.records import FLAG_FD_TYPE_MASK, FLAG_PEEK, Columns
 
 #: A receive that took longer slept until the bytes came.
@@ -61,7 +60,7 @@ class Table:
     @property
     def pids(self) -> U32:
         """The processes that serve."""
-        return np.unique(self.pid)
+        return distinct(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,6 @@ class Anchors:
 
     position: Ints
     owner: I64
-
-    def at(self, position: Ints) -> I64:
-        """The owners of the anchors at these places."""
-        order = np.argsort(self.position, kind="stable")
-        return self.owner[order[np.searchsorted(self.position[order], position)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +85,14 @@ class Traffic:
     signalled: I64
 
 
-def serve(columns: Columns, roles: U8) -> Traffic:
+def serve(columns: Columns, sockets: I64, polls: I64) -> Traffic:
     """Finds the requests of the servers in the records.
 
     Args:
         columns: N records by start.
-        roles: (N,) role of each by kind.
+        sockets: The places of what is done on sockets.
+        polls: The places of the polls.
     """
-    sockets = np.flatnonzero(roles == Role.NET)
     kind, cookie = columns.kind[sockets], columns.object[sockets]
     moved = (
         ((kind == Kind.NET_RECV) | (kind == Kind.NET_SEND))
@@ -109,18 +103,29 @@ def serve(columns: Columns, roles: U8) -> Traffic:
     accepted = (kind == Kind.NET_ACCEPT) & (columns.status[sockets] >= 0) & (cookie != 0)
     made = (kind == Kind.NET_CONNECT) | (kind == Kind.NET_SOCKET)
     transfers = sockets[moved]
-    connections, number = np.unique(cookie[moved], return_inverse=True)
+    connections, number = _connections(cookie[moved])
     received = columns.kind[transfers] == Kind.NET_RECV
     alternating, one_way = _shape(number, received, len(connections))
     is_accepted = np.isin(connections, cookie[accepted])
     is_server = is_accepted | (alternating & ~np.isin(connections, cookie[made]))
-    table, anchors = _exchanges(columns, transfers, number, is_server, sockets[accepted], roles)
+    table, anchors = _exchanges(columns, transfers, number, is_server, sockets[accepted], polls)
     signal = (
         one_way[number]
         & ~is_server[number]
         & (columns.size_bytes[transfers] <= np.where(received, TIME_MAX, SIGNAL_BYTES_MAX))
     )
     return Traffic(table, anchors, transfers[signal & ~received], transfers[signal & received])
+
+
+def _connections(cookie: U64) -> tuple[U64, I64]:
+    """The cookies, ascending, and the number of each transfer's among them."""
+    number = numbered(cookie)[0]
+    each = np.empty(int(number.max(initial=-1)) + 1, np.uint64)
+    each[number] = cookie
+    order = np.argsort(each)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return each[order], rank[number]
 
 
 def _shape(number: I64, received: Mask, count: int) -> tuple[Mask, Mask]:
@@ -134,7 +139,7 @@ def _shape(number: I64, received: Mask, count: int) -> tuple[Mask, Mask]:
 
 
 def _exchanges(
-    columns: Columns, transfers: I64, number: I64, is_server: Mask, accepts: I64, roles: U8
+    columns: Columns, transfers: I64, number: I64, is_server: Mask, accepts: I64, polls: I64
 ) -> tuple[Table, Anchors]:
     """Splits the transfers of server connections into requests."""
     kept = is_server[number]
@@ -142,8 +147,9 @@ def _exchanges(
     start = as_time(columns.start_ns[position])
     end = start + as_time(columns.duration_ns[position])
     received = columns.kind[position] == Kind.NET_RECV
-    # A receive counts when its bytes came, a send when it began.
-    order = np.lexsort((~received, np.where(received, end, start), number))
+    # A receive counts when its bytes came, a send when it began, after what came at that time.
+    order = np.concatenate([np.flatnonzero(received), np.flatnonzero(~received)])
+    order = order[ordered(number[order], np.where(received, end, start)[order])]
     position, number, received = position[order], number[order], received[order]
     start, end = start[order], end[order]
     same = np.zeros(len(order), np.bool_)
@@ -155,7 +161,7 @@ def _exchanges(
     inside = (group >= 0) & (number[heads[group]] == number) if len(heads) else group >= 0
     position, group, received = position[inside], group[inside], received[inside]
     start, end, number = start[inside], end[inside], number[inside]
-    table, rank = _tabulate(columns, position, group, received, start, end, number, accepts, roles)
+    table, rank = _tabulate(columns, position, group, received, start, end, number, accepts, polls)
     return table, Anchors(position, rank[group] if len(group) else group)
 
 
@@ -168,7 +174,7 @@ def _tabulate(
     end: I64,
     number: I64,
     accepts: I64,
-    roles: U8,
+    polls: I64,
 ) -> tuple[Table, I64]:
     """The table of requests, by start, and the rank of each group in it."""
     if not len(position):
@@ -182,9 +188,9 @@ def _tabulate(
     follows = np.zeros(len(heads), np.bool_)
     follows[1:] = number[heads[1:]] == number[heads[:-1]]
     before = np.where(follows, np.concatenate(([0], ended[:-1])), 0)
-    begun = _begins(columns, position[heads], before, accepts, roles)
+    begun = _begins(columns, position[heads], before, accepts, polls)
     begun = np.minimum(np.maximum(begun, before), ended)
-    order = np.argsort(begun, kind="stable")
+    order = np.lexsort((number[heads], begun))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     first = position[heads]
@@ -203,7 +209,7 @@ def _tabulate(
     return table, rank
 
 
-def _begins(columns: Columns, first: I64, before: I64, accepts: I64, roles: U8) -> I64:
+def _begins(columns: Columns, first: I64, before: I64, accepts: I64, polls: I64) -> I64:
     """When the bytes of each request were there.
 
     Args:
@@ -211,9 +217,8 @@ def _begins(columns: Columns, first: I64, before: I64, accepts: I64, roles: U8) 
         first: Places of the first receives.
         before: End of the response before on the same connection, 0 for none.
         accepts: Places of the accepts.
-        roles: (N,) role of each record by kind.
+        polls: Places of the polls.
     """
-    polls = np.flatnonzero(roles == Role.POLL)
     polls = polls[columns.status[polls] > 0]
     start = as_time(columns.start_ns[first])
     duration = as_time(columns.duration_ns[first])
@@ -242,19 +247,18 @@ def no_requests() -> Table:
     return Table(time, time, time, time, time, word, word, number, number, number)
 
 
-def counters(columns: Columns) -> tuple[I64, I64]:
+def counters(columns: Columns, others: I64) -> tuple[I64, I64]:
     """The places of the records that wake an event loop by a pipe or a counter, and take it in.
 
     Args:
         columns: N records by start.
+        others: The places of what is done on neither files nor sockets.
     """
-    # Of the types of descriptor only those above 3 have this bit: pipes and counters do.
-    other = np.flatnonzero(columns.flags & _NO_FILE)
-    kind = columns.kind[other]
-    flags = columns.flags[other] & FLAG_FD_TYPE_MASK
-    mine = ((flags == _PIPE) | (flags == _COUNTER)) & (columns.size_bytes[other] > 0)
-    written = mine & (kind == Kind.FILE_WRITE) & (columns.size_bytes[other] <= SIGNAL_BYTES_MAX)
-    return other[written], other[mine & (kind == Kind.FILE_READ)]
+    kind = columns.kind[others]
+    flags = columns.flags[others] & FLAG_FD_TYPE_MASK
+    mine = ((flags == _PIPE) | (flags == _COUNTER)) & (columns.size_bytes[others] > 0)
+    written = mine & (kind == Kind.FILE_WRITE) & (columns.size_bytes[others] <= SIGNAL_BYTES_MAX)
+    return others[written], others[mine & (kind == Kind.FILE_READ)]
 
 
-_NO_FILE, _PIPE, _COUNTER = 0x0004, 4, 7
+_PIPE, _COUNTER = 4, 7

@@ -15,7 +15,7 @@ import numpy as np
 from anaros.kinds import Kind
 from anaros.pofc.frame import Frame, Role, table_of
 from anaros.pofc.model import I64, U8, U32, Mask
-from anaros.pofc.order import TIME_MAX, last_marked
+from anaros.pofc.order import TIME_MAX, distinct
 from anaros.pofc.requests import Anchors, Table, no_requests
 from anaros.records import FLAG_FD_TYPE_MASK, Columns
 
@@ -51,7 +51,7 @@ _TALK = np.isin(np.arange(FLAG_FD_TYPE_MASK + 1), (4, 5))
 def device_pids(columns: Columns) -> U32:
     """The processes that enqueue work on a device."""
     table = table_of({Kind.GPU_LAUNCH: 1, Kind.GPU_COPY_H2D: 1, Kind.GPU_GRAPH: 1})
-    return np.unique(columns.pid[table[columns.kind] != 0])
+    return distinct(columns.pid[table[columns.kind] != 0])
 
 
 def loop(frame: Frame) -> tuple[Table, Anchors]:
@@ -86,11 +86,16 @@ def _heads(meaning: U8, thread: I64, threads: int) -> Mask:
     begins = np.where(reads[thread], meaning == _INGEST, meaning == _ENQUEUE)
     ends = (meaning >= _FINISH) & (reads[thread] | (meaning != _OUTPUT))
     # The last record before this one that begins or ends: a step begins where it ends one.
-    told = last_marked(begins | ends)
+    told = _last_marked(begins | ends)
     before = np.concatenate(([-1], told[:-1])) if len(told) else told
     first = np.searchsorted(thread, thread)
     result: Mask = begins & np.where(before >= first, ends[np.maximum(before, 0)], ~reads[thread])
     return result
+
+
+def _last_marked(marked: Mask) -> I64:
+    """For each place the last marked place at or before it, -1 where there is none."""
+    return np.maximum.accumulate(np.where(marked, np.arange(len(marked)), -1))
 
 
 def _table(

@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from anaros.pofc.frame import Frame, Role
-from anaros.pofc.lineage import Segments, give, given_ns, pieces
+from anaros.pofc.lineage import Pieces, Segments, give
 from anaros.pofc.model import I64, PROBABILITY, Evidence
+from anaros.pofc.order import distinct
 from anaros.pofc.requests import Table
 
 #: A reply comes so many turns after the signal at most.
@@ -24,55 +25,66 @@ _TURNS_MAX = 4
 _CONTENT = 0.5
 
 
-def match(frame: Frame, segments: Segments, table: Table) -> None:
+def match(frame: Frame, segments: Segments, table: Table, work: Pieces) -> None:
     """Gives work to the requests that are answered in its turn.
 
     Args:
         frame: The threads.
         segments: The segments; changed in place.
         table: The requests.
+        work: The pieces of work; those that end with a signal count.
     """
-    piece = pieces(frame, segments, table) & segments.signals
-    left = np.flatnonzero(piece & (segments.owner < 0))
+    signals = segments.signals[work.segment]
+    piece, given = work.segment[signals], work.given_ns[signals]
+    owner = segments.owner[piece]
     has_work = np.zeros(len(table), np.bool_)
-    has_work[segments.owner[piece & (segments.owner >= 0)]] = True
+    has_work[owner[owner >= 0]] = True
+    piece, given = piece[owner < 0], given[owner < 0]
+    pid = frame.pid[segments.thread[piece]]
     polls = frame.where(Role.POLL)
     loop = frame.thread[polls]
     home = frame.thread_of(table.pid, table.tid)
-    given = given_ns(frame, segments)
-    pid = frame.pid[segments.thread[left]]
-    for process in np.unique(pid):
+    for process in distinct(pid):
         waiting = np.flatnonzero((table.pid == process) & ~has_work & ~table.is_open)
-        loops = np.unique(home[waiting])
-        work = left[pid == process]
+        loops = distinct(home[waiting])
+        mine = np.flatnonzero(pid == process)
         if len(loops) != 1 or not len(waiting):
             continue  # which loop the signal was for is not known
         turns = np.sort(frame.end_ns[polls[loop == loops[0]]])
-        done = segments.closed_ns[work]
-        signalled = np.searchsorted(turns, done, side="left")
-        answered = np.searchsorted(turns, table.answer_ns[waiting], side="right") - 1
-        by_signal = np.argsort(done, kind="stable")
-        by_answer = np.argsort(table.answer_ns[waiting], kind="stable")
-        work, signalled = work[by_signal], signalled[by_signal]
-        waiting, answered = waiting[by_answer], answered[by_answer]
-        pairs = [_pairs(signalled + later, answered) for later in range(_TURNS_MAX)]
-        mine, theirs = max(pairs, key=lambda pair: len(pair[0]))
-        if len(mine) < _CONTENT * len(work):
+        mine = mine[np.argsort(segments.closed_ns[piece[mine]], kind="stable")]
+        waiting = waiting[np.argsort(table.answer_ns[waiting], kind="stable")]
+        done, answered = segments.closed_ns[piece[mine]], table.answer_ns[waiting]
+        pairs = _pairs(
+            np.searchsorted(turns, done, side="left"),
+            np.searchsorted(turns, answered, side="right") - 1,
+        )
+        if len(pairs[0]) < _CONTENT * len(mine):
             continue
-        fits = given[work[mine]] >= table.first_ns[waiting[theirs]]
-        mine, theirs = mine[fits], theirs[fits]
-        trust = np.full(len(mine), PROBABILITY[Evidence.TURN], np.float32)
-        give(segments, work[mine], waiting[theirs], Evidence.TURN, trust)
+        mine, theirs = mine[pairs[0]], waiting[pairs[1]]
+        fits = given[mine] >= table.first_ns[theirs]
+        trust = np.float32(PROBABILITY[Evidence.TURN])
+        give(segments, piece[mine[fits]], theirs[fits], Evidence.TURN, trust)
 
 
 def _pairs(ready: I64, answered: I64) -> tuple[I64, I64]:
-    """Pairs, in order, of what is ready and what is answered in turns that have equally many.
+    """Pairs, in order, of what is ready and what is answered so many turns later.
+
+    Of the numbers of turns the one that explains most is taken. Turns that have unequally many
+    of both explain nothing.
 
     Args:
         ready: Turn of each piece of work, ascending.
-        answered: Turn of each reply, ascending.
+        answered: Turn of each reply, ascending; the one before the first is -1.
     """
-    first, last = (np.searchsorted(answered, ready, side=side) for side in ("left", "right"))
-    begin, end = (np.searchsorted(ready, ready, side=side) for side in ("left", "right"))
-    mine = np.flatnonzero((end - begin == last - first) & (last > first))
-    return mine, first[mine] + mine - begin[mine]
+    count = int(max(ready.max(initial=0), answered.max(initial=0))) + _TURNS_MAX + 1
+    works = np.bincount(ready, minlength=count)
+    rank = np.arange(len(ready)) - (np.cumsum(works) - works)[ready]
+    replies = np.bincount(answered + 1, minlength=count + 1)
+    first = np.cumsum(replies) - replies
+    best: tuple[I64, I64] = (ready[:0], ready[:0])
+    for later in range(_TURNS_MAX):
+        turn = ready + later + 1
+        mine = np.flatnonzero(works[ready] == replies[turn])
+        if len(mine) > len(best[0]):
+            best = mine, first[turn[mine]] + rank[mine]
+    return best

@@ -43,14 +43,14 @@ struct trial {
 	uint8_t *mark;
 	int32_t *call;
 	int64_t *owner;
-	void *arrays[64];
+	void *arrays[80];
 	int count;
 };
 
 /* An array that is freed with the trial. */
 static void *room(struct trial *trial, uint64_t count, size_t size)
 {
-	CHECK(trial->count < 64);
+	CHECK(trial->count < 80);
 	return trial->arrays[trial->count++] = array(count, size);
 }
 
@@ -79,7 +79,6 @@ static void make_records(struct trial *trial, uint64_t count)
 	ROOM(object, count);
 	ROOM(size_bytes, count);
 	ROOM(address, count);
-	ROOM(trial->roles, count);
 	for (uint64_t i = 0; i < count; i++) {
 		now += any(30);
 		start_ns[i] = i + 3 > count && any(2) ? UINT64_MAX : now;
@@ -92,12 +91,35 @@ static void make_records(struct trial *trial, uint64_t count)
 		object[i] = hostile(3);
 		size_bytes[i] = hostile(100);
 		address[i] = hostile(3);
-		trial->roles[i] = (uint8_t)any(POFC_ROLE_RUNQUEUE + 1);
 	}
 	trial->columns = (struct pofc_columns){
 	    count, start_ns, duration_ns, pid,        tid,     kind,
 	    flags, status,   object,      size_bytes, address,
 	};
+}
+
+/* Any roles for any kind; the places of blocks are those of all. */
+static void make_roles(struct trial *trial)
+{
+	struct pofc_places places = {0};
+	uint64_t count = trial->columns.count, middle = count / 3, seen = 0;
+	uint8_t *role_of;
+
+	ROOM(role_of, 1 << 16);
+	for (int i = 0; i < 1 << 16; i++)
+		role_of[i] = (uint8_t)any(POFC_ROLE_RUNQUEUE + 1);
+	ROOM(trial->roles, count);
+	ROOM(places.sockets, count);
+	ROOM(places.polls, count);
+	ROOM(places.others, count);
+	anaros_pofc_survey(&trial->columns, role_of, 0, middle, trial->roles, &places);
+	anaros_pofc_survey(&trial->columns, role_of, middle, count, trial->roles, &places);
+	for (uint64_t i = 0; i < count; i++) {
+		CHECK(trial->roles[i] == role_of[trial->columns.kind[i]]);
+		if (trial->roles[i] == POFC_ROLE_NET)
+			CHECK(places.sockets[seen++] == (int64_t)i);
+	}
+	CHECK(seen == places.socket_count);
 }
 
 static void make_calls(struct trial *trial)
@@ -140,6 +162,8 @@ static void make_segments(struct trial *trial)
 {
 	struct pofc_segments *segments = &trial->segments;
 	uint64_t calls = trial->calls.count;
+	uint8_t *evidence, *front;
+	int64_t *source;
 
 	ROOM(trial->mark, calls);
 	for (uint64_t i = 0; i < calls; i++)
@@ -158,6 +182,16 @@ static void make_segments(struct trial *trial)
 	ROOM(segments->receives, segments->count);
 	ROOM(segments->number, calls);
 	anaros_pofc_segments(&trial->calls, trial->mark, segments);
+	ROOM(source, segments->count);
+	ROOM(evidence, segments->count);
+	ROOM(front, trial->calls.threads);
+	for (uint64_t i = 0; i < segments->count; i++)
+		source[i] = any(3) ? (int64_t)any(calls) : -1;
+	for (uint64_t i = 0; i < trial->calls.threads; i++)
+		front[i] = any(2) != 0;
+	anaros_pofc_connect(&trial->calls, segments, front, source, evidence);
+	for (uint64_t i = 0; i < segments->count; i++)
+		CHECK(source[i] < 0 || !front[segments->thread[i]]);
 	ROOM(trial->owner, segments->count);
 	for (uint64_t i = 0; i < segments->count; i++) {
 		CHECK(trial->mark[segments->start[i]] == segments->kind[i]);
@@ -287,6 +321,7 @@ static void try(uint64_t count)
 
 	CHECK(trial != NULL);
 	make_records(trial, count);
+	make_roles(trial);
 	make_calls(trial);
 	make_segments(trial);
 	make_known(trial);
@@ -330,6 +365,11 @@ static void joins(uint64_t count, uint64_t queries)
 				best = (int64_t)j;
 		CHECK(found[i] == best);
 	}
+	/* Ends before begins as well: what is found is an entry, if not the one. */
+	CHECK(anaros_pofc_alone(group, time, query_time, count < queries ? count : queries,
+				query_group, query_time, queries, found) == 0);
+	for (uint64_t i = 0; i < queries; i++)
+		CHECK(found[i] >= -1 && found[i] < (int64_t)count);
 	CHECK(anaros_pofc_number(keys, count, number) >= 0);
 	CHECK(anaros_pofc_order(group, time, count, order) == 0);
 	for (uint64_t i = 1; i < count; i++) {
