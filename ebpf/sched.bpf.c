@@ -124,7 +124,7 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 		flags |= ANAROS_SWITCH_ASYNC;
 	slot->flags = flags;
 	anaros_publish(&ends->head, head + 1);
-	if (head + 1 - ends->tail == config.switch_slots / 2)
+	if (head + 1 - ends->tail == config.switch_slots / 4)
 		wake_consumer();
 }
 

@@ -74,7 +74,7 @@ class KernelPlane:
             plane._tell_preempt_distance(loaded.preempt_distance)
             plane._enable_stats(loaded.plan.settings.stats)
             plane._attach_ring(sample, context)
-            plane._attach_switches(sample, context, loaded.plan.settings.switch_slots)
+            plane._attach_switches(sample, context)
             plane._attach_programs()
             plane._seed(target)
         except BaseException:
@@ -111,10 +111,13 @@ class KernelPlane:
         if self._ring == ffi.NULL:
             raise KernelPlaneError(f"the BPF ring cannot be mapped: {os.strerror(ffi.errno)}")
 
-    def _attach_switches(self, sample: int, context: int, slots: int) -> None:
-        cpus = self._libbpf.lib.libbpf_num_possible_cpus()
+    def _attach_switches(self, sample: int, context: int) -> None:
+        ends, slots = (
+            self._libbpf.lib.bpf_map__max_entries(self._map(name))
+            for name in ("switch_ends", "switches")
+        )
         maps = self._map_fd("switch_ends"), self._map_fd("switches")
-        self._switches = Switches(*maps, cpus, slots)
+        self._switches = Switches(*maps, ends, slots // ends)
         self._sample = (sample, context)
 
     def _attach_programs(self) -> None:
@@ -159,7 +162,7 @@ class KernelPlane:
             lib.bpf_link__destroy(link)
 
     def fileno(self) -> int:
-        """A descriptor that polls readable when a ring is half full; never for single records."""
+        """A descriptor that polls readable when a ring passes its mark; never for single records."""
         return int(self._libbpf.lib.ring_buffer__epoll_fd(self._ring))
 
     def consume(self) -> int:
@@ -185,7 +188,7 @@ class KernelPlane:
 
         Returns:
             The address of libbpf's function that consumes a ring; the ring's; a descriptor that is
-            woken when a ring is half full; the ``struct switches *``. All are good until ``stop``.
+            woken when a ring passes its mark; the ``struct switches *``. Good until ``stop``.
         """
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         assert self._switches is not None

@@ -85,6 +85,7 @@ ffi.cdef(
 
     int bpf_map__fd(const struct bpf_map *map);
     int bpf_map__set_max_entries(struct bpf_map *map, uint32_t max_entries);
+    uint32_t bpf_map__max_entries(const struct bpf_map *map);
     uint32_t bpf_map__value_size(const struct bpf_map *map);
     void *bpf_map__initial_value(struct bpf_map *map, size_t *size);
 

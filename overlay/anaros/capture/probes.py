@@ -23,9 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-RING_BYTES = 4 << 20
-#: Half of a CPU's ring outlasts five milliseconds of nothing but switches.
-SWITCH_SLOTS = 8192
+RING_BYTES = 2 << 20
+#: All rings of switches together, as long as that leaves each CPU enough. A drain that is woken
+#: on a busy machine waits some ten milliseconds for a CPU itself; a switch takes one microsecond.
+_SWITCH_SLOTS_ALL, _SWITCH_SLOTS_MIN = 65536, 4096
 
 _VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
@@ -39,7 +40,8 @@ class Settings:
 
     Args:
         ring_bytes: Size of the one ring, a power of two and a multiple of the page size.
-        switch_slots: Slots of each CPU's ring of switches, a power of two.
+        switch_slots: Slots of each CPU's ring of switches, a power of two; None: as it suits the
+            number of CPUs.
         runqueue_min_ns: A shorter wait for a CPU is counted, not shipped.
         queue_min_ns: A shorter wait of a packet for the driver is counted, not shipped.
         block_recent_ns: How long after the target's last request a device concerns it.
@@ -52,7 +54,7 @@ class Settings:
         self,
         *,
         ring_bytes: int = RING_BYTES,
-        switch_slots: int = SWITCH_SLOTS,
+        switch_slots: int | None = None,
         runqueue_min_ns: int = 2_000,
         queue_min_ns: int = 1_000,
         block_recent_ns: int = 100_000_000,
@@ -250,6 +252,13 @@ def _may_load() -> bool:
     return bool(held >> _CAP_SYS_ADMIN & 1) or held & both == both
 
 
+def _switch_slots(cpus: int) -> int:
+    slots = _SWITCH_SLOTS_ALL
+    while slots > _SWITCH_SLOTS_MIN and slots * cpus > _SWITCH_SLOTS_ALL:
+        slots //= 2
+    return slots
+
+
 def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     """The object, set up after the plan but not yet loaded."""
     ffi, lib = libbpf.ffi, libbpf.lib
@@ -269,7 +278,8 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config = ffi.cast("struct anaros_config *", value)
     settings = plan.settings
     config.ring_wake_bytes = settings.ring_bytes // 2
-    config.switch_slots = settings.switch_slots
+    cpus = lib.libbpf_num_possible_cpus()
+    config.switch_slots = settings.switch_slots or _switch_slots(cpus)
     config.runqueue_min_ns = settings.runqueue_min_ns
     config.queue_min_ns = settings.queue_min_ns
     config.block_recent_ns = settings.block_recent_ns
@@ -279,8 +289,7 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config.drop_has_socket = plan.drop_has_socket
     ring = lib.bpf_object__find_map_by_name(loaded, b"ring")
     lib.bpf_map__set_max_entries(ring, settings.ring_bytes)
-    cpus = lib.libbpf_num_possible_cpus()
-    for rings, entries in ((b"switches", cpus * settings.switch_slots), (b"switch_ends", cpus)):
+    for rings, entries in ((b"switches", cpus * config.switch_slots), (b"switch_ends", cpus)):
         lib.bpf_map__set_max_entries(lib.bpf_object__find_map_by_name(loaded, rings), entries)
     for name in plan.off:
         program = lib.bpf_object__find_program_by_name(loaded, name.encode())

@@ -117,7 +117,7 @@ int64_t anaros_switches_consume(struct switches *rings, uint64_t room, anaros_sa
 struct kernel_sources {
 	int (*consume_ring)(void *ring);
 	void *ring;
-	int ring_fd; /* polls readable when a ring is half full */
+	int ring_fd; /* polls readable when a ring has passed its mark */
 	struct switches *switches;
 };
 

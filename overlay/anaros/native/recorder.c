@@ -190,7 +190,7 @@ static void *run_drain(void *argument)
 	return NULL;
 }
 
-/* The kernel's rings say when they are half full; the drain sleeps on a futex. */
+/* The kernel's rings say when they pass a mark; the drain sleeps on a futex. */
 static void *run_watch(void *argument)
 {
 	struct recorder *recorder = argument;

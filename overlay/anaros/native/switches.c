@@ -106,25 +106,33 @@ static int expand(const struct anaros_switch *slot, struct anaros_record *record
 	return count;
 }
 
-/* Empties one ring; returns the records, or what `sample` returned below 0. */
+/*
+ * Empties one ring, with what comes meanwhile: a ring that was left beyond its
+ * mark would not say again that it fills. Returns the records, or what
+ * `sample` returned below 0.
+ */
 static int64_t consume_ring(struct switches *rings, uint32_t cpu, uint64_t slots_max,
 			    anaros_sample_fn sample, void *context)
 {
 	const struct anaros_switch *ring = rings->slots + (size_t)cpu * rings->slots_each;
 	struct anaros_switch_ends *ends = &rings->ends[cpu];
-	uint64_t mask = rings->slots_each - 1;
 	struct anaros_record records[BATCH_SLOTS * SLOT_RECORDS];
-	uint64_t head = __atomic_load_n(&ends->head, __ATOMIC_ACQUIRE);
 	uint64_t tail = ends->tail;
 	int64_t total = 0;
 
-	if (head - tail > slots_max)
-		head = tail + slots_max;
-	while (tail != head) {
+	while (slots_max > 0) {
+		uint64_t batch = __atomic_load_n(&ends->head, __ATOMIC_ACQUIRE) - tail;
 		int count = 0, result;
 
-		for (int i = 0; i < BATCH_SLOTS && tail != head; i++)
-			count += expand(&ring[tail++ & mask], records + count);
+		if (batch == 0)
+			break;
+		if (batch > BATCH_SLOTS)
+			batch = BATCH_SLOTS;
+		if (batch > slots_max)
+			batch = slots_max;
+		slots_max -= batch;
+		for (; batch > 0; batch--)
+			count += expand(&ring[tail++ & (rings->slots_each - 1)], records + count);
 		__atomic_store_n(&ends->tail, tail, __ATOMIC_RELEASE);
 		result = sample(context, records, (size_t)count * sizeof(*records));
 		if (result < 0)
