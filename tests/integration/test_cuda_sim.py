@@ -387,3 +387,172 @@ def test_async_pools_and_pitch(sim_build: Path) -> None:
         print(json.dumps([int(back[0]), used, same, pitch, bool((row == host[3]).all())]))
         """,
     ) == [7, 1 << 20, True, 512, True]
+
+
+def test_virtual_memory_and_pools(sim_build: Path) -> None:
+    assert run(
+        sim_build,
+        """
+        ok(cu.cuInit(0)); device = use(0)
+        stream = ok(cu.cuStreamCreate(1))
+        place = cu.CUmemLocation()
+        place.type, place.id = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE, 0
+        what = cu.CUmemAllocationProp()
+        what.type = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+        what.location = place
+        size = ok(cu.cuMemGetAllocationGranularity(
+            what, cu.CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM))
+        handle = ok(cu.cuMemCreate(size, what, 0))
+        address = ok(cu.cuMemAddressReserve(size, 0, 0, 0))
+        ok(cu.cuMemMap(address, size, 0, handle, 0))
+        access = cu.CUmemAccessDesc()
+        access.location, access.flags = place, cu.CUmemAccess_flags(3)
+        ok(cu.cuMemSetAccess(address, size, [access], 1))
+        ok(cu.cuMemsetD8(address, 5, size))
+        back = np.zeros(4, np.uint8)
+        ok(cu.cuMemcpyDtoH(back.ctypes.data, int(address) + size - 4, 4))
+        ok(cu.cuMemUnmap(address, size)); ok(cu.cuMemRelease(handle))
+        ok(cu.cuMemAddressFree(address, size))
+
+        properties = cu.CUmemPoolProps()
+        properties.allocType, properties.location = what.type, place
+        pool = ok(cu.cuMemPoolCreate(properties))
+        threshold = cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
+        reserved = cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT
+        ok(cu.cuMemPoolSetAttribute(pool, threshold, cu.cuuint64_t(1 << 30)))
+        pooled = ok(cu.cuMemAllocFromPoolAsync(1 << 20, pool, stream))
+        ok(cu.cuMemFreeAsync(pooled, stream))
+        ok(cu.cuStreamSynchronize(stream))
+        kept = [int(ok(cu.cuMemPoolGetAttribute(pool, reserved)))]
+        ok(cu.cuMemPoolTrimTo(pool, 0))
+        kept.append(int(ok(cu.cuMemPoolGetAttribute(pool, reserved))))
+        ok(cu.cuMemPoolDestroy(pool))
+
+        managed = ok(cu.cuMemAllocManaged(1 << 20, 1))
+        ok(cu.cuMemPrefetchAsync(managed, 1 << 20, place, 0, stream))
+        ok(cu.cuMemAdvise(managed, 1 << 20, cu.CUmem_advise.CU_MEM_ADVISE_SET_READ_MOSTLY, place))
+        ok(cu.cuStreamSynchronize(stream))
+        last = cu.CUmem_range_attribute.CU_MEM_RANGE_ATTRIBUTE_LAST_PREFETCH_LOCATION
+        where = int(ok(cu.cuMemRangeGetAttribute(4, last, managed, 1 << 20)))
+        kind = cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_IS_MANAGED
+        is_managed = int(ok(cu.cuPointerGetAttribute(kind, managed)))
+        print(json.dumps([int(back[3]), kept, where, is_managed]))
+        """,
+    ) == [5, [1 << 20, 0], 0, 1]
+
+
+def test_graphs_of_nodes(sim_build: Path) -> None:
+    assert run(
+        sim_build,
+        """
+        ok(cu.cuInit(0)); use(0)
+        context = ok(cu.cuCtxGetCurrent())
+        stream = ok(cu.cuStreamCreate(1))
+        n = 64
+        memory = ok(cu.cuMemAlloc(4 * n))
+        graph = ok(cu.cuGraphCreate(0))
+        fill = cu.CUDA_MEMSET_NODE_PARAMS()
+        fill.dst, fill.elementSize, fill.width, fill.height = memory, 4, n, 1
+        fill.value = int(np.float32(3).view(np.uint32))
+        first = ok(cu.cuGraphAddMemsetNode(graph, None, 0, fill, context))
+        kernel_node = cu.CUDA_KERNEL_NODE_PARAMS()
+        kernel_node.func = kernel(b"saxpy")
+        kernel_node.gridDimX, kernel_node.gridDimY, kernel_node.gridDimZ = 1, 1, 1
+        kernel_node.blockDimX, kernel_node.blockDimY, kernel_node.blockDimZ = n, 1, 1
+        kernel_node.kernelParams = ((2.0, memory, memory, n),
+                                    (ctypes.c_float, None, None, ctypes.c_uint32))
+        second = ok(cu.cuGraphAddKernelNode(graph, [first], 1, kernel_node))
+        edges = ok(cu.cuGraphGetEdges(graph, 8))[-1]
+        kind = int(ok(cu.cuGraphNodeGetType(second)))
+        program = ok(cu.cuGraphInstantiate(graph, 0))
+        ok(cu.cuGraphLaunch(program, stream))
+        fill.value = int(np.float32(5).view(np.uint32))
+        ok(cu.cuGraphExecMemsetNodeSetParams(program, first, fill, context))
+        values = []
+        out = np.zeros(n, np.float32)
+        for _ in range(2):
+            ok(cu.cuStreamSynchronize(stream))
+            ok(cu.cuMemcpyDtoH(out.ctypes.data, memory, 4 * n))
+            values.append(float(out[n - 1]))
+            ok(cu.cuGraphLaunch(program, stream))
+        print(json.dumps([edges, kind, values]))
+        """,
+    ) == [1, 0, [9.0, 15.0]]
+
+
+def test_libraries_occupancy_and_green_contexts(sim_build: Path) -> None:
+    names, parameters, blocks, share, twin = run(
+        sim_build,
+        """
+        ok(cu.cuInit(0)); device = use(0)
+        library = ok(cu.cuLibraryLoadData(b"anaros-sim-image\\n", [], [], 0, [], [], 0))
+        count = ok(cu.cuLibraryGetKernelCount(library))
+        kernels = ok(cu.cuLibraryEnumerateKernels(count, library))
+        names = sorted(ok(cu.cuKernelGetName(k)).decode() for k in kernels)
+        saxpy = ok(cu.cuLibraryGetKernel(library, b"saxpy"))
+        function = ok(cu.cuKernelGetFunction(saxpy))
+        parameters = [ok(cu.cuFuncGetParamInfo(function, i)) for i in range(4)]
+        blocks = ok(cu.cuOccupancyMaxActiveBlocksPerMultiprocessor(function, 256, 0))
+        kind = cu.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
+        whole = ok(cu.cuDeviceGetDevResource(device, kind))
+        groups, made, rest = ok(cu.cuDevSmResourceSplitByCount(2, whole, 0, 32))
+        description = ok(cu.cuDevResourceGenerateDesc([groups[0]], 1))
+        green = ok(cu.cuGreenCtxCreate(description, device, 1))
+        stream = ok(cu.cuGreenCtxStreamCreate(green, 1, 0))
+        launch(kernel(b"noop"), 1, stream)
+        ok(cu.cuStreamSynchronize(stream))
+        print(json.dumps([names, parameters, blocks, [groups[0].sm.smCount, rest.sm.smCount],
+                          int(function) != int(saxpy)]))
+        """,
+    )
+    assert {"noop", "saxpy", "matmul"} <= set(names)
+    assert parameters == [[0, 4], [8, 8], [16, 8], [24, 4]]
+    assert blocks == 8
+    assert share == [32, 32]
+    assert twin
+
+
+def test_faults_from_the_environment(sim_build: Path) -> None:
+    assert run(
+        sim_build,
+        """
+        ok(cu.cuInit(0)); use(0)
+        stream = ok(cu.cuStreamCreate(1))
+        codes = [int(cu.cuMemAlloc(64)[0]), int(cu.cuMemAlloc(64)[0])]
+        launch(kernel(b"noop"), 1, stream)
+        codes.append(int(cu.cuStreamSynchronize(stream)[0]))
+        codes.append(int(cu.cuMemAlloc(64)[0]))
+        codes.append(text(ok(cu.cuGetErrorString(cu.CUresult(719)))))
+        print(json.dumps(codes))
+        """,
+        ANAROS_SIM_FAULTS="alloc@2=2;kernel@1=719",
+    ) == [0, 2, 719, 719, "unspecified launch failure"]
+
+
+def test_counters_of_work(sim_build: Path, tmp_path: Path) -> None:
+    counters = tmp_path / "counters.json"
+    run(
+        sim_build,
+        """
+        ok(cu.cuInit(0)); use(0)
+        stream = ok(cu.cuStreamCreate(1))
+        memory = ok(cu.cuMemAlloc(4096))
+        ok(cu.cuMemsetD16Async(memory, 1, 100, stream))
+        ok(cu.cuStreamBeginCapture(stream, cu.CUstreamCaptureMode(0)))
+        ok(cu.cuMemcpyDtoDAsync(int(memory) + 1024, memory, 512, stream))
+        graph = ok(cu.cuStreamEndCapture(stream))
+        program = ok(cu.cuGraphInstantiate(graph, 0))
+        ok(cu.cuGraphLaunch(program, stream)); ok(cu.cuGraphLaunch(program, stream))
+        ok(cu.cuStreamSynchronize(stream))
+        print(json.dumps(None))
+        """,
+        ANAROS_SIM_COUNTERS=str(counters),
+    )
+    counted = json.loads(counters.read_text())
+    assert counted["work"]["fills"] == 1
+    assert counted["work"]["fill_bytes"] == 200
+    assert counted["bytes"]["d2d"] == 0
+    assert (counted["captured"]["copies"], counted["captured"]["d2d"]) == (1, 512)
+    assert (counted["replayed"]["copies"], counted["replayed"]["d2d"]) == (2, 1024)
+    assert counted["memory"]["allocated_bytes"] == 4096
+    assert counted["memory"]["graph_launches"] == 2

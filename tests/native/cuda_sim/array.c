@@ -102,7 +102,7 @@ static int destroy(void *handle)
 	if (result == SIM_OK)
 		result = sim_array_of(handle, &array);
 	if (result == SIM_OK)
-		result = sim_context_synchronize(context);
+		result = sim_context_drain(context);
 	if (result != SIM_OK)
 		return result;
 	array->magic = 0;

@@ -82,7 +82,8 @@ static struct sim_stream *next_stream(struct sim_context *context, struct sim_st
 	return next;
 }
 
-static void drain(struct sim_context *context)
+/* All that is queued is done, whatever is captured meanwhile. */
+int sim_context_drain(struct sim_context *context)
 {
 	/* Streams are added in front and stay linked, so the walk is safe. */
 	for (struct sim_stream *stream = next_stream(context, NULL); stream != NULL;
@@ -94,22 +95,20 @@ static void drain(struct sim_context *context)
 		pthread_mutex_unlock(&sim_lock);
 		sim_wait(last);
 	}
+	return sim_fault_of(context);
 }
 
 int sim_context_synchronize(struct sim_context *context)
 {
 	int result = sim_context_captures(context);
 
-	if (result != SIM_OK)
-		return result;
-	drain(context);
-	return sim_fault_of(context);
+	return result == SIM_OK ? sim_context_drain(context) : result;
 }
 
 /* The memory of a context stays readable: tests must see their own errors. */
 void sim_context_end(struct sim_context *context)
 {
-	drain(context);
+	sim_context_drain(context);
 	for (struct sim_stream *stream = next_stream(context, NULL); stream != NULL;
 	     stream = next_stream(context, stream))
 		sim_stream_close(stream);

@@ -336,14 +336,14 @@ static int attribute_value(const struct sim_device *device, int attribute)
 		return 65535;
 	case 8: /* shared memory per block */
 		return 49152;
-	case 9: /* constant memory */
+	case 9:  /* constant memory */
+	case 12: /* registers per block, and multiprocessor */
+	case 82:
 		return 65536;
 	case 10: /* warp */
 		return 32;
 	case 11: /* pitch */
 		return 2147483647;
-	case 12: /* registers per block */
-		return 65536;
 	case 13:
 		return device->clock_khz;
 	case 14: /* texture alignment */
@@ -387,8 +387,6 @@ static int attribute_value(const struct sim_device *device, int attribute)
 	case 81: /* shared memory per multiprocessor */
 	case 97: /* opt-in shared memory per block */
 		return 98304;
-	case 82: /* registers per multiprocessor */
-		return 65536;
 	default:
 		return 0;
 	}

@@ -32,16 +32,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool read_fault(const char *text, struct fault *fault)
 {
-	char plus;
+	int read = 0;
 
 	memset(fault, 0, sizeof(*fault));
-	if (sscanf(text, "%63[^@]@%lu%c%d", fault->where, &fault->number, &plus, &fault->code) != 4)
+	if (sscanf(text, "%63[^@]@%lu%n", fault->where, &fault->number, &read) != 2)
 		return false;
-	if (plus == '+') {
-		fault->onwards = true;
-		return sscanf(text, "%*[^@]@%*u+=%d", &fault->code) == 1;
-	}
-	return plus == '=';
+	fault->onwards = text[read] == '+';
+	return sscanf(text + read + fault->onwards, "=%d", &fault->code) == 1;
 }
 
 /* Replaces all faults; NULL or "": nothing goes wrong any more. 0, or -1. */

@@ -128,7 +128,7 @@ static int release_after_work(uint64_t address, bool host)
 	    range.kind == SIM_MEMORY_MAPPED || range.kind == SIM_MEMORY_IMPORTED ||
 	    range.array != NULL)
 		return SIM_INVALID_VALUE;
-	result = sim_context_synchronize(range.context);
+	result = sim_context_drain(range.context);
 	return result == SIM_OK ? sim_release(address) : result;
 }
 

@@ -13,6 +13,10 @@
 
 #include "module.h"
 
+/* All that were ever loaded: a worker may run the code of those unloaded. */
+static struct sim_module *modules;
+static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* The kernels that a shared object exports, in the order of its table. */
 static void read_names(const Elf64_Ehdr *image, struct sim_module *module)
 {
@@ -130,6 +134,10 @@ static int load(void **handle, const void *image, const char *path, bool is_libr
 		free(module);
 		return result;
 	}
+	pthread_mutex_lock(&modules_lock);
+	module->next = modules;
+	modules = module;
+	pthread_mutex_unlock(&modules_lock);
 	*handle = module;
 	return SIM_OK;
 }
@@ -145,7 +153,6 @@ static int unload(void *handle)
 	struct sim_module *module;
 	int result = sim_module_of(handle, &module);
 
-	/* Its code stays mapped: a worker may still run it. */
 	if (result == SIM_OK)
 		module->magic = 0;
 	return result;

@@ -29,6 +29,7 @@ struct sim_module {
 	char **names;
 	size_t name_count;
 	struct sim_function *functions;
+	struct sim_module *next;
 	struct sim_module *twin; /* the module of a library */
 	pthread_mutex_t lock;
 };

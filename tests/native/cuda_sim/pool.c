@@ -142,23 +142,36 @@ int sim_pool_allocate(struct sim_pool *pool, struct sim_context *context, size_t
 	return SIM_OK;
 }
 
+/* Ends a pool that is destroyed, once nothing of it is out any more. */
+static void unlock_or_end(struct sim_pool *pool)
+{
+	bool over = pool->magic != SIM_MAGIC_POOL && pool->used == 0;
+
+	pthread_mutex_unlock(&pool->lock);
+	if (!over)
+		return;
+	if (pool->fd >= 0)
+		close(pool->fd);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
 void sim_pool_release(const struct sim_range *range)
 {
 	struct sim_pool *pool = range->pool;
-	struct sim_block *block;
 
+	pthread_mutex_lock(&pool->lock);
+	pool->used -= range->bytes;
 	if (pool->imported) {
 		munmap((void *)(uintptr_t)range->start, sim_page_bytes(range->bytes));
-		return;
+	} else {
+		struct sim_block *block = calloc(1, sizeof(*block));
+
+		*block = (struct sim_block){pool->kept, range->start, range->bytes, range->offset};
+		pool->kept = block;
+		trim(pool, pool->magic == SIM_MAGIC_POOL ? pool->threshold : 0);
 	}
-	block = calloc(1, sizeof(*block));
-	*block = (struct sim_block){NULL, range->start, range->bytes, range->offset};
-	pthread_mutex_lock(&pool->lock);
-	pool->used -= block->bytes;
-	block->next = pool->kept;
-	pool->kept = block;
-	trim(pool, pool->magic == SIM_MAGIC_POOL ? pool->threshold : 0);
-	pthread_mutex_unlock(&pool->lock);
+	unlock_or_end(pool);
 }
 
 /* Calls */
@@ -295,9 +308,9 @@ static int destroy(void *handle)
 	if (pool->device->pool == pool)
 		pool->device->pool = pool->device->default_pool;
 	pthread_mutex_lock(&pool->lock);
-	pool->magic = 0; /* what is still out comes back to nobody */
+	pool->magic = 0;
 	trim(pool, 0);
-	pthread_mutex_unlock(&pool->lock);
+	unlock_or_end(pool);
 	return SIM_OK;
 }
 

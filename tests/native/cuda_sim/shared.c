@@ -52,7 +52,7 @@ static int share(struct sim_range *range)
 {
 	size_t bytes = sim_page_bytes(range->bytes);
 	void *memory = (void *)(uintptr_t)range->start;
-	int result = sim_context_synchronize(range->context);
+	int result = sim_context_drain(range->context);
 	int fd;
 
 	if (result != SIM_OK)
@@ -126,7 +126,7 @@ static int close_memory(uint64_t address)
 	if (!sim_find(address, &range) || range.start != address ||
 	    range.kind != SIM_MEMORY_IMPORTED)
 		return SIM_INVALID_VALUE;
-	result = sim_context_synchronize(range.context);
+	result = sim_context_drain(range.context);
 	return result == SIM_OK ? sim_release(address) : result;
 }
 
@@ -280,6 +280,9 @@ static int import_pointer(uint64_t *address, struct sim_pool *pool, const struct
 	if (memory == MAP_FAILED)
 		return SIM_MAP_FAILED;
 	*address = (uintptr_t)memory;
+	pthread_mutex_lock(&pool->lock);
+	pool->used += handle->bytes;
+	pthread_mutex_unlock(&pool->lock);
 	sim_range_add(&(struct sim_range){.start = *address,
 					  .bytes = handle->bytes,
 					  .kind = SIM_MEMORY_DEVICE,
