@@ -66,8 +66,12 @@ def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
     Raises:
         RunDirectoryError: The run cannot be read.
     """
+    with pofc.tables(run) as tables:
+        return _explained(run, tables, window)
+
+
+def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) -> dict[str, Any]:
     meta = run.meta()
-    tables = pofc.tables(run)
     timeline, tallied = tables.timeline, tables.calls
     begin, end = span_ns(run, meta, tallied)
     if window is not None:

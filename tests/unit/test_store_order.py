@@ -38,8 +38,8 @@ def merged(runs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 @settings(deadline=None)
 @given(st.lists(st.one_of(starts_of(20), starts_of(U64_MAX)), max_size=6))
 def test_sort_run_is_a_stable_sort_of_its_parts(parts: list[np.ndarray]) -> None:
-    run = order.sort_run(iter(parts))
     everything = np.concatenate([np.empty(0, np.uint64), *parts])
+    run = order.sort_run(iter(parts), len(everything) + 3)
     expected = np.argsort(everything, kind="stable")
     assert (run.order == expected).all()
     assert (run.starts == everything[expected]).all()
@@ -50,7 +50,7 @@ def test_sort_run_is_a_stable_sort_of_its_parts(parts: list[np.ndarray]) -> None
 def test_starts_of_any_span_are_sorted(bits: int, count: int) -> None:
     random = np.random.default_rng(bits)
     starts = random.integers(0, 2**bits - 1, count, np.uint64, endpoint=True)
-    run = order.sort_run([starts])
+    run = order.sort_run([starts], count)
     expected = np.argsort(starts, kind="stable")
     assert (run.order == expected).all()
     assert (run.starts == starts[expected]).all()

@@ -125,7 +125,7 @@ void anaros_store_count(const uint64_t *start_ns, const uint64_t *duration_ns, c
 
 void anaros_store_keep_freed(void)
 {
-	mallopt(M_MMAP_THRESHOLD, 8 << 20);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 

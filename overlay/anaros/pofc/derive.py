@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +42,15 @@ class Tables:
 
 def derive(run: RunDirectory) -> Timeline:
     """The timeline of a run: see `tables`."""
-    return tables(run).timeline
+    with tables(run) as found:
+        return found.timeline
 
 
-def tables(run: RunDirectory) -> Tables:
+@contextlib.contextmanager
+def tables(run: RunDirectory) -> Iterator[Tables]:
     """What is known of a run: as it was kept if its segments are the same, else computed and kept.
+
+    What was computed is written while the caller works with it; it is there when the context ends.
 
     Args:
         run: The run; it may go on.
@@ -55,20 +61,25 @@ def tables(run: RunDirectory) -> Tables:
     key = derived.key(run)
     kept = derived.read(run, ("requests", "spans", "coverage", "calls"), key)
     if kept is not None:
-        return Tables(_timeline(kept), Calls.of(kept["calls"]), None)
+        yield Tables(_timeline(kept), Calls.of(kept["calls"]), None)
+        return
     columns = segments.load(run, fields=_FIELDS)
-    found = Tables(analyse(columns), tally(columns), columns)
-    derived.write(
-        run,
-        {
-            "spans": found.timeline.spans.as_dict(),
-            "requests": found.timeline.requests.as_dict(),
-            "coverage": _coverage_rows(found.timeline.coverage),
-            "calls": found.calls.as_dict(),
-        },
-        key,
-    )
-    return found
+    with ThreadPoolExecutor(1) as beside:
+        calls = beside.submit(tally, columns)
+        timeline = analyse(columns)
+        found = Tables(timeline, calls.result(), columns)
+        beside.submit(derived.write, run, _kept(found), key)
+        yield found
+
+
+def _kept(found: Tables) -> Mapping[str, Arrays]:
+    """What `derived` keeps, the largest first."""
+    return {
+        "spans": found.timeline.spans.as_dict(),
+        "requests": found.timeline.requests.as_dict(),
+        "coverage": _coverage_rows(found.timeline.coverage),
+        "calls": found.calls.as_dict(),
+    }
 
 
 def _coverage_rows(coverage: Coverage) -> Arrays:

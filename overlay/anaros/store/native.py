@@ -29,14 +29,19 @@ def _pointer(what: str, array: npt.NDArray[Any]) -> Any:
     return ffi.cast(what, array.ctypes.data)
 
 
-def sort(starts: U64, base: int) -> tuple[U64, U32]:
-    """Starts in their order, and for each ``base`` + where it was; equal ones stay as they are."""
-    count = len(starts)
-    found, order = np.empty(count, np.uint64), np.empty(count, np.uint32)
-    scratch = np.empty(2 * count, np.uint64)
+def sort(starts: U64, base: int, found: U64, order: U32, scratch: U64) -> None:
+    """Sort starts; equal ones stay as they are to each other.
+
+    Args:
+        starts: Shape (N,).
+        base: The place of the first one.
+        found: Shape (N,): filled with the starts in their order.
+        order: Shape (N,): filled with the place that each had.
+        scratch: Twice as long at least; what it holds afterwards is nothing.
+    """
     error = lib.anaros_store_sort(
         _pointer("uint64_t *", starts),
-        count,
+        len(starts),
         base,
         _pointer("uint64_t *", found),
         _pointer("uint32_t *", order),
@@ -44,7 +49,6 @@ def sort(starts: U64, base: int) -> tuple[U64, U32]:
     )
     if error:
         raise MemoryError
-    return found, order
 
 
 def scatter(sources: Sequence[Array], targets: Sequence[Array], places: U32) -> None:

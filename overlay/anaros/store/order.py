@@ -6,7 +6,6 @@ They overlap where a record lasted long: it is written when it ends and belongs 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,21 +34,28 @@ class SortedRun:
     order: U32
 
 
-def sort_run(parts: Iterable[U64]) -> SortedRun:
+def sort_run(parts: Iterable[U64], room: int) -> SortedRun:
     """Sort the starts of all parts as one run; equal ones stay as they are to each other.
 
     Parts that follow each other in time, as they mostly do, are sorted one by one, each in the
-    caches. A part may be a view that lives until the next one is asked for.
+    caches.
+
+    Args:
+        parts: Each may be a view that lives until the next one is asked for.
+        room: They hold at most so many starts.
     """
-    starts, orders = [_NONE], [np.empty(0, np.uint32)]
-    count = 0
+    starts, order = np.empty(room, np.uint64), np.empty(room, np.uint32)
+    scratch = np.empty(0, np.uint64)
+    count, follow = 0, True
     for part in parts:
-        sorted_part, order = native.sort(part, count)
-        starts.append(sorted_part)
-        orders.append(order)
-        count += len(part)
-    follow = all(left[-1] <= right[0] for left, right in itertools.pairwise(filter(len, starts)))
-    run = SortedRun(np.concatenate(starts), np.concatenate(orders))
+        if len(scratch) < 2 * len(part):
+            scratch = np.empty(2 * len(part), np.uint64)
+        end = count + len(part)
+        native.sort(part, count, starts[count:end], order[count:end], scratch)
+        if 0 < count < end:
+            follow = follow and bool(starts[count - 1] <= starts[count])
+        count = end
+    run = SortedRun(starts[:count], order[:count])
     if follow:
         return run
     again = np.argsort(run.starts, kind="stable")

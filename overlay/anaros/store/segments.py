@@ -54,8 +54,8 @@ _DTYPES = {name: np.dtype(dtype) for name, dtype in FIELDS}
 #: that like records find each other.
 BLOCK_RECORDS = 1 << 16
 
-#: Segments are read in groups of about this size, some million records: few queries.
-_GROUP_BYTES = 1 << 23
+#: Segments are read in groups of about this many records: few queries.
+_GROUP_RECORDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def load(
     wanted = [name for name in _DTYPES if name != "start_ns" and (fields is None or name in fields)]
     where = _where(kinds, window)
     try:
-        found = _load(sound_segments(run), wanted, where)
+        found = _load(row_counts(run), wanted, where)
     except columnar.READ_ERRORS as error:
         message = columnar.first_line(error)
         raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
@@ -254,7 +254,7 @@ def _where(kinds: Sequence[int] | None, window: tuple[int, int] | None) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _load(paths: Sequence[Path], wanted: list[str], where: str) -> dict[str, Array]:
+def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str, Array]:
     """Read segments in two passes, each in as many threads as there are processors.
 
     The first reads the starts, from which the place of every record follows; the second puts all
@@ -262,7 +262,10 @@ def _load(paths: Sequence[Path], wanted: list[str], where: str) -> dict[str, Arr
     """
     native.keep_freed()
     with ThreadPoolExecutor(_threads()) as pool:
-        readers = [_GroupReader(_table(group), where) for group in _groups(paths)]
+        readers = [
+            _GroupReader(_table(group), where, sum(counts[path] for path in group))
+            for group in _groups(counts)
+        ]
         runs = list(pool.map(_GroupReader.read_starts, readers))
         places = order.places([run.starts for run in runs])
         count = sum(len(run.starts) for run in runs)
@@ -280,17 +283,16 @@ def _load(paths: Sequence[Path], wanted: list[str], where: str) -> dict[str, Arr
     return found
 
 
-def _groups(paths: Sequence[Path]) -> list[list[Path]]:
-    """Consecutive segments of about `_GROUP_BYTES` in all."""
+def _groups(counts: Mapping[Path, int]) -> list[list[Path]]:
+    """Consecutive segments of about `_GROUP_RECORDS` in all."""
     groups: list[list[Path]] = []
     inside = 0
-    for path in paths:
-        size = path.stat().st_size
-        if not groups or inside + size > _GROUP_BYTES:
+    for path, rows in counts.items():
+        if not groups or inside + rows > _GROUP_RECORDS:
             groups.append([])
             inside = 0
         groups[-1].append(path)
-        inside += size
+        inside += rows
     return groups
 
 
@@ -312,6 +314,7 @@ class _GroupReader:
 
     table: str
     where: str
+    room: int
 
     def _batches(self, fields: Sequence[str]) -> Iterator[list[Array]]:
         selected = ", ".join(RECORD_FIELDS_SQL[name] for name in fields)
@@ -320,7 +323,8 @@ class _GroupReader:
 
     def read_starts(self) -> order.SortedRun:
         """The starts of the group's records, sorted."""
-        return order.sort_run(cast("U64", batch[0]) for batch in self._batches(["start_ns"]))
+        parts = (cast("U64", batch[0]) for batch in self._batches(["start_ns"]))
+        return order.sort_run(parts, self.room)
 
     def read_fields(
         self, run: order.SortedRun, place: order.Place, found: Mapping[str, Array]
