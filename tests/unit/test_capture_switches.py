@@ -154,5 +154,7 @@ def test_what_finds_no_room_stays_in_its_ring(rings: Rings) -> None:
     room = 7  # for two slots of at most three records, and a little
     assert consume(rings.rings.handle, room, address, cell) == 2
     assert consume(rings.rings.handle, 2, address, cell) == 0
-    assert len(rings.consume()) == 4
-    assert np.array_equal(rings.segment.columns().start_ns, np.arange(1, 7))
+    for time_ns in range(7, 11):  # past the end of the ring, to its first slots
+        rings.put(0, in_ns=1000, off_ns=time_ns, tid=11)
+    assert len(rings.consume()) == 8
+    assert np.array_equal(rings.segment.columns().start_ns, np.arange(1, 11))

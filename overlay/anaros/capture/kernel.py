@@ -162,7 +162,7 @@ class KernelPlane:
             lib.bpf_link__destroy(link)
 
     def fileno(self) -> int:
-        """A descriptor that polls readable when a ring passes its mark; never for single records."""
+        """A descriptor that polls readable when a ring passes its mark, not for each record."""
         return int(self._libbpf.lib.ring_buffer__epoll_fd(self._ring))
 
     def consume(self) -> int:
