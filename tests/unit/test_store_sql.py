@@ -128,6 +128,7 @@ def test_a_name_is_the_latest_that_had_begun(tmp_path: Path) -> None:
         (Kind.TCP_RETRANSMIT, "object", NameClass.SOCKET),
         (Kind.GPU_LAUNCH, "address", NameClass.KERNEL),
         (Kind.GPU_EXECUTE, "address", NameClass.KERNEL),
+        (Kind.GPU_UNKNOWN, "object", NameClass.FUNCTION),
         (Kind.GPU_COPY_H2D, "object", NameClass.STREAM),
         (Kind.BLOCK_IO, "object", NameClass.DEVICE),
         (Kind.NIC_POLL, "object", NameClass.DEVICE),
