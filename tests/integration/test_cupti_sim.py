@@ -330,3 +330,14 @@ def test_small_buffers_lose_nothing(builds: tuple[Path, Path]) -> None:
         BUFFER="1024",
         ANAROS_SIM_SPEED="0",
     ) == [500, True, 500, 0, True]
+
+
+CHECKS = sorted(path.stem for path in (CUPTI / "checks").glob("*.c"))
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_check(builds: tuple[Path, Path], name: str) -> None:
+    program = builds[1].parent / f"check_{name}"
+    subprocess.run(["make", "-s", "-C", CUPTI, f"build/check_{name}"], check=True)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
