@@ -18,7 +18,7 @@ from anaros.pofc.device import work_of
 from anaros.pofc.frame import ROLES, Frame, Role, Survey, Threads
 from anaros.pofc.lineage import Begins
 from anaros.pofc.native import columns_of
-from anaros.pofc.order import alone, latest, numbered, ordered
+from anaros.pofc.order import alone, among, distinct, latest, numbered, ordered
 from anaros.pofc.scheduler import off_cpu
 from anaros.pofc.stages import Code
 from anaros.pofc.waits import Blocks, Cause
@@ -88,6 +88,8 @@ def test_equal_values_have_equal_numbers(one: list[int], other: list[int]) -> No
     joined = np.concatenate(numbered(*words)).tolist()
     first = {value: number for number, value in enumerate(dict.fromkeys(one + other))}
     assert joined == [first[value] for value in one + other]
+    assert among(*words).tolist() == [value in other for value in one]
+    assert distinct(words[0]).tolist() == sorted(set(one))
 
 
 @settings(max_examples=100, deadline=None)

@@ -66,17 +66,19 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     if not len(table):
         return _nothing(len(columns), len(frame), kernel=survey.off_cpu)
     # Goes on while the owners are looked for.
-    jobs: list[Job] = [partial(work_of, frame)]
-    if survey.off_cpu:
-        jobs.append(partial(off_cpu, survey.roles, frame))
-    beside = run(_do, jobs)
+    beside = run(_do, [partial(_beside, survey, frame)])
     segments = lineage.trace(frame, columns, table, anchors)
     by_buffer(frame, segments, table)
     work = lineage.pieces(frame, segments, table)
     turns.match(frame, segments, table, work)
     lineage.queue_up(frame, segments, table, work)
-    device, *off = beside
-    return _explained(frame, segments, table, device, off[0] if off else None, run)
+    ((device, off),) = beside
+    return _explained(frame, segments, table, device, off, run)
+
+
+def _beside(survey: Survey, frame: Frame) -> tuple[I32, I64 | None]:
+    """What the device did for each call, and the times off the CPU; None where nobody saw them."""
+    return work_of(frame), off_cpu(survey.roles, frame) if survey.off_cpu else None
 
 
 def _do(job: Job) -> Any:

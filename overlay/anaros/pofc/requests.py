@@ -15,7 +15,7 @@ import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.model import I64, U32, U64, Ints, Mask
-from anaros.pofc.order import TIME_MAX, as_time, distinct, latest, mix, numbered, ordered
+from anaros.pofc.order import TIME_MAX, among, as_time, distinct, latest, mix, numbered, ordered
 from anaros.records import FLAG_FD_TYPE_MASK, FLAG_PEEK, Columns
 
 #: A receive that took longer slept until the bytes came.
@@ -106,8 +106,8 @@ def serve(columns: Columns, sockets: I64, polls: I64) -> Traffic:
     connections, number = _connections(cookie[moved])
     received = columns.kind[transfers] == Kind.NET_RECV
     alternating, one_way = _shape(number, received, len(connections))
-    is_accepted = np.isin(connections, cookie[accepted])
-    is_server = is_accepted | (alternating & ~np.isin(connections, cookie[made]))
+    is_accepted = among(connections, cookie[accepted])
+    is_server = is_accepted | (alternating & ~among(connections, cookie[made]))
     table, anchors = _exchanges(columns, transfers, number, is_server, sockets[accepted], polls)
     signal = (
         one_way[number]
