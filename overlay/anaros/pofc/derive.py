@@ -19,7 +19,7 @@ from anaros.store.rundir import RunDirectory
 
 _FIELDS = tuple(name for name, _ in FIELDS if name != "context")
 
-#: Rows of ``coverage`` that are no kind of evidence.
+#: Columns of ``coverage`` that are no kind of evidence; it has one row.
 _OPEN, _UNOWNED, _KERNEL = "open_requests", "unowned", "kernel_plane"
 
 
@@ -77,33 +77,29 @@ def _kept(found: Tables) -> Mapping[str, Arrays]:
     return {
         "spans": found.timeline.spans.as_dict(),
         "requests": found.timeline.requests.as_dict(),
-        "coverage": _coverage_rows(found.timeline.coverage),
+        "coverage": _coverage_row(found.timeline.coverage),
         "calls": found.calls.as_dict(),
     }
 
 
-def _coverage_rows(coverage: Coverage) -> Arrays:
-    rows = {
+def _coverage_row(coverage: Coverage) -> Arrays:
+    row = {
         _OPEN: coverage.open_requests,
         _UNOWNED: coverage.unowned,
         _KERNEL: int(coverage.kernel_plane),
         **coverage.owned,
     }
-    return {
-        "what": np.array(list(rows), object),
-        "count": np.array(list(rows.values()), np.uint64),
-    }
+    return {name: np.array([value], np.uint64) for name, value in row.items()}
 
 
 def _timeline(kept: Mapping[str, Arrays]) -> Timeline:
-    coverage = kept["coverage"]
-    rows = dict(zip(coverage["what"].tolist(), coverage["count"].tolist(), strict=True))
-    open_requests, unowned = rows.pop(_OPEN), rows.pop(_UNOWNED)
-    kernel = bool(rows.pop(_KERNEL))
+    row = {name: int(column[0]) for name, column in kept["coverage"].items()}
+    open_requests, unowned = row.pop(_OPEN), row.pop(_UNOWNED)
+    kernel = bool(row.pop(_KERNEL))
     return Timeline(
         Requests.of(kept["requests"]),
         Spans.of(kept["spans"]),
-        np.zeros(0, np.int32),
+        np.zeros(0, np.int64),
         np.zeros(0, np.uint8),
-        Coverage(open_requests, rows, unowned, kernel),
+        Coverage(open_requests, row, unowned, kernel),
     )

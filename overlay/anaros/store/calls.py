@@ -53,7 +53,7 @@ class Calls:
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Calls:
         """The table of such arrays by name."""
-        return cls(**{name: np.ma.getdata(arrays[name]) for name in cls.__slots__})
+        return cls(**{name: arrays[name] for name in cls.__slots__})
 
     @property
     def records(self) -> int:

@@ -42,7 +42,7 @@ def write(
 
     Args:
         run: The run.
-        tables: For each name, a plain word, its columns of one length; each goes to the file
+        tables: For each name, a plain word, its columns of numbers; each goes to the file
             ``derived/NAME.parquet``. They are written side by side, so name the largest first.
         key_of: The `key` from before the records were loaded; None is the present one.
 
@@ -77,12 +77,7 @@ def read(
     files = fresh(run, names, key_of)
     if files is None:
         return None
-    found = {}
-    for name, path in files.items():
-        with columnar.cursor() as connection:
-            rows = connection.execute(f"SELECT * FROM read_parquet({columnar.quoted(path)})")
-            found[name] = dict(rows.fetchnumpy())
-    return found
+    return {name: columnar.read_parquet(path) for name, path in files.items()}
 
 
 def fresh(

@@ -260,7 +260,6 @@ def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str
     The first reads the starts, from which the place of every record follows; the second puts all
     other fields straight where they belong, so that nothing is held twice.
     """
-    native.keep_freed()
     with ThreadPoolExecutor(_threads()) as pool:
         readers = [
             _GroupReader(_table(group), where, sum(counts[path] for path in group))
