@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measure import (
-    HERE,
     ROOT,
     Bench,
     Command,
@@ -52,9 +51,9 @@ def recv(bench: Bench) -> float:
 
 
 def opencl_enqueue(bench: Bench) -> float:
-    """Added ns for each kernel enqueued to OpenCL."""
-    loop = HERE / "opencl_enqueue.py"
-    return _added(bench, [sys.executable, loop, str(bench.calls(100_000))])
+    """Added ns for each kernel enqueued to an OpenCL that does nothing."""
+    extra = {"BENCH_OPENCL": str(bench.library("opencl_enqueue_loop"))}
+    return _added(bench, [bench.program("opencl_enqueue_loop"), str(bench.calls(400_000))], extra)
 
 
 def cuda_launch(bench: Bench) -> float:

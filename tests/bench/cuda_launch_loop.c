@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 	expect("cuCtxSetCurrent", cuda.set_current(context));
 	expect("cuModuleLoadData", cuda.load(&module, "anaros-sim-image\n"));
 	expect("cuModuleGetFunction", cuda.get_function(&function, module, "noop"));
-	bench_start(&bench, argc, argv, 10000);
+	bench_start(&bench, argc, argv);
 	while (done < bench.calls) {
 		uint64_t start = bench_now_ns();
 

@@ -47,12 +47,19 @@ class Bench:
 
     def program(self, name: str) -> Path:
         """The compiled loop ``name`` of this folder."""
-        binary = self.scratch / name
-        if not binary.exists():
+        return self._compiled(name, name)
+
+    def library(self, name: str) -> Path:
+        """What the loop ``name`` calls, where it brings that along."""
+        return self._compiled(name, f"{name}.so", "-shared", "-fPIC", "-DLIBRARY")
+
+    def _compiled(self, name: str, binary: str, *more: str) -> Path:
+        path = self.scratch / binary
+        if not path.exists():
             source = HERE / f"{name}.c"
-            flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
-            subprocess.run(["cc", *flags, "-o", binary, source, "-ldl"], check=True)
-        return binary
+            flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *more]
+            subprocess.run(["cc", *flags, "-o", path, source, "-ldl"], check=True)
+        return path
 
     def anaros(self, *words: str | Path) -> list[str]:
         """The command line of this checkout's ``anaros``."""
@@ -93,7 +100,7 @@ def run_json(command: Command, extra: dict[str, str] | None = None) -> dict[str,
 
 
 def ns_per_call(command: Command, extra: dict[str, str] | None = None) -> float:
-    """What the loop says one call took, in ns: the median of its batches."""
+    """What the loop says one call took, in ns: in the fastest of its batches."""
     return run_json(command, extra)["ns_per_call"]
 
 

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 	unlink(path);
 	if (write(fd, buffer, sizeof(buffer)) != sizeof(buffer))
 		bench_fail("write");
-	bench_start(&bench, argc, argv, 10000);
+	bench_start(&bench, argc, argv);
 	while (done < bench.calls) {
 		uint64_t start = bench_now_ns();
 

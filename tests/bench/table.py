@@ -23,7 +23,7 @@ def row(key: str, what: str, bar: str) -> tuple[str, str, str]:
 ROWS: tuple[tuple[str, str, str], ...] = (
     row("pread_added_ns", "added to each 4 KiB cached `pread`, ns", "≤ 60"),
     row("recv_added_ns", "added to each 64-byte `recv`, ns", "≤ 60"),
-    row("opencl_enqueue_added_ns", "added to each OpenCL kernel enqueued, ns", "≤ 60"),
+    row("opencl_enqueue_added_ns", "added to each kernel enqueued to OpenCL, ns", "≤ 60"),
     row("cuda_launch_added_ns", "added to each launch on the simulated CUDA driver, ns", "≤ 60"),
     row("drain_records_per_s", "records drained to columns each second, one core", "≥ 10 M"),
     row("store_records_per_s", "records written to Parquet each second", "≥ 3 M"),
