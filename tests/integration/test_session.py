@@ -20,7 +20,9 @@ import pytest
 from anaros import report, session
 from anaros.capture import live
 from anaros.capture.cgroup import Leaf
+from anaros.capture.checks import State, check_left_behind
 from anaros.capture.kernel import PROBES
+from anaros.capture.recovery import left_behind
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_KERNEL
 from anaros.store.names import read_names
@@ -180,10 +182,14 @@ def test_what_the_program_did_is_in_the_run(recorded: Recorded, tmp_path: Path) 
 
 
 def test_nothing_is_left_behind(started: Started, tmp_path: Path) -> None:
-    process = started(tmp_path / "run", "sh", "-c", "echo ready; read x")
-    process.communicate(timeout=30)
+    process = started(tmp_path / "run", "sh", "-c", "echo ready; read x", stdin=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    folder = shared_memory(tmp_path / "run")
+    assert folder.is_dir()
+    process.communicate(b"\n", timeout=30)
     assert json.loads((tmp_path / "run/meta.json").read_text())["shm"] is None
-    assert not list(Path("/dev/shm").glob(f"anaros-{os.geteuid()}-*/arena-{process.pid}"))
+    assert not folder.exists()
 
 
 def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> None:
@@ -207,11 +213,16 @@ def test_a_killed_supervisor_loses_nothing(started: Started, tmp_path: Path) -> 
     # The drain has taken some of them, the chunks hold the rest.
     time.sleep(0.3)
     folder = shared_memory(tmp_path / "run")
+    assert folder not in left_behind()
     process.kill()
     process.wait(timeout=10)
     process.stdout.close()
     assert process.stderr is not None
     process.stderr.close()
+    assert folder in left_behind()
+    (told,) = check_left_behind()
+    assert told.state is State.LIMITED
+    assert "anaros report" in told.remedy
     Path(f"{data}.go").touch()
     until = time.monotonic() + 20
     while not Path(f"{data}.done").exists():

@@ -35,6 +35,9 @@ BPF_OBJECTS = ("anaros", "fabric")
 
 PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
 
+#: Folders that one line names.
+_LISTED = 3
+
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -74,6 +77,7 @@ def examine() -> tuple[Check, ...]:
         check_drain(),
         check_packages(),
         check_shared_memory(survey.shared_memory_bytes()),
+        *check_left_behind(),
         check_runs(runs_root()),
         check_btf(survey.btf_bytes()),
         check_capabilities(survey.capabilities()),
@@ -172,6 +176,29 @@ def check_shared_memory(facts: tuple[int, int] | None) -> Check:
         return Check(name, State.LIMITED, fact, remedy, required=True)
     fact += f", a run needs {SHARED_BYTES_MIN // _MIB}"
     return Check(name, State.MISSING, fact, remedy, required=True)
+
+
+def check_left_behind() -> tuple[Check, ...]:
+    """Runs whose supervisor was killed and that nobody has finished; nothing where none is."""
+    try:
+        from anaros.capture.recovery import left_behind
+    except ImportError:
+        return ()  # the checks of the drain and the packages tell why
+    folders = left_behind()
+    if not folders:
+        return ()
+    listed = ", ".join(str(folder) for folder in folders[:_LISTED])
+    if len(folders) > _LISTED:
+        listed += f" and {len(folders) - _LISTED} more"
+    count = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
+    return (
+        Check(
+            "left behind",
+            State.LIMITED,
+            f"{count} without a supervisor: {listed}",
+            "anaros report RUN saves what they hold and removes them; without the run: rm -r",
+        ),
+    )
 
 
 def check_runs(root: Path) -> Check:

@@ -36,6 +36,27 @@ def _is_ours(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and status.st_uid in (os.geteuid(), 0)
 
 
+def left_behind(root: Path = Path("/dev/shm")) -> list[Path]:
+    """Shared memory of this user's runs below ``root`` whose supervisor was killed.
+
+    A run that goes on without its supervisor is among them: its rings are not emptied.
+    """
+    found = []
+    for folder in sorted(root.glob(f"anaros-{os.geteuid()}-*")):
+        if not _is_ours(folder):
+            continue
+        try:
+            arena = Arena.open(folder)
+        except CaptureError:
+            continue  # one that just begins or ends
+        try:
+            if not _supervised(arena):
+                found.append(folder)
+        finally:
+            arena.close()
+    return found
+
+
 def recover(path: Path) -> bool:
     """Writes what the rings and the open segments of an unfinished run still hold.
 
