@@ -468,6 +468,9 @@ SIM_FN(cuCtxEnablePeerAccess, (void *peer, unsigned int flags),
        flags != 0 ? SIM_INVALID_VALUE : peer_access(peer, true))
 SIM_FN(cuCtxDisablePeerAccess, (void *peer), peer_access(peer, false))
 SIM_FN(cuCtxGetExecAffinity, (void *out, int type), get_affinity(out, type))
+/* Of the tools that listen, which are none: to begin and to end is all right. */
+SIM_FN(cuProfilerStart, (void), has_current())
+SIM_FN(cuProfilerStop, (void), has_current())
 SIM_FN(cuCtxAttach, (void **handle, unsigned int flags), ((void)flags, get_current(handle)))
 SIM_FN(cuCtxDetach, (void *handle), ((void)handle, has_current()))
 SIM_FN(cuCtxSynchronize, (void), synchronize(NULL))

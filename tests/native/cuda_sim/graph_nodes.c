@@ -225,6 +225,10 @@ SIM_FN(cuGraphAddNode_v2,
        (void **out, void *graph, struct sim_node **depends, const void *edges, size_t count,
 	struct sim_node_params *params),
        ((void)edges, add_any(out, graph, depends, count, params)))
+SIM_FN(cuGraphAddNode_v3,
+       (void **out, void *graph, struct sim_node **depends, const void *edges, size_t count,
+	struct sim_node_params *params),
+       ((void)edges, add_any(out, graph, depends, count, params)))
 SIM_FN(cuGraphKernelNodeGetParams, (void *node, void *out),
        get_part(node, SIM_NODE_KERNEL, out, V1(sim_kernel_params, kernel)))
 SIM_FN(cuGraphKernelNodeGetParams_v2, (void *node, void *out),
@@ -260,6 +264,8 @@ SIM_FN(cuGraphEventWaitNodeSetEvent, (void *node, void *event), set(node, for_ev
 SIM_FN(cuGraphBatchMemOpNodeSetParams, (void *node, const struct sim_batch_params *batch),
        set(node, for_batch(batch)))
 SIM_FN(cuGraphNodeSetParams, (void *node, struct sim_node_params *params),
+       params == NULL ? SIM_INVALID_VALUE : set(node, *params))
+SIM_FN(cuGraphNodeSetParams_v2, (void *node, struct sim_node_params *params),
        params == NULL ? SIM_INVALID_VALUE : set(node, *params))
 SIM_FN(cuGraphKernelNodeGetAttribute, (void *node, int number, void *value),
        attribute(node, number, value, false))

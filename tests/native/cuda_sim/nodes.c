@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
+#include "queue.h"
 
 bool sim_nodes_have(const struct sim_nodes *nodes, const struct sim_node *node)
 {
@@ -98,10 +98,8 @@ static void free_node(struct sim_node *node)
 	free_ops(node->ops);
 	if (node->child != NULL)
 		sim_graph_free(node->child);
-	if (node->lease != NULL && atomic_fetch_sub(&node->lease->references, 1) == 1) {
-		sim_release(node->lease->address);
-		free(node->lease);
-	}
+	if (node->lease != NULL)
+		sim_lease_drop(node->lease);
 	sim_nodes_clear(&node->depends);
 	node->magic = 0;
 	free(node);
@@ -220,20 +218,4 @@ enum sim_node_type sim_node_type_of(const struct sim_op *op)
 	default:
 		return SIM_NODE_EMPTY;
 	}
-}
-
-int sim_node_alloc(struct sim_node *node, struct sim_context *context, size_t bytes)
-{
-	int result;
-
-	node->lease = calloc(1, sizeof(*node->lease));
-	node->lease->references = 1;
-	node->lease->bytes = bytes;
-	result = sim_allocate(context, SIM_MEMORY_DEVICE, 0, bytes, &node->lease->address);
-	node->address = node->lease->address;
-	if (result != SIM_OK) {
-		free(node->lease);
-		node->lease = NULL;
-	}
-	return result;
 }

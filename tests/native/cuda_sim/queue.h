@@ -187,6 +187,7 @@ struct sim_node {
 /* Memory of a node, kept until the last copy of the node is gone. */
 struct sim_lease {
 	_Atomic int references;
+	struct sim_device *device;
 	uint64_t address;
 	size_t bytes;
 };
@@ -251,7 +252,10 @@ bool sim_is_graph(const struct sim_graph *graph);
 bool sim_is_node(const struct sim_node *node);
 bool sim_graph_order(struct sim_graph *graph, struct sim_nodes *order);
 enum sim_node_type sim_node_type_of(const struct sim_op *op);
+
+/* graph_memory.c */
 int sim_node_alloc(struct sim_node *node, struct sim_context *context, size_t bytes);
+void sim_lease_drop(struct sim_lease *lease);
 
 /* node_params.c */
 int sim_node_fill(struct sim_node *node, const struct sim_node_params *params);

@@ -57,6 +57,7 @@ struct sim_device {
 	int capability[2];
 	int clock_khz;
 	_Atomic uint64_t used_bytes;
+	_Atomic uint64_t graph_bytes, graph_bytes_high; /* that nodes of graphs have */
 	_Atomic int fault; /* set: the device is lost, and this is its answer */
 	pthread_mutex_t engine[SIM_ENGINES];
 	struct sim_context *primary;

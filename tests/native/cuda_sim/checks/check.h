@@ -141,6 +141,7 @@ extern int cuIpcOpenMemHandle_v2(uint64_t *address, struct check_handle handle, 
 extern int cuIpcCloseMemHandle(uint64_t address);
 extern int cuIpcGetEventHandle(struct check_handle *handle, void *event);
 extern int cuIpcOpenEventHandle(void **event, struct check_handle handle);
+extern int cuDeviceGetGraphMemAttribute(int device, int attribute, void *value);
 extern int cuGraphCreate(void **graph, unsigned int flags);
 extern int cuGraphDestroy(void *graph);
 extern int cuGraphClone(void **copy, void *graph);

@@ -118,6 +118,7 @@ static void children_events_and_memory(void)
 {
 	struct sim_alloc_params alloc = {.pool = {.type = 1, .location = {1, 0}}, .bytes = 4096};
 	void *nodes[4], *inner, *outer, *copy, *child, *recorded, *exec, *event, *object;
+	uint64_t graph_bytes;
 
 	calls = 0;
 	inner = make(nodes, 5);
@@ -128,6 +129,8 @@ static void children_events_and_memory(void)
 	OK(cuGraphAddEventRecordNode(&recorded, outer, &child, 1, event));
 	OK(cuGraphAddMemAllocNode(&nodes[0], outer, &recorded, 1, &alloc));
 	CHECK(alloc.address != 0);
+	OK(cuDeviceGetGraphMemAttribute(0, 0, &graph_bytes));
+	EQUAL(graph_bytes, 4096);
 	OK(cuUserObjectCreate(&object, NULL, destroyed, 1, 1));
 	OK(cuGraphRetainUserObject(outer, object, 1, 1));
 	OK(cuGraphClone(&copy, outer));
@@ -144,6 +147,8 @@ static void children_events_and_memory(void)
 	OK(cuGraphExecDestroy(exec));
 	EQUAL(gone, 1);
 	EQUAL(cuMemsetD32_v2(alloc.address, 1, 8), 1); /* it went with the last copy */
+	OK(cuDeviceGetGraphMemAttribute(0, 0, &graph_bytes));
+	EQUAL(graph_bytes, 0);
 	OK(cuEventDestroy_v2(event));
 }
 
