@@ -108,14 +108,20 @@ struct described {
 	uint64_t bytes;
 };
 
-/* Arrays lie on the device; a unified side does not tell. */
+/* Arrays lie on the device; a unified side does not tell, but the runtime's call may have. */
 static struct described describe(unsigned int dst, unsigned int src, uint64_t dst_address,
 				 uint64_t src_address, uint64_t bytes)
 {
 	struct described what = {ANAROS_KIND_GPU_COPY, dst_address, bytes};
+	uint16_t told = anaros_cuda_hint.copy_kind;
 
-	if (dst == SIDE_UNIFIED || src == SIDE_UNIFIED || (dst == SIDE_HOST && src == SIDE_HOST))
+	if (dst == SIDE_UNIFIED || src == SIDE_UNIFIED || (dst == SIDE_HOST && src == SIDE_HOST)) {
+		if (told != 0)
+			what.kind = told;
+		if (told == ANAROS_KIND_GPU_COPY_H2D)
+			what.address = src_address;
 		return what;
+	}
 	if (src == SIDE_HOST)
 		what = (struct described){ANAROS_KIND_GPU_COPY_H2D, src_address, bytes};
 	else

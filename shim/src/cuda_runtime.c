@@ -126,6 +126,26 @@ COPY(cudaMemcpy_ptds)
 COPY_ASYNC(cudaMemcpyAsync)
 COPY_ASYNC(cudaMemcpyAsync_ptsz)
 
+#define COPY_2D(name)                                                                              \
+	RUNTIME(int, name,                                                                         \
+		(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,     \
+		 size_t height, int direction),                                                    \
+		CUDA_RUNTIME_NOT_FOUND,                                                            \
+		HINTED(BRACED(.copy_kind = copy_kind(direction)),                                  \
+		       (dst, dst_pitch, src, src_pitch, width, height, direction)))
+#define COPY_2D_ASYNC(name)                                                                        \
+	RUNTIME(int, name,                                                                         \
+		(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,     \
+		 size_t height, int direction, void *stream),                                      \
+		CUDA_RUNTIME_NOT_FOUND,                                                            \
+		HINTED(BRACED(.copy_kind = copy_kind(direction)),                                  \
+		       (dst, dst_pitch, src, src_pitch, width, height, direction, stream)))
+
+COPY_2D(cudaMemcpy2D)
+COPY_2D(cudaMemcpy2D_ptds)
+COPY_2D_ASYNC(cudaMemcpy2DAsync)
+COPY_2D_ASYNC(cudaMemcpy2DAsync_ptsz)
+
 struct dim3 {
 	unsigned int x, y, z;
 };

@@ -12,6 +12,10 @@
 	ROW(cudaMemcpy_ptds) \
 	ROW(cudaMemcpyAsync) \
 	ROW(cudaMemcpyAsync_ptsz) \
+	ROW(cudaMemcpy2D) \
+	ROW(cudaMemcpy2D_ptds) \
+	ROW(cudaMemcpy2DAsync) \
+	ROW(cudaMemcpy2DAsync_ptsz) \
 	ROW(cudaLaunchKernel) \
 	ROW(cudaLaunchKernel_ptsz) \
 	ROW(__cudaLaunchKernel) \

@@ -113,6 +113,28 @@ static void memory(void)
 	     ANAROS_MEMORY_IMPORTED);
 }
 
+/* The handle lies on the stack, between two arguments in registers. */
+static void handle_by_value(void)
+{
+	struct handle {
+		uint64_t words[8];
+	} handle = {{11, 12, 13, 14, 15, 16, 17, 18}};
+	const struct echo_seen *seen = dlsym(driver, "echo_seen");
+	int (*open_it)(uint64_t *, struct handle, unsigned int);
+
+	*(void **)&open_it = cuda_symbol(driver, "cuIpcOpenMemHandle_v2");
+	OK(open_it(out, handle, 5));
+	check("handle", &of(ANAROS_KIND_GPU_ALLOC).last[0],
+	      (struct record){0xd000, 0, 0, ANAROS_MEMORY_IMPORTED});
+	CHECK(strcmp(seen->symbol, "cuIpcOpenMemHandle_v2") == 0);
+#if defined(__x86_64__)
+	CHECK_EQUAL((uint32_t)seen->words[1], 5);
+	for (int i = 6; i < ECHO_WORDS; i++)
+		CHECK_EQUAL(seen->words[i], 11 + i - 6);
+#endif
+	SAYS(FREE, "cuIpcCloseMemHandle", WORDS(0xd000), 0xd000, 0, 0, ANAROS_MEMORY_IMPORTED);
+}
+
 static void virtual_memory(void)
 {
 	unsigned int tiles[2][24] = {{[2] = 0xa0, [14] = 1, [16] = 0xb0}, {[2] = 0xa1, [14] = 2}};
@@ -283,6 +305,7 @@ int main(void)
 		harness_skip("the echo driver is not built");
 	harness = harness_open();
 	memory();
+	handle_by_value();
 	virtual_memory();
 	arrays();
 	batches();

@@ -115,6 +115,20 @@ static void copies_have_directions(const struct program *program)
 		    10 * BYTES);
 }
 
+/* Rows by unified addresses. */
+static void copies_of_rows(const struct program *program)
+{
+	int (*copy)(void *, size_t, const void *, size_t, size_t, size_t, int, void *);
+	uint64_t before = of(ANAROS_KIND_GPU_COPY_H2D).count;
+	char to[BYTES], from[BYTES];
+
+	*(void **)&copy = dlsym(program->library, "cudaMemcpy2DAsync");
+	OK(copy(to, 64, from, 128, 48, 4, 1, NULL));
+	CHECK_EQUAL(of(ANAROS_KIND_GPU_COPY_H2D).count, before + 1);
+	CHECK_EQUAL(of(ANAROS_KIND_GPU_COPY_H2D).last.address, (uintptr_t)from);
+	CHECK_EQUAL(of(ANAROS_KIND_GPU_COPY_H2D).last.size_bytes, 48 * 4);
+}
+
 /* As a stub that loads the runtime later: by its handle. */
 static void symbols_by_handle(const struct program *program)
 {
@@ -202,6 +216,7 @@ int main(void)
 	it_starts_with_440_requests(&one);
 	launches_have_names(&one);
 	copies_have_directions(&one);
+	copies_of_rows(&one);
 	symbols_by_handle(&one);
 	entry_points(&one);
 	each_caller_has_its_runtime(&one);

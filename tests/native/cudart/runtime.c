@@ -132,6 +132,32 @@ EXPORT int cudaMemcpyAsync_ptsz(void *to, const void *from, size_t bytes, int di
 										    stream);
 }
 
+/* Both sides by unified addresses: the driver is not told the direction. */
+EXPORT int cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
+			     size_t width, size_t height, int direction, void *stream)
+{
+	struct side {
+		size_t x, y;
+		unsigned int type;
+		const void *host;
+		uint64_t device;
+		void *array;
+		size_t pitch;
+	};
+	struct {
+		struct side from, to;
+		size_t width, height;
+	} copy = {
+	    {.type = 4, .device = (uintptr_t)from, .pitch = from_pitch},
+	    {.type = 4, .device = (uintptr_t)to, .pitch = to_pitch},
+	    width,
+	    height,
+	};
+
+	ENTER;
+	return DRIVER(cuMemcpy2DAsync, 3020, 0, void *, void *)(&copy, stream);
+}
+
 static struct function {
 	const void *host;
 	const char *name;

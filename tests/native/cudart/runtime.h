@@ -29,6 +29,8 @@ int cudaMalloc(void **pointer, size_t bytes);
 int cudaMemcpy(void *to, const void *from, size_t bytes, int direction);
 int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int direction, void *stream);
 int cudaMemcpyAsync_ptsz(void *to, const void *from, size_t bytes, int direction, void *stream);
+int cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+		      size_t height, int direction, void *stream);
 void __cudaRegisterFunction(void **image, const char *host, char *device, const char *name,
 			    int threads, void *tid, void *bid, void *block, void *grid, int *warp);
 int __cudaGetKernel(void **kernel, const void *host);
