@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -93,9 +94,10 @@ def short_run(bench: Bench, kernel: bool) -> float:
 
 
 def _dftracer(loop: Sequence[str], log: Path) -> tuple[list[str], dict[str, str]]:
-    found = sorted(Path(sys.prefix).glob("lib/python*/site-packages/**/libdftracer_preload.so"))
+    place = Path(os.environ.get("BENCH_DFTRACER", sys.prefix))
+    found = sorted(place.glob("lib/python*/site-packages/**/libdftracer_preload.so"))
     if not found:
-        raise NotMeasured("dftracer is not installed")
+        raise NotMeasured("no environment with dftracer is named by BENCH_DFTRACER")
     return list(loop), {
         "LD_PRELOAD": str(found[0]),
         "DFTRACER_ENABLE": "1",
@@ -142,4 +144,8 @@ def peer_pread(bench: Bench, name: str) -> float:
     loop = [str(bench.program("pread_loop")), str(calls)]
     command, extra = _wrapped(name, loop, bench.scratch / f"{name}.log")
     count = min(5, bench.pair_count)
-    return in_turn(lambda: ns_per_call(loop), lambda: ns_per_call(command, extra), count).added
+    added = in_turn(lambda: ns_per_call(loop), lambda: ns_per_call(command, extra), count).added
+    traced = sum(file.stat().st_size for file in bench.scratch.glob("dftracer*"))
+    if name == "dftracer" and traced < calls:
+        raise NotMeasured("dftracer recorded nothing")
+    return added

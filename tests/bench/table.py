@@ -67,8 +67,10 @@ def machine() -> str:
     return f"{name}, {cores} cores, {memory_kib >> 20} GiB, Linux {platform.release()}"
 
 
-def markdown(results: Mapping[str, float | None], notes: Mapping[str, str]) -> str:
-    """The block between the two marks."""
+def markdown(
+    results: Mapping[str, float | None], notes: Mapping[str, str], earlier: str = ""
+) -> str:
+    """The block between the two marks; what was not measured now stays as ``earlier`` has it."""
     date = dt.datetime.now(tz=dt.UTC).date()
     lines = [
         BEGIN,
@@ -77,16 +79,20 @@ def markdown(results: Mapping[str, float | None], notes: Mapping[str, str]) -> s
         "| what | measured | bar | key |",
         "|---|---|---|---|",
     ]
+    reasons = []
     for key, what, bar in ROWS:
         if key in results:
             lines.append(f"| {what} | {text(results[key])} | {bar} | `{key}` |")
-    lines += ["", *(f"- `{key}`: {note.rstrip('.')}." for key, note in notes.items())]
-    return "\n".join([*lines, END]).replace("\n\n" + END, "\n" + END)
+        else:
+            lines += re.findall(rf"^\|.*\| `{key}` \|$", earlier, re.M)
+            reasons += re.findall(rf"^- `{key}`: .*$", earlier, re.M)
+    reasons += [f"- `{key}`: {note.rstrip('.')}." for key, note in notes.items()]
+    return "\n".join([*lines, "", *reasons, END]).replace("\n\n" + END, "\n" + END)
 
 
 def write(path: Path, results: Mapping[str, float | None], notes: Mapping[str, str]) -> None:
     """Puts the block in place of the one in ``path``; the rest of the page stays."""
     page = path.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(before + markdown(results, notes) + after, encoding="utf-8")
+    earlier, after = rest.split(END, 1)
+    path.write_text(before + markdown(results, notes, earlier) + after, encoding="utf-8")
