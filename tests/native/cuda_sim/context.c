@@ -98,13 +98,6 @@ int sim_context_drain(struct sim_context *context)
 	return sim_fault_of(context);
 }
 
-int sim_context_synchronize(struct sim_context *context)
-{
-	int result = sim_context_captures(context);
-
-	return result == SIM_OK ? sim_context_drain(context) : result;
-}
-
 /* The memory of a context stays readable: tests must see their own errors. */
 void sim_context_end(struct sim_context *context)
 {
@@ -419,7 +412,9 @@ static int synchronize(void *handle)
 	struct sim_context *context;
 	int result = sim_context_of(handle, &context);
 
-	return result == SIM_OK ? sim_context_synchronize(context) : result;
+	if (result == SIM_OK)
+		result = sim_context_captures(context);
+	return result == SIM_OK ? sim_context_drain(context) : result;
 }
 
 SIM_FN(cuDevicePrimaryCtxRetain, (void **handle, int ordinal), primary_retain(handle, ordinal))

@@ -82,8 +82,6 @@ size_t sim_page_bytes(size_t bytes);
 
 /* pool.c */
 struct sim_pool *sim_pool_new(struct sim_device *device);
-int sim_pool_allocate(struct sim_pool *pool, struct sim_context *context, size_t bytes,
-		      uint64_t *address);
 void sim_pool_release(const struct sim_range *range);
 
 /* managed.c */

@@ -142,7 +142,7 @@ static int load(void **handle, const void *image, const char *path, bool is_libr
 	return SIM_OK;
 }
 
-int sim_module_of(void *handle, struct sim_module **module)
+static int module_of(void *handle, struct sim_module **module)
 {
 	*module = handle;
 	return handle != NULL && (*module)->magic == SIM_MAGIC_MODULE ? SIM_OK : SIM_INVALID_HANDLE;
@@ -151,7 +151,7 @@ int sim_module_of(void *handle, struct sim_module **module)
 static int unload(void *handle)
 {
 	struct sim_module *module;
-	int result = sim_module_of(handle, &module);
+	int result = module_of(handle, &module);
 
 	if (result == SIM_OK)
 		module->magic = 0;
@@ -200,7 +200,7 @@ int sim_function_get(void **handle, struct sim_module *module, const char *name,
 static int get_function(void **handle, void *module_handle, const char *name, bool is_kernel)
 {
 	struct sim_module *module;
-	int result = sim_module_of(module_handle, &module);
+	int result = module_of(module_handle, &module);
 
 	return result == SIM_OK ? sim_function_get(handle, module, name, is_kernel) : result;
 }
@@ -208,7 +208,7 @@ static int get_function(void **handle, void *module_handle, const char *name, bo
 static int get_count(unsigned int *count, void *handle)
 {
 	struct sim_module *module;
-	int result = sim_module_of(handle, &module);
+	int result = module_of(handle, &module);
 
 	if (result == SIM_OK)
 		*count = (unsigned int)module->name_count;
@@ -218,7 +218,7 @@ static int get_count(unsigned int *count, void *handle)
 static int enumerate(void **functions, unsigned int room, void *handle, bool is_kernel)
 {
 	struct sim_module *module;
-	int result = sim_module_of(handle, &module);
+	int result = module_of(handle, &module);
 
 	for (size_t i = 0; result == SIM_OK && i < room && i < module->name_count; i++)
 		result = sim_function_get(&functions[i], module, module->names[i], is_kernel);
@@ -231,7 +231,7 @@ static int get_global(uint64_t *address, size_t *bytes, void *handle, const char
 	struct sim_module *module;
 	void *found;
 	Dl_info info;
-	int result = sim_module_of(handle, &module);
+	int result = module_of(handle, &module);
 
 	if (result != SIM_OK)
 		return result;
@@ -249,7 +249,7 @@ static int get_global(uint64_t *address, size_t *bytes, void *handle, const char
 static int get_module(void **out, void *handle)
 {
 	struct sim_module *module;
-	int result = sim_module_of(handle, &module);
+	int result = module_of(handle, &module);
 
 	if (result != SIM_OK)
 		return result;

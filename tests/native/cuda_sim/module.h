@@ -34,7 +34,6 @@ struct sim_module {
 	pthread_mutex_t lock;
 };
 
-int sim_module_of(void *handle, struct sim_module **module);
 int sim_function_of(void *handle, struct sim_function **function);
 int sim_function_get(void **handle, struct sim_module *module, const char *name, bool is_kernel);
 

@@ -103,8 +103,8 @@ fail:
 	return NULL;
 }
 
-int sim_pool_allocate(struct sim_pool *pool, struct sim_context *context, size_t bytes,
-		      uint64_t *address)
+static int allocate(struct sim_pool *pool, struct sim_context *context, size_t bytes,
+		    uint64_t *address)
 {
 	struct sim_range range = {.kind = SIM_MEMORY_DEVICE,
 				  .context = context,
@@ -229,8 +229,8 @@ static int alloc_async(uint64_t *address, size_t bytes, struct sim_pool *pool, v
 		return SIM_INVALID_VALUE;
 	if (sim_is_capturing(stream))
 		return alloc_captured(address, bytes, stream);
-	return sim_pool_allocate(pool != NULL ? pool : stream->context->device->pool,
-				 stream->context, bytes, address);
+	return allocate(pool != NULL ? pool : stream->context->device->pool, stream->context, bytes,
+			address);
 }
 
 static int of_device(void **handle, int ordinal, bool standard)

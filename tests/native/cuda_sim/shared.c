@@ -37,7 +37,7 @@ int sim_file_new(const char *name, size_t bytes)
 	return fd;
 }
 
-int sim_file_of(int pid, int fd)
+static int file_of(int pid, int fd)
 {
 	char path[64];
 
@@ -100,7 +100,7 @@ static int open_memory(uint64_t *address, struct handle handle)
 		return SIM_INVALID_VALUE;
 	if (handle.pid == getpid())
 		return SIM_INVALID_CONTEXT; /* as the real driver: not one's own */
-	fd = sim_file_of(handle.pid, handle.fd);
+	fd = file_of(handle.pid, handle.fd);
 	if (fd < 0)
 		return SIM_INVALID_VALUE;
 	memory =
@@ -204,7 +204,7 @@ static int open_event(void **out, struct handle handle)
 		return result;
 	if (out == NULL || handle.magic != HANDLE_MAGIC)
 		return SIM_INVALID_VALUE;
-	fd = sim_file_of(handle.pid, handle.fd);
+	fd = file_of(handle.pid, handle.fd);
 	if (fd < 0)
 		return SIM_INVALID_VALUE;
 	event = calloc(1, sizeof(*event));

@@ -16,8 +16,6 @@ uint64_t sim_shared_event_recorded(struct sim_shared_event *event);
 void sim_shared_event_close(struct sim_event *event);
 void sim_shared_event_wait(struct sim_shared_event *event, uint64_t number);
 
-/* A file of memory, and the same file by way of the process that holds it. */
 int sim_file_new(const char *name, size_t bytes);
-int sim_file_of(int pid, int fd);
 
 #endif

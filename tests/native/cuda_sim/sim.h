@@ -175,7 +175,6 @@ uint64_t sim_scaled_ns(double nanoseconds);
 /* context.c */
 int sim_current(struct sim_context **context);
 int sim_context_of(void *handle, struct sim_context **context);
-int sim_context_synchronize(struct sim_context *context);
 int sim_context_drain(struct sim_context *context);
 struct sim_context *sim_context_new(struct sim_device *device, unsigned int flags);
 void sim_context_end(struct sim_context *context);
