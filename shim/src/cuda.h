@@ -157,8 +157,27 @@ static inline uint64_t anaros_cuda_threads(const unsigned int *grid, const unsig
 	return (uint64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
 }
 
-/* cuda_module.c: names a kernel by the function that the runtime was given. */
+/*
+ * cuda_module.c: names a kernel by the function that the runtime was given,
+ * unless it was the last of its slot that got a name.
+ */
+#define CUDA_NAMED 1024u
+extern uint64_t anaros_cuda_named[CUDA_NAMED] __attribute__((visibility("hidden")));
 void anaros_cuda_name_launched(const void *kernel) COLD;
+
+static inline uint64_t *anaros_cuda_named_slot(uint64_t handle)
+{
+	return &anaros_cuda_named[(handle * 0x9e3779b97f4a7c15ull) >> 54];
+}
+
+static inline void anaros_cuda_launched(const void *kernel)
+{
+	uint64_t handle = (uintptr_t)kernel;
+
+	if (unlikely(anaros_cuda_hint.function != NULL) &&
+	    unlikely(__atomic_load_n(anaros_cuda_named_slot(handle), __ATOMIC_RELAXED) != handle))
+		anaros_cuda_name_launched(kernel);
+}
 
 /* cuda_capture.c: streams in capture, where a call records and does not run. */
 extern uint32_t anaros_cuda_captures __attribute__((visibility("hidden")));

@@ -13,8 +13,7 @@ struct cuda_launch_config {
 };
 
 #define LAUNCH(stream, threads)                                                                    \
-	if (unlikely(anaros_cuda_hint.function != NULL))                                           \
-		anaros_cuda_name_launched(f);                                                      \
+	anaros_cuda_launched(f);                                                                   \
 	CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,                                                \
 		    .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream), \
 		    .address = (uintptr_t)f, .size_bytes = (threads))

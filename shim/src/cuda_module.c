@@ -19,6 +19,8 @@ static struct kernel {
 } kernels[KERNELS];
 static uint32_t kernels_lock;
 
+uint64_t anaros_cuda_named[CUDA_NAMED];
+
 static struct kernel *kernel_slot(uint64_t handle)
 {
 	return &kernels[(handle * 0x9e3779b97f4a7c15ull) >> 54];
@@ -53,6 +55,7 @@ static void name_kernel(int result, uint64_t handle, const char *name)
 	if (result != CUDA_SUCCESS || handle == 0 || name == NULL)
 		return;
 	length = strlen(name);
+	__atomic_store_n(anaros_cuda_named_slot(handle), handle, __ATOMIC_RELAXED);
 	send_name(handle, name, length);
 	if (!try_lock_kernels())
 		return;
@@ -64,12 +67,12 @@ static void name_kernel(int result, uint64_t handle, const char *name)
 
 void anaros_cuda_name_launched(const void *kernel)
 {
+	const char *name = anaros_cuda_function_name(anaros_cuda_hint.function);
 	uint64_t handle = (uintptr_t)kernel;
 
-	/* By this name or the driver's own. */
-	if (__atomic_load_n(&kernel_slot(handle)->handle, __ATOMIC_RELAXED) != handle)
-		name_kernel(CUDA_SUCCESS, handle,
-			    anaros_cuda_function_name(anaros_cuda_hint.function));
+	/* Also where the program never said what it is called: asked once. */
+	__atomic_store_n(anaros_cuda_named_slot(handle), handle, __ATOMIC_RELAXED);
+	name_kernel(CUDA_SUCCESS, handle, name);
 }
 
 static void name_function_of(int result, void *const *out, void *kernel)
@@ -83,8 +86,10 @@ static void name_function_of(int result, void *const *out, void *kernel)
 	if (slot->handle == (uintptr_t)kernel)
 		copy = *slot;
 	unlock_kernels();
-	if (copy.handle != 0)
-		send_name(handle, copy.name, copy.length);
+	if (copy.handle == 0)
+		return;
+	__atomic_store_n(anaros_cuda_named_slot(handle), handle, __ATOMIC_RELAXED);
+	send_name(handle, copy.name, copy.length);
 }
 
 #define BUILD(object_) CUDA_NOTE(.kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)(object_))

@@ -5,6 +5,7 @@
  * empty name. What it offers is what the tests use. It links no driver.
  */
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,16 +51,25 @@ static void *driver(const char *name, int version, uint64_t flags)
 	return NULL;
 }
 
-#define DRIVER(name, version, flags, ...) ((int (*)(__VA_ARGS__))driver(#name, version, flags))
+/* Looked up once for each place that calls it. */
+#define DRIVER(name, version, flags, ...)                                                          \
+	((int (*)(__VA_ARGS__))({                                                                  \
+		static void *kept;                                                                 \
+                                                                                                   \
+		if (kept == NULL)                                                                  \
+			kept = driver(#name, version, flags);                                      \
+		kept;                                                                              \
+	}))
 
 static int start(void)
 {
-	const char *path = getenv("ANAROS_TEST_DRIVER");
+	const char *path;
 	void *library, *context, *nothing;
 	uint64_t begin_ns;
 
 	if (resolver != NULL)
 		return 0;
+	path = getenv("ANAROS_TEST_DRIVER");
 	library = dlopen(path != NULL ? path : "libcuda.so.1", RTLD_NOW);
 	if (library == NULL)
 		return 35; /* the driver is insufficient */
@@ -191,9 +201,13 @@ EXPORT int __cudaGetKernel(void **kernel, const void *host)
 	return *kernel != NULL ? 0 : 98;
 }
 
+#define LAUNCH                                                                                     \
+	void *, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int,              \
+	    unsigned int, unsigned int, void *, void **, void **
+
 /* Where the driver has no modules, a kernel is a handle that nobody named. */
 static int launch(const void *what, struct runtime_dim3 grid, struct runtime_dim3 block,
-		  void **values, void *stream, int version, uint64_t flags)
+		  void **values, void *stream, bool per_thread)
 {
 	struct function *function = find(what);
 
@@ -205,17 +219,17 @@ static int launch(const void *what, struct runtime_dim3 grid, struct runtime_dim
 	if (function->kernel == NULL)
 		function->kernel = &function->kernel;
 	runtime_facts.kernel = function->kernel;
-	return DRIVER(cuLaunchKernel, version, flags, void *, unsigned int, unsigned int,
-		      unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, void *,
-		      void **, void **)(function->kernel, grid.x, grid.y, grid.z, block.x, block.y,
-					block.z, 0, stream, values, NULL);
+	return (per_thread ? DRIVER(cuLaunchKernel, 7000, 2, LAUNCH)
+			   : DRIVER(cuLaunchKernel, 4000, 0, LAUNCH))(
+	    function->kernel, grid.x, grid.y, grid.z, block.x, block.y, block.z, 0, stream, values,
+	    NULL);
 }
 
 EXPORT int cudaLaunchKernel(const void *what, struct runtime_dim3 grid, struct runtime_dim3 block,
 			    void **values, size_t shared, void *stream)
 {
 	ENTER;
-	return launch(what, grid, block, values, stream, 4000, 0);
+	return launch(what, grid, block, values, stream, false);
 }
 
 /* Since CUDA 13 <<<...>>> comes in here, and goes on by a jump that no wrapper sees. */
@@ -223,7 +237,7 @@ EXPORT int __cudaLaunchKernel(const void *what, struct runtime_dim3 grid, struct
 			      void **values, size_t shared, void *stream)
 {
 	ENTER;
-	return launch(what, grid, block, values, stream, 4000, 0);
+	return launch(what, grid, block, values, stream, false);
 }
 
 EXPORT int __cudaLaunchKernel_ptsz(const void *what, struct runtime_dim3 grid,
@@ -231,7 +245,7 @@ EXPORT int __cudaLaunchKernel_ptsz(const void *what, struct runtime_dim3 grid,
 				   void *stream)
 {
 	ENTER;
-	return launch(what, grid, block, values, stream, 7000, 2);
+	return launch(what, grid, block, values, stream, true);
 }
 
 /* A runtime may have the driver's own resolver, by a way that nobody sees. */
