@@ -17,7 +17,7 @@ _ANY = [
 ]  # fmt: skip
 _NET = [Kind.NET_RECV, Kind.NET_SEND, Kind.NET_RECV, Kind.NET_SEND]
 _MADE = [Kind.NET_ACCEPT, Kind.NET_CONNECT, Kind.NET_SOCKET]
-_SCHED = [Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_WAKEUP]
+_SCHED = [Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_WAKEUP]
 
 
 def _times(wild: bool) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
@@ -34,7 +34,7 @@ def traces(
     draw: st.DrawFn, server: bool = True, kernel: bool = False, wild: bool = False
 ) -> Columns:
     """Up to 40 records of two processes and five threads."""
-    kinds = _ANY + (_NET * 3 + _MADE if server else []) + (_SCHED if kernel else [])
+    kinds = _ANY + (_NET * 3 + _MADE if server else []) + (_SCHED * 4 if kernel else [])
     start, duration = _times(wild)
     row = st.tuples(
         start,
@@ -54,3 +54,28 @@ def traces(
     if not wild:
         records = records[np.argsort(records["start_ns"], kind="stable")]
     return Columns.from_records(records)
+
+
+def disturbed(columns: Columns, seed: int, count: int = 80) -> Columns:
+    """The records of a server and some of the scheduler's, on its threads and at its times."""
+    rng = np.random.default_rng(seed)
+    base = rng.integers(0, len(columns), count)
+    more = np.zeros(count, RECORD_DTYPE)
+    more["pid"], more["tid"] = columns.pid[base], columns.tid[base]
+    more["kind"] = rng.choice([Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE], count)
+    late = rng.choice([0, 0, 1], count) * rng.integers(0, 200_000, count)
+    long = rng.choice([0, 1, 1], count) * rng.integers(0, 400_000, count)
+    # Now and then at the very time at which something else ends.
+    ends = rng.integers(0, 2, count).astype(np.uint64) * columns.duration_ns[base]
+    more["start_ns"] = columns.start_ns[base] + ends + late.astype(np.uint64)
+    more["duration_ns"] = long
+    more["status"] = rng.choice([1, 2, 2], count)
+    joined = np.concatenate([_records(columns), more])
+    return Columns.from_records(joined[np.argsort(joined["start_ns"], kind="stable")])
+
+
+def _records(columns: Columns) -> np.ndarray:
+    records = np.zeros(len(columns), RECORD_DTYPE)
+    for name, values in columns.as_dict().items():
+        records[name] = values
+    return records

@@ -10,7 +10,7 @@ import numpy as np
 import pofc_oracle as oracle
 import pytest
 from hypothesis import given, settings
-from pofc_hostile import traces
+from pofc_hostile import disturbed, traces
 from pofc_traces import LOOP, REGULAR, SOCKET, US, Plan, Pool, Trace
 
 from anaros.kinds import Kind
@@ -215,6 +215,12 @@ def test_waits_that_the_scheduler_saw_are_those_of_the_oracle(columns: Columns) 
 )
 def test_stages_of_a_server_are_those_of_the_oracle(plan: Plan) -> None:
     compare(Pool(plan).run()[0])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_waits_of_a_disturbed_server_are_those_of_the_oracle(seed: int) -> None:
+    plan = Plan(requests=5, clients=3, workers=2, seed=seed, kernel=True, same_turn=seed % 2 == 0)
+    compare(disturbed(Pool(plan).run()[0], seed))
 
 
 def test_a_thread_of_another_number_is_not_mixed_in() -> None:
