@@ -15,7 +15,6 @@
 struct anaros_fd {
 	uint64_t object;
 	uint32_t flags; /* ANAROS_FD_* | ANAROS_FLAG_LISTENER; valid bit below */
-	uint32_t reserved;
 };
 
 #define ANAROS_FD_VALID 0x10000u
