@@ -56,13 +56,30 @@ def traces(
     return Columns.from_records(records)
 
 
-def disturbed(columns: Columns, seed: int, count: int = 80) -> Columns:
-    """The records of a server and some of the scheduler's, on its threads and at its times."""
+#: What else may happen on the threads of a server.
+_BESIDES = [
+    Kind.SYNC_WAIT, Kind.SYNC_WAKE, Kind.GPU_SYNC, Kind.GPU_COPY, Kind.GPU_COPY_D2H, Kind.GPU_MAP,
+    Kind.GPU_LAUNCH, Kind.GPU_ALLOC, Kind.GPU_BUILD, Kind.FILE_WRITE, Kind.FILE_READ,
+    Kind.NET_SEND, Kind.POLL_WAIT,
+]  # fmt: skip
+
+
+def disturbed(columns: Columns, seed: int, *, calls: bool, count: int = 80) -> Columns:
+    """The records of a server and some of the scheduler's, on its threads and at its times.
+
+    Args:
+        columns: The records.
+        seed: Of what is added.
+        calls: Whether calls are added too, which lie across others.
+        count: How many records are added.
+    """
     rng = np.random.default_rng(seed)
     base = rng.integers(0, len(columns), count)
     more = np.zeros(count, RECORD_DTYPE)
-    more["pid"], more["tid"] = columns.pid[base], columns.tid[base]
-    more["kind"] = rng.choice([Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE], count)
+    for name in ("pid", "tid", "object", "size_bytes"):
+        more[name] = getattr(columns, name)[base]
+    kinds = [Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE]
+    more["kind"] = rng.choice(kinds * 3 + _BESIDES if calls else kinds, count)
     late = rng.choice([0, 0, 1], count) * rng.integers(0, 200_000, count)
     long = rng.choice([0, 1, 1], count) * rng.integers(0, 400_000, count)
     # Now and then at the very time at which something else ends.
@@ -70,6 +87,7 @@ def disturbed(columns: Columns, seed: int, count: int = 80) -> Columns:
     more["start_ns"] = columns.start_ns[base] + ends + late.astype(np.uint64)
     more["duration_ns"] = long
     more["status"] = rng.choice([1, 2, 2], count)
+    more["flags"] = rng.choice([0, 0, 1, 3, 4, 0x10], count)
     joined = np.concatenate([_records(columns), more])
     return Columns.from_records(joined[np.argsort(joined["start_ns"], kind="stable")])
 

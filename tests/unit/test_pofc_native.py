@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pofc_hostile import traces
+from pofc_traces import Trace
 
 from anaros._native import ffi
+from anaros.kinds import Kind
 from anaros.pofc import STAGES
 from anaros.pofc.device import work_of
 from anaros.pofc.frame import ROLES, Frame, Role, Survey, Threads
@@ -163,3 +165,13 @@ def test_device_work_is_that_of_the_oracle(columns: Columns) -> None:
     expected = {call: work for work, call in oracle.device_pairs(columns).items()}
     found = dict(zip(frame.position.tolist(), work_of(frame).tolist(), strict=True))
     assert {call: work for call, work in found.items() if work >= 0} == expected
+
+
+def test_work_may_begin_with_its_call_and_not_before() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_EXECUTE, 10, 20, obj=9, address=3)
+    trace.add(Kind.GPU_LAUNCH, 10, 15, obj=9, address=3)
+    trace.add(Kind.GPU_EXECUTE, 30, 40, obj=9, address=4)
+    trace.add(Kind.GPU_LAUNCH, 31, 35, obj=9, address=4)
+    columns, _ = trace.columns()
+    assert work_of(frame_of(columns, ROLES[columns.kind])).tolist() == [0, -1]

@@ -188,7 +188,8 @@ void anaros_pofc_fill(struct pofc_scan *scan, int half, const struct pofc_column
 			continue;
 		}
 		if (roles[i] >= POFC_ROLE_OFFCPU) {
-			call[i] = next[number] > thread->first ? next[number] - 1 : -1;
+			/* Its thread has a number, so it has made a call before. */
+			call[i] = next[number] - 1;
 			continue;
 		}
 		at = next[number]++;

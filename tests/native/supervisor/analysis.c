@@ -158,12 +158,32 @@ static void make_calls(struct trial *trial)
 	}
 }
 
+/* What started segment `at`, by a look at all that may have. */
+static int64_t started_by(const struct trial *trial, const uint8_t *front, const int64_t *source,
+			  uint64_t at)
+{
+	const struct pofc_segments *segments = &trial->segments;
+	int64_t anyone = -1;
+
+	if (front[segments->thread[at]])
+		return -1;
+	for (uint64_t i = at;; i--) {
+		if (source[i] >= 0 && front[trial->calls.thread[source[i]]])
+			return source[i];
+		if (anyone < 0)
+			anyone = source[i];
+		if (i == 0 || segments->kind[i] != POFC_BEGINS_IDLE || segments->works[i - 1] ||
+		    segments->signals[i - 1] || segments->thread[i - 1] != segments->thread[i])
+			return anyone;
+	}
+}
+
 static void make_segments(struct trial *trial)
 {
 	struct pofc_segments *segments = &trial->segments;
 	uint64_t calls = trial->calls.count;
 	uint8_t *evidence, *front;
-	int64_t *source;
+	int64_t *source, *own;
 
 	ROOM(trial->mark, calls);
 	for (uint64_t i = 0; i < calls; i++)
@@ -183,19 +203,23 @@ static void make_segments(struct trial *trial)
 	ROOM(segments->number, calls);
 	anaros_pofc_segments(&trial->calls, trial->mark, segments);
 	ROOM(source, segments->count);
+	ROOM(own, segments->count);
 	ROOM(evidence, segments->count);
 	ROOM(front, trial->calls.threads);
 	for (uint64_t i = 0; i < segments->count; i++)
-		source[i] = any(3) ? (int64_t)any(calls) : -1;
+		own[i] = source[i] = any(3) ? -1 : (int64_t)any(calls);
 	for (uint64_t i = 0; i < trial->calls.threads; i++)
 		front[i] = any(2) != 0;
 	anaros_pofc_connect(&trial->calls, segments, front, source, evidence);
 	for (uint64_t i = 0; i < segments->count; i++)
-		CHECK(source[i] < 0 || !front[segments->thread[i]]);
+		CHECK(source[i] == started_by(trial, front, own, i));
 	ROOM(trial->owner, segments->count);
 	for (uint64_t i = 0; i < segments->count; i++) {
 		CHECK(trial->mark[segments->start[i]] == segments->kind[i]);
 		CHECK(segments->closed_ns[i] >= segments->opened_ns[i]);
+		/* A thread did nothing before its first call. */
+		CHECK(trial->calls.first[segments->thread[i]] != segments->start[i] ||
+		      segments->opened_ns[i] == trial->calls.start_ns[segments->start[i]]);
 		trial->owner[i] = (int64_t)any(REQUESTS + 1) - 1;
 	}
 }
