@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from anaros.capture.sentinel import Sentinel
+
 Command = Callable[..., list[str]]
 
 ALL = ("SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGCONT")
@@ -139,6 +141,25 @@ def test_a_stopped_program_stops_its_job(
         run.until(lambda lines, n=times: "yes" if len(lines) == n + 2 else None)
         run.in_state(run.leader, "SR")
     assert run.got() == ["SIGCONT"] * 2
+
+
+@pytest.mark.parametrize("how", ["killed", "never started"])
+def test_without_the_sentinel_the_usual_is_assumed(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def full() -> int:
+        raise BlockingIOError
+
+    if how == "never started":
+        monkeypatch.setattr(os, "fork", full)
+    sentinel = Sentinel(os.getpid())
+    if sentinel.pid is not None:
+        assert sentinel.came_to_the_group(signal.SIGINT) is False
+        os.kill(sentinel.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, sentinel.pid, os.WEXITED | os.WNOWAIT)
+    assert sentinel.came_to_the_group(signal.SIGINT) is True
+    assert sentinel.came_to_the_group(signal.SIGTERM) is False
+    sentinel.close()
 
 
 class Shell:

@@ -83,8 +83,15 @@ class Sentinel:
         self._seen: set[int] = set()
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
+        self.pid: int | None = None
+        try:
+            pid = os.fork()
+        except OSError:
+            # No room for one more process: as if it had been killed. The program runs all the same.
+            os.close(answers)
+            os.close(requests)
+            return
+        if pid == 0:
             try:
                 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
                 # Nothing stays open through it: not the program's pipes, not our output.
@@ -94,6 +101,7 @@ class Sentinel:
                 _serve(0, 1, supervisor, child)
             finally:
                 os._exit(0)
+        self.pid = pid
         os.close(requests)
         os.close(answers)
 
@@ -112,6 +120,8 @@ class Sentinel:
 
     def _ask(self) -> bool:
         """Collects what the group got; False: the sentinel is gone."""
+        if self.pid is None:
+            return False
         # A sender walks the group under the lock that this call, which changes nothing, takes
         # too: after it the signal has arrived everywhere.
         with contextlib.suppress(OSError):
@@ -145,4 +155,5 @@ class Sentinel:
         """Ends it."""
         os.close(self._requests)
         os.close(self._answers)
-        os.waitpid(self.pid, 0)
+        if self.pid is not None:
+            os.waitpid(self.pid, 0)
