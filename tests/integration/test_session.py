@@ -106,8 +106,8 @@ def test_a_signal_sent_to_us_reaches_the_program(started: Started, tmp_path: Pat
 def test_an_interrupt_of_the_group_comes_once(started: Started, tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
-        "print('ready', flush=True)\n"
         "try:\n"
+        "    print('ready', flush=True)\n"
         "    time.sleep(30)\n"
         "except KeyboardInterrupt:\n"
         "    time.sleep(0.5)\n"
