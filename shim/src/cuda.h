@@ -81,6 +81,10 @@ struct anaros_cuda_hint {
 extern __thread struct anaros_cuda_hint anaros_cuda_hint
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 const char *anaros_cuda_function_name(const void *address) COLD;
+void anaros_cuda_remember(const void *address, const char *name);
+
+/* cuda_stream.c: whether the answer to a question differs from the last one. */
+bool anaros_cuda_is_news(uint64_t object, int result);
 
 static inline void *anaros_cuda_real_next(enum anaros_cuda_hook hook)
 {
@@ -182,6 +186,9 @@ static inline void anaros_cuda_launched(const void *kernel)
 /* cuda_capture.c: streams in capture, where a call records and does not run. */
 extern uint32_t anaros_cuda_captures __attribute__((visibility("hidden")));
 bool anaros_cuda_captured(uint64_t handle) COLD;
+void anaros_cuda_capture_begins(int result, uint64_t stream);
+/* It is over even where the driver says that it went wrong. */
+void anaros_cuda_capture_ends(uint64_t stream);
 /* What was done on one member of a capture makes the other one a member. */
 void anaros_cuda_joins(int result, uint64_t joining, uint64_t member);
 

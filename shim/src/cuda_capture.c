@@ -68,14 +68,14 @@ static void add_captured(uint64_t handle, uint64_t origin)
 	unlock_captured();
 }
 
-static void begins(int result, uint64_t stream)
+void anaros_cuda_capture_begins(int result, uint64_t stream)
 {
 	if (result == CUDA_SUCCESS)
 		add_captured(stream, capture_key(stream));
 }
 
 /* The capture is over even where the driver says that it went wrong. */
-static void ends(uint64_t stream)
+void anaros_cuda_capture_ends(uint64_t stream)
 {
 	uint64_t origin = capture_key(stream);
 
@@ -108,10 +108,10 @@ void anaros_cuda_joins(int result, uint64_t joining, uint64_t member)
 	CUDA_NOTE(.kind = ANAROS_KIND_GPU_CAPTURE, .object = CUDA_STREAM(hStream),                 \
 		  .address = (uintptr_t)(graph))
 #define BEGINS                                                                                     \
-	begins(result, CUDA_STREAM(hStream));                                                      \
+	anaros_cuda_capture_begins(result, CUDA_STREAM(hStream));                                  \
 	CAPTURE(NULL)
 #define ENDS(graph)                                                                                \
-	ends(CUDA_STREAM(hStream));                                                                \
+	anaros_cuda_capture_ends(CUDA_STREAM(hStream));                                            \
 	CAPTURE(graph)
 
 CUDA_PAIR(cuStreamBeginCapture, _ptsz, BEGINS)

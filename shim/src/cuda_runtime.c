@@ -44,7 +44,7 @@ static struct function *slot_of(const void *address, bool fresh)
 }
 
 /* Where there is no room the name is missing, nothing else. */
-static void remember(const void *address, const char *name)
+void anaros_cuda_remember(const void *address, const char *name)
 {
 	struct function *slot = address != NULL && name != NULL ? slot_of(address, true) : NULL;
 
@@ -174,14 +174,14 @@ LAUNCH_CONFIG(cudaLaunchKernelExC_ptsz)
 RUNTIME(void, __cudaRegisterFunction,
 	(void **image, const char *function, char *device_function, const char *name, int threads,
 	 void *tid, void *bid, void *block, void *grid, int *warp),
-	, remember(function, name);
+	, anaros_cuda_remember(function, name);
 	real(image, function, device_function, name, threads, tid, bid, block, grid, warp);)
 
 RUNTIME(int, __cudaGetKernel, (void **kernel, const void *function), CUDA_RUNTIME_NOT_FOUND,
 	int result = real(kernel, function);
 
 	if (result == CUDA_SUCCESS && kernel != NULL)
-	    remember(*kernel, anaros_cuda_function_name(function));
+	    anaros_cuda_remember(*kernel, anaros_cuda_function_name(function));
 	return result;)
 
 #define ENTRY_POINT(name, twin, parameters, arguments, version)                                    \

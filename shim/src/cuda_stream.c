@@ -32,7 +32,7 @@ CUDA_WRAP(cuCtxSynchronize_v2, WAIT(0))
 /* Streams and events that were not ready when last asked. */
 static uint64_t waiting[WAITING];
 
-static bool anaros_cuda_is_news(uint64_t object, int result)
+bool anaros_cuda_is_news(uint64_t object, int result)
 {
 	uint64_t *slot = &waiting[(object * 0x9e3779b97f4a7c15ull) >> 56];
 

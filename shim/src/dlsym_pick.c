@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cuda_runtime.h"
+#include "device.h"
 #include "opencl.h"
 #include "rebind.h"
 
@@ -82,12 +83,21 @@ static bool is_of_runtime(const char *name)
  */
 dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 {
+	const struct anaros_family *family = name != NULL ? anaros_device_family(name) : NULL;
+
 	if (unlikely((anaros_thread.guard & ANAROS_GUARD_REBIND) != 0))
 		anaros_may_record();
 	if (name != NULL && name[0] == 'c' && name[1] == 'l' && anaros_opencl_wraps(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_opencl_from_dlsym;
 		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym() : not_there;
+	}
+	if (family != NULL) {
+		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
+			return anaros_device_from_dlsym;
+		return anaros_device_wraps(family, name) && !anaros_device_loaded(family)
+			   ? not_there
+			   : real_dlsym();
 	}
 	if (name != NULL && is_of_runtime(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
