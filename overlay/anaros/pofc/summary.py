@@ -77,5 +77,15 @@ def summarise(timeline: Timeline, window: tuple[int, int] | None = None) -> Summ
 
 
 def _percentiles(values: npt.NDArray[np.integer]) -> tuple[float, float]:
-    p50, p99 = np.quantile(values.astype(np.float64), (0.5, 0.99)) / _MS
-    return float(p50), float(p99)
+    """The median and the 99th percentile in ms, between neighbours in proportion.
+
+    As of np.quantile, which would import numpy.ma: 60 ms that nothing else needs.
+    """
+    places = [(len(values) - 1) * share for share in (0.5, 0.99)]
+    wanted = [min(int(place) + more, len(values) - 1) for place in places for more in (0, 1)]
+    ordered = np.partition(values, wanted)
+    p50, p99 = (
+        float(ordered[low]) + (float(ordered[high]) - float(ordered[low])) * (place - low)
+        for place, low, high in zip(places, wanted[::2], wanted[1::2], strict=True)
+    )
+    return p50 / _MS, p99 / _MS
