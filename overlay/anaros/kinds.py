@@ -59,6 +59,7 @@ class Kind(IntEnum):
     GPU_POOL = 0x041B
     GPU_HOST_CALL = 0x041C
     GPU_SIGNAL = 0x041D
+    GPU_COLLECTIVE = 0x041E
     GPU_UNKNOWN = 0x0421
     SCHED_OFFCPU = 0x0501
     SCHED_RUNQUEUE = 0x0502
@@ -143,6 +144,7 @@ KIND_NAMES: dict[int, str] = {
     0x041B: "gpu.pool",
     0x041C: "gpu.host_call",
     0x041D: "gpu.signal",
+    0x041E: "gpu.collective",
     0x0421: "gpu.unknown",
     0x0501: "sched.offcpu",
     0x0502: "sched.runqueue",

@@ -81,6 +81,7 @@ _NAMED_KINDS = {
     Kind.FILE_MUNMAP: None,
     Kind.GPU_LAUNCH: (NameClass.KERNEL, "address"),
     Kind.GPU_EXECUTE: (NameClass.KERNEL, "address"),
+    Kind.GPU_COLLECTIVE: (NameClass.KERNEL, "address"),
     Kind.GPU_ALLOC: None,
     Kind.GPU_FREE: None,
     Kind.GPU_BUILD: None,

@@ -63,6 +63,7 @@
 	ANAROS_KIND(0x041b, GPU_POOL, "gpu.pool", "memory pool", "address: 0 destroyed, 1 made, 2 imported, 3 exported, 4 trimmed to size_bytes") \
 	ANAROS_KIND(0x041c, GPU_HOST_CALL, "gpu.host_call", "stream", "a host function is enqueued; address is the function") \
 	ANAROS_KIND(0x041d, GPU_SIGNAL, "gpu.signal", "stream", "a word of memory or a semaphore is written or, with size_bytes 1, waited for on the device; address is where") \
+	ANAROS_KIND(0x041e, GPU_COLLECTIVE, "gpu.collective", "communicator, 0 = unknown", "NCCL: a collective or a transfer between two ranks is enqueued, or bytes go over the network for one, or that waits; what it is is the name of address") \
 	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for") \
 	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
