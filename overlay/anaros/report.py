@@ -314,6 +314,7 @@ def _coverage(
         "vfork_calls": counters.get("vfork_calls"),
         "unhooked": counters.get("unhooked"),
         "device_times_unread": counters.get("device_times_unread"),
+        "nccl_profiler": meta.get("nccl_profiler"),
     }
 
 

@@ -53,6 +53,7 @@ class _Parts:
         self.segments: list[Segment] = []
         self.kernel: KernelPlane | None = None
         self.kernel_reason = ""
+        self.nccl_profiler: str | None = None
         self.recorder: Recorder | None = None
         self.undo = contextlib.ExitStack()
 
@@ -100,6 +101,7 @@ def _decide(
     """The policy; returns what differs from our environment in the program's."""
     from pathlib import Path
 
+    from anaros.capture import nccl
     from anaros.govern.rewrites import decide
 
     parts.rewrites = decide(
@@ -117,6 +119,9 @@ def _decide(
     present = changes.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
     library = str(shared / "libanaros.so")
     changes["LD_PRELOAD"] = f"{library}:{present}" if present else library
+    parts.nccl_profiler = nccl.taken({**os.environ, **changes})
+    if parts.nccl_profiler is None:
+        changes[nccl.VARIABLE] = library
     return changes
 
 
@@ -177,6 +182,9 @@ def _meta_at_start(
         "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
         "policy": parts.rewrites.describe() if parts.rewrites is not None else None,
         "kernel_plane": _kernel_off(parts.kernel_reason) if parts.kernel_reason else None,
+        "nccl_profiler": "hidden"
+        if parts.hide_names and parts.nccl_profiler is not None
+        else parts.nccl_profiler,
     }
 
 

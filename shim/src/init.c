@@ -2,8 +2,7 @@
 /*
  * How the shim finds its run: LD_PRELOAD names a link in the run's
  * shared-memory directory, and the arena lies beside that link. So one
- * variable carries everything, and a program that prints or counts its
- * environment sees no other.
+ * variable carries everything. (NCCL_PROFILER_PLUGIN is NCCL's, not ours.)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -121,6 +121,20 @@ def test_an_interrupt_of_the_group_comes_once(started: Started, tmp_path: Path) 
     assert process.returncode == 5
 
 
+def test_nccl_is_told_of_us_unless_it_has_a_profiler(recorded: Recorded, tmp_path: Path) -> None:
+    command = ["/usr/bin/printenv", "NCCL_PROFILER_PLUGIN"]
+    free = {name: value for name, value in os.environ.items() if name != "NCCL_PROFILER_PLUGIN"}
+    done = recorded(tmp_path / "free", *command, env=free)
+    library = Path(os.fsdecode(done.stdout.strip()))
+    assert library.name == "libanaros.so"
+    assert library.parent.parent == Path("/dev/shm")
+    assert RunDirectory.open(tmp_path / "free").meta()["nccl_profiler"] is None
+    done = recorded(tmp_path / "taken", *command, env={**free, "NCCL_PROFILER_PLUGIN": "theirs"})
+    assert done.stdout == b"theirs\n"
+    coverage = report.build(RunDirectory.open(tmp_path / "taken"))["coverage"]
+    assert coverage["nccl_profiler"] == "theirs"
+
+
 def test_the_program_inherits_no_descriptor_and_no_disposition(
     recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -129,7 +143,7 @@ def test_the_program_inherits_no_descriptor_and_no_disposition(
         "print(sorted(os.listdir('/proc/self/fd')))\n"
         "lines = open('/proc/self/status').read().splitlines()\n"
         "print([line for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt'))])\n"
-        "print(sorted(set(os.environ) - {'LD_PRELOAD'}))\n"
+        "print(sorted(set(os.environ) - {'LD_PRELOAD', 'NCCL_PROFILER_PLUGIN'}))\n"
     )
     command = ["/usr/bin/env", "-u", "LD_PRELOAD", sys.executable, "-S", "-c", code]
     alone = subprocess.run(command, capture_output=True, check=True)

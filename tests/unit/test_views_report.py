@@ -82,6 +82,7 @@ REPORT: dict[str, Any] = {
         "names_dropped": 0,
         "vfork_calls": 0,
         "unhooked": None,
+        "nccl_profiler": None,
         "device_times_unread": 0,
     },
     "overhead": {

@@ -238,5 +238,7 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
     ):
         if coverage[key]:
             yield fmt.number(coverage[key], text)
+    if coverage["nccl_profiler"]:
+        yield f"NCCL: its profiler plugin is {coverage['nccl_profiler']}, not ours"
     if coverage["device_times_unread"]:
         yield f"device times not read: {coverage['device_times_unread']:,}"
