@@ -83,6 +83,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "stages": stages_of(summary),
         "slowest": slowest(timeline, window),
         "calls": calls(tallied),
+        "memory": memory_of(tables.memory, tables.calls, meta),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, timeline),
         "overhead": _overhead(meta, (end - begin) / 1e9),
@@ -270,6 +271,30 @@ def stages_of(summary: pofc.Summary) -> list[dict[str, Any]]:
 
 def _number(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
+
+
+def memory_of(
+    found: pofc.Map | None, tallied: Calls, meta: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """``memory`` of the report: device memory of the whole run; None where there was none.
+
+    What is in use at the end is a leak at most where the process lives on: ``alive`` tells.
+    """
+    if found is None:
+        return None
+    summary = pofc.summarise_memory(found)
+    left = set(meta.get("left_running") or ())
+    for process in summary["processes"]:
+        process["alive"] = meta.get("state") == "running" or process["pid"] in left
+        process["high_water_s"] = _seconds(meta, process.pop("high_water_ns"))
+        for sort in process["sorts"]:
+            sort["high_water_s"] = _seconds(meta, sort.pop("high_water_ns"))
+    for failure in summary["failures"]:
+        failure["time_s"] = _seconds(meta, failure.pop("time_ns"))
+    hints = {"prefetched": Kind.GPU_PREFETCH, "discarded": Kind.GPU_DISCARD}
+    for name, kind in hints.items():
+        summary[f"{name}_bytes"] = int(tallied.size_bytes[tallied.kind == kind].sum())
+    return summary
 
 
 def drops_of(meta: Mapping[str, Any]) -> dict[str, Any]:

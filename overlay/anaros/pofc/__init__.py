@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.derive import Tables, derive, tables
+from anaros.pofc.derive import MEMORY, Tables, derive, tables
+from anaros.pofc.memory_model import Ending, Host, Map, Memory
+from anaros.pofc.memory_summary import summarise_memory
 from anaros.pofc.model import (
     PROBABILITY,
     STAGES,
@@ -19,10 +21,15 @@ from anaros.pofc.summary import StageSummary, Summary, summarise
 
 __all__ = [
     "CONNECTION_KINDS",
+    "MEMORY",
     "PROBABILITY",
     "STAGES",
     "Coverage",
+    "Ending",
     "Evidence",
+    "Host",
+    "Map",
+    "Memory",
     "Requests",
     "Spans",
     "StageSummary",
@@ -32,5 +39,6 @@ __all__ = [
     "analyse",
     "derive",
     "summarise",
+    "summarise_memory",
     "tables",
 ]

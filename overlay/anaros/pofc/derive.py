@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anaros.pofc.analysis import analyse
+from anaros.pofc.memory import ABOUT, memory_map
+from anaros.pofc.memory_model import Map
 from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
 from anaros.records import FIELDS, Columns
 from anaros.store import derived, segments
@@ -23,6 +25,10 @@ _FIELDS = tuple(name for name, _ in FIELDS if name != "context")
 _OPEN, _UNOWNED, _KERNEL = "open_requests", "unowned", "kernel_plane"
 
 
+#: The tables of device memory; they are kept where there is any.
+MEMORY = ("memory", "allocations", "copies")
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What is kept of a run.
@@ -32,11 +38,13 @@ class Tables:
             ``evidence`` are empty where the timeline was read, and follow ``columns`` where it
             was computed.
         calls: Its records by kind.
+        memory: Its device memory, None where nothing was allocated or copied.
         columns: All records without their ``context``, where they had to be loaded, else None.
     """
 
     timeline: Timeline
     calls: Calls
+    memory: Map | None
     columns: Columns | None
 
 
@@ -60,16 +68,25 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
     """
     key = derived.key(run)
     kept = derived.read(run, ("requests", "spans", "coverage", "calls"), key)
-    if kept is not None:
-        yield Tables(_timeline(kept), Calls.of(kept["calls"]), None)
-        return
+    calls = None if kept is None else Calls.of(kept["calls"])
+    if kept is not None and calls is not None:
+        parts = derived.read(run, MEMORY, key) if _drives_device(calls) else {}
+        if parts is not None:
+            yield Tables(_timeline(kept), calls, Map.of(parts) if parts else None, None)
+            return
     columns = segments.load(run, fields=_FIELDS)
     with ThreadPoolExecutor(1) as beside:
-        calls = beside.submit(tally, columns)
+        tallied = beside.submit(tally, columns)
         timeline = analyse(columns)
-        found = Tables(timeline, calls.result(), columns)
+        calls = tallied.result()
+        memory = memory_map(columns, timeline.owner) if _drives_device(calls) else None
+        found = Tables(timeline, calls, memory, columns)
         beside.submit(derived.write, run, _kept(found), key)
         yield found
+
+
+def _drives_device(calls: Calls) -> bool:
+    return bool(np.isin(calls.kind, ABOUT).any())
 
 
 def _kept(found: Tables) -> Mapping[str, Arrays]:
@@ -79,6 +96,7 @@ def _kept(found: Tables) -> Mapping[str, Arrays]:
         "requests": found.timeline.requests.as_dict(),
         "coverage": _coverage_row(found.timeline.coverage),
         "calls": found.calls.as_dict(),
+        **({} if found.memory is None else found.memory.tables()),
     }
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -153,6 +154,21 @@ class Map:
     use: Use
     copies: Copies
 
+    @classmethod
+    def of(cls, tables: Mapping[str, Arrays]) -> Map:
+        """What such tables by name tell."""
+        kept = {name: np.ma.getdata(column) for name, column in tables["memory"].items()}
+        return cls(Allocations.of(tables["allocations"]), Use(**kept), Copies.of(tables["copies"]))
+
+    @classmethod
+    def empty(cls) -> Map:
+        """Of a run that has none."""
+        return cls(
+            Allocations(**_nothing(Allocations.__slots__)),
+            Use(**_nothing(Use.__slots__)),
+            Copies(**_nothing(Copies.__slots__)),
+        )
+
     def tables(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """The tables by name, the largest first."""
         return {
@@ -160,3 +176,16 @@ class Map:
             "allocations": self.allocations.as_dict(),
             "copies": self.copies.as_dict(),
         }
+
+
+#: The types of columns that are no words of 64 bits.
+_TYPES: dict[str, type[np.generic]] = {
+    **dict.fromkeys(("pid", "tid", "process"), np.uint32),
+    **dict.fromkeys(("memory", "ending", "pinned", "host"), np.uint8),
+    **dict.fromkeys(("device", "request", "status"), np.int32),
+    "kind": np.uint16,
+}
+
+
+def _nothing(names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.zeros(0, _TYPES.get(name, np.uint64)) for name in names}

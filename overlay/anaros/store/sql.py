@@ -6,6 +6,9 @@
     records   every record; kind, name and start_s in words, kind_value as the record has it
     requests  one row for each request                  (computed by anaros.pofc at first use)
     spans     one row for each stage of a request       (likewise)
+    allocations  one row for each allocation of device memory or page-locked memory (likewise)
+    memory    the bytes in use: one row for each time that they changed  (likewise)
+    copies    what was copied between host and device, and from where    (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
 
@@ -19,6 +22,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import duckdb
@@ -30,7 +34,8 @@ from anaros.store import columnar, derived, names, segments
 from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
-VIEWS = ("records", "requests", "spans", "names", "segments")
+_MEMORY_VIEWS = ("memory", "allocations", "copies")
+VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "names", "segments")
 
 
 #: What a query is begun with and divided by; near words of a syntax error.
@@ -180,6 +185,8 @@ def _build(
         _add_segments(connection, run)
     if wanted & {"requests", "spans"}:
         _add_derived(connection, run, derive)
+    if wanted.intersection(_MEMORY_VIEWS):
+        _add_memory(connection, run)
     connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -350,6 +357,40 @@ def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, deriv
         f"CREATE VIEW spans AS SELECT * REPLACE ([{stages}][stage + 1] AS stage), {start_s}"
         " FROM derived_spans"
     )
+
+
+def _add_memory(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """The tables of device memory, as they were kept or computed now; empty where there is none."""
+    from anaros import pofc
+
+    with pofc.tables(run) as found:
+        memory = found.memory or pofc.Map.empty()
+    for name, table in memory.tables().items():
+        connection.register("computed", table)
+        connection.execute(f"CREATE TABLE derived_{name} AS SELECT * FROM computed")
+        connection.unregister("computed")
+    sort = f"{_words(pofc.Memory)}[memory + 1] AS memory"
+    start_s = _start_s(run)
+    connection.execute(
+        f"CREATE VIEW allocations AS SELECT * REPLACE ({sort},"
+        f" {_words(pofc.Ending)}[ending + 1] AS ending, nullif(end_ns, 0) AS end_ns,"
+        " pinned = 1 AS pinned, nullif(context, 0) AS context, nullif(device, -1) AS device,"
+        f" nullif(request, -1) AS request), {start_s} FROM derived_allocations"
+    )
+    connection.execute(
+        f"CREATE VIEW memory AS SELECT * REPLACE ({sort}),"
+        f" {start_s.replace('start_ns', 'time_ns').replace('start_s', 'time_s')}"
+        " FROM derived_memory"
+    )
+    connection.execute(
+        f"CREATE VIEW copies AS SELECT c.* REPLACE ({_words(pofc.Host)}[host + 1] AS host,"
+        " k.name AS kind) FROM derived_copies c LEFT JOIN kinds k ON k.value = c.kind"
+    )
+
+
+def _words(words: type[IntEnum]) -> str:
+    """The names of numbers from 0, as a list of SQL."""
+    return f"[{', '.join(quoted(each.name.lower()) for each in words)}]"
 
 
 def _pofc(run: RunDirectory) -> DerivedTables:
