@@ -28,6 +28,7 @@ struct anaros_family {
 };
 
 extern const struct anaros_family anaros_hip __attribute__((visibility("hidden")));
+extern const struct anaros_family anaros_level_zero __attribute__((visibility("hidden")));
 
 /* device_library.c */
 void *anaros_device_resolve(const struct anaros_family *family, unsigned int hook) COLD;
@@ -35,6 +36,8 @@ void *anaros_device_resolve(const struct anaros_family *family, unsigned int hoo
 const struct anaros_family *anaros_device_family(const char *name);
 bool anaros_device_wraps(const struct anaros_family *family, const char *name) COLD;
 bool anaros_device_loaded(const struct anaros_family *family) COLD;
+/* Whether an address lies in an object that exports a function. */
+bool anaros_device_exports(const void *address, const char *name) COLD;
 void *anaros_device_from_dlsym(void *handle, const char *name) COLD;
 /*
  * What to give out for a function that a resolver or a table gave. A second

@@ -48,6 +48,34 @@ static bool library_of(const struct anaros_family *family, const void *address,
 	return query.found;
 }
 
+struct export
+{
+	const void *address;
+	const char *name;
+	bool found;
+};
+
+static int visit_export(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct anaros_object object;
+	struct export *wanted = data;
+
+	(void)size;
+	if (!anaros_object_contains(info, wanted->address))
+		return 0;
+	wanted->found =
+	    anaros_object_read(info, &object) && anaros_object_find(&object, wanted->name) != NULL;
+	return 1;
+}
+
+bool anaros_device_exports(const void *address, const char *name)
+{
+	struct export wanted = {.address = address, .name = name};
+
+	dl_iterate_phdr(visit_export, &wanted);
+	return wanted.found;
+}
+
 bool anaros_device_loaded(const struct anaros_family *family)
 {
 	struct anaros_object library;
@@ -62,6 +90,9 @@ const struct anaros_family *anaros_device_family(const char *name)
 	/* hipblas, hiprtc and the like are other libraries'. */
 	if (word[0] == 'h' && word[1] == 'i' && word[2] == 'p' && word[3] >= 'A' && word[3] <= 'Z')
 		return &anaros_hip;
+	/* zel, zes and zet are the loader's, the system's and the tools' interface. */
+	if (name[0] == 'z' && name[1] == 'e' && name[2] >= 'A' && name[2] <= 'Z')
+		return &anaros_level_zero;
 	return NULL;
 }
 
@@ -125,9 +156,11 @@ static void *stand_in(const struct anaros_family *family, size_t row, const char
 	return family->hooks[row] < family->hook_count ? claim(family, row, function) : function;
 }
 
+/* Jumped to: the return address is the program's, or that of the library at its own work. */
 void *anaros_device_from_dlsym(void *handle, const char *name)
 {
 	const struct anaros_family *family = anaros_device_family(name);
+	const void *caller = __builtin_return_address(0);
 	void *function = anaros_real_dlsym(handle, name);
 	struct anaros_object library;
 	size_t row;
@@ -137,6 +170,8 @@ void *anaros_device_from_dlsym(void *handle, const char *name)
 	/* The global scope, and it met the shim first: is there one without it? */
 	if (anaros_cuda_in_shim(function))
 		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? function : NULL;
+	if (anaros_device_exports(caller, family->mark[1]))
+		return function;
 	row = row_of(family, name);
 	if (library_of(family, function, &library))
 		return stand_in(family, row, name, function);

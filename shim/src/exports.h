@@ -27,6 +27,10 @@ ANAROS_CUDA_HOOKS(ANAROS_NAME_CUDA, ANAROS_NAME_CUDA_TWO)
 #define ANAROS_NAME_PASSED(name)
 ANAROS_HIP(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
+#include "level_zero_hooks.h"
+
+ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
+
 #include "cuda_runtime_hooks.h"
 
 /* NCCL asks for these by name, one for each version of its interface. */
