@@ -124,8 +124,13 @@ void cl_queue_retained(struct cl_queue *queue);
 /* True: that was the application's last reference. */
 bool cl_queue_released(struct cl_queue *queue);
 void cl_queue_forget(struct cl_queue *queue) COLD;
-/* Records the device times of what is complete; NULL is no queue. */
-void cl_harvest(struct cl_queue *queue);
+/* A call that waited for all that was in a queue when it began. */
+struct cl_waited {
+	uint64_t start_ns;
+	uint64_t end_ns;
+};
+/* Records the device times of what is complete; NULL is no queue, and no such call. */
+void cl_harvest(struct cl_queue *queue, const struct cl_waited *waited);
 
 struct cl_call {
 	struct anaros_call call;

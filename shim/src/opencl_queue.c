@@ -51,14 +51,18 @@ CL_PLAIN(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint count, const c
 
 static void finished(const struct cl_call *call, cl_int result)
 {
+	struct cl_waited waited = {.start_ns = call->call.start_ns};
+
 	if (!call->recording)
 		return;
-	anaros_record(&call->call, &(struct anaros_fields){
-				       .kind = ANAROS_KIND_GPU_SYNC,
-				       .status = result,
-				       .object = (uintptr_t)call->handle,
-				   });
-	cl_harvest(cl_queue_lookup(call->handle));
+	waited.end_ns = anaros_now_ns();
+	anaros_record_at(waited.start_ns, waited.end_ns,
+			 &(struct anaros_fields){
+			     .kind = ANAROS_KIND_GPU_SYNC,
+			     .status = result,
+			     .object = (uintptr_t)call->handle,
+			 });
+	cl_harvest(cl_queue_lookup(call->handle), result == CL_SUCCESS ? &waited : NULL);
 }
 CL_PLAIN(clFinish, (cl_command_queue queue), (queue), finished(&call, result))
 
@@ -106,7 +110,7 @@ cl_int clWaitForEvents(cl_uint count, const cl_event *events)
 		if (i > 0)
 			queue = queue_of_event(api, events[i]);
 		if (queue != NULL && queue != last)
-			cl_harvest(cl_queue_lookup(queue));
+			cl_harvest(cl_queue_lookup(queue), NULL);
 		last = queue;
 	}
 	errno = saved;

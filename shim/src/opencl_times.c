@@ -34,7 +34,8 @@ struct pending {
 	uint64_t end_ns;
 	uint64_t size_bytes;
 	uint64_t address;
-	uint64_t kind;
+	uint16_t kind;
+	bool waited; /* it was complete when the enqueue call ended */
 };
 
 struct cl_queue {
@@ -235,14 +236,21 @@ struct bounds {
 	int64_t high;
 };
 
-static struct bounds bounds_of(const struct pending *command, const struct device_times *times)
+static struct bounds bounds_of(const struct pending *command, const struct device_times *times,
+			       const struct cl_waited *waited)
 {
 	struct bounds bounds = {
 	    .low = (int64_t)(command->start_ns - times->queued),
 	    .high = (int64_t)(command->end_ns - times->queued),
 	};
-	int64_t latest = (int64_t)(anaros_now_ns() - times->end);
+	uint64_t complete_ns = anaros_now_ns();
+	int64_t latest;
 
+	if (command->waited)
+		complete_ns = command->end_ns;
+	else if (waited != NULL && command->end_ns <= waited->start_ns)
+		complete_ns = waited->end_ns;
+	latest = (int64_t)(complete_ns - times->end);
 	if (latest < bounds.high)
 		bounds.high = latest;
 	if (bounds.high < bounds.low) /* The clocks differ in speed: split the error. */
@@ -254,7 +262,7 @@ static struct bounds bounds_of(const struct pending *command, const struct devic
  * The first command alone is a poor witness: its call often compiles for the
  * device. So the first estimate takes the others that are complete as well.
  */
-static COLD void first_offset(struct cl_queue *queue, uint32_t tail)
+static COLD void first_offset(struct cl_queue *queue, uint32_t tail, const struct cl_waited *waited)
 {
 	struct bounds all = {.low = INT64_MIN, .high = INT64_MAX};
 	struct device_times times;
@@ -265,7 +273,7 @@ static COLD void first_offset(struct cl_queue *queue, uint32_t tail)
 
 		if (ask(queue->api, command->event, &times) != RAN)
 			continue;
-		one = bounds_of(command, &times);
+		one = bounds_of(command, &times, waited);
 		all.low = one.low > all.low ? one.low : all.low;
 		all.high = one.high < all.high ? one.high : all.high;
 		queue->offset_known = 1;
@@ -275,9 +283,9 @@ static COLD void first_offset(struct cl_queue *queue, uint32_t tail)
 }
 
 static int64_t host_offset(struct cl_queue *queue, const struct pending *command,
-			   const struct device_times *times)
+			   const struct device_times *times, const struct cl_waited *waited)
 {
-	struct bounds bounds = bounds_of(command, times);
+	struct bounds bounds = bounds_of(command, times, waited);
 
 	if (queue->offset_ns < bounds.low)
 		queue->offset_ns = bounds.low;
@@ -287,11 +295,11 @@ static int64_t host_offset(struct cl_queue *queue, const struct pending *command
 }
 
 static void emit(struct cl_queue *queue, const struct pending *command,
-		 const struct device_times *times)
+		 const struct device_times *times, const struct cl_waited *waited)
 {
-	uint64_t offset_ns = (uint64_t)host_offset(queue, command, times);
+	uint64_t offset_ns = (uint64_t)host_offset(queue, command, times, waited);
 	struct anaros_fields fields = {
-	    .kind = (uint16_t)command->kind,
+	    .kind = command->kind,
 	    .flags = ANAROS_FLAG_DEVICE_TIME,
 	    .object = (uintptr_t)queue->handle,
 	    .size_bytes = command->size_bytes,
@@ -307,7 +315,7 @@ static void emit(struct cl_queue *queue, const struct pending *command,
  * Takes the oldest commands off while they are complete. One thread does so
  * at a time, others leave it to it; nobody who enqueues waits for it.
  */
-static COLD void harvest(struct cl_queue *queue, unsigned int limit)
+static COLD void harvest(struct cl_queue *queue, unsigned int limit, const struct cl_waited *waited)
 {
 	int saved = errno;
 	uint32_t tail = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
@@ -315,7 +323,7 @@ static COLD void harvest(struct cl_queue *queue, unsigned int limit)
 	if (__atomic_exchange_n(&queue->harvesting, 1, __ATOMIC_ACQUIRE))
 		return;
 	if (!queue->offset_known)
-		first_offset(queue, tail);
+		first_offset(queue, tail, waited);
 	for (unsigned int i = 0; i < limit && queue->head != tail; i++) {
 		struct pending *command = &queue->ring[queue->head % PENDING];
 		struct device_times times;
@@ -325,7 +333,7 @@ static COLD void harvest(struct cl_queue *queue, unsigned int limit)
 			break;
 		/* What failed has no times; its enqueue was recorded. */
 		if (progress == RAN)
-			emit(queue, command, &times);
+			emit(queue, command, &times, waited);
 		queue->api->clReleaseEvent(command->event);
 		__atomic_store_n(&queue->head, queue->head + 1, __ATOMIC_RELEASE);
 	}
@@ -339,10 +347,10 @@ static uint32_t pending_count(const struct cl_queue *queue)
 	       __atomic_load_n(&queue->head, __ATOMIC_RELAXED);
 }
 
-void cl_harvest(struct cl_queue *queue)
+void cl_harvest(struct cl_queue *queue, const struct cl_waited *waited)
 {
 	if (queue != NULL && profiles(queue) && pending_count(queue) != 0)
-		harvest(queue, PENDING);
+		harvest(queue, PENDING, waited);
 }
 
 /* False: no room, or the lock is taken for long. */
@@ -385,12 +393,13 @@ static COLD void count_unread(void)
 	__atomic_fetch_add(&anaros_shared->device_times_unread, 1, __ATOMIC_RELAXED);
 }
 
-static uint64_t kind_on_device(uint16_t kind)
+static uint16_t kind_on_device(uint16_t kind)
 {
 	return kind == ANAROS_KIND_GPU_LAUNCH ? ANAROS_KIND_GPU_EXECUTE : ANAROS_KIND_GPU_TRANSFER;
 }
 
-static void keep_event(struct cl_call *call, uint64_t end_ns, const struct anaros_fields *fields)
+static void keep_event(struct cl_call *call, uint64_t end_ns, bool waited,
+		       const struct anaros_fields *fields)
 {
 	struct cl_queue *queue = call->queue;
 	int saved = errno;
@@ -401,6 +410,7 @@ static void keep_event(struct cl_call *call, uint64_t end_ns, const struct anaro
 	    .size_bytes = fields->size_bytes,
 	    .address = fields->address,
 	    .kind = kind_on_device(fields->kind),
+	    .waited = waited,
 	};
 
 	if (call->event != &call->own && call->api->clRetainEvent(command.event) != CL_SUCCESS)
@@ -430,14 +440,14 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
 	if (likely(queue == NULL))
 		return;
 	if (result == CL_SUCCESS && *call->event != NULL)
-		keep_event(call, end_ns, fields);
+		keep_event(call, end_ns, blocking, fields);
 	waiting = pending_count(queue);
 	if (blocking)
-		cl_harvest(queue);
+		cl_harvest(queue, NULL);
 	else if (waiting >= PENDING_MANY ||
 		 (waiting > 1 &&
 		  end_ns - queue->ring[queue->head % PENDING].end_ns > PENDING_OLD_NS))
-		harvest(queue, HARVEST_FEW);
+		harvest(queue, HARVEST_FEW, NULL);
 }
 
 /*
@@ -448,7 +458,7 @@ void cl_queue_forget(struct cl_queue *queue)
 {
 	int saved = errno;
 
-	cl_harvest(queue);
+	cl_harvest(queue, NULL);
 	if (!__atomic_exchange_n(&queue->harvesting, 1, __ATOMIC_ACQUIRE)) {
 		for (; queue->head != queue->tail; queue->head++) {
 			queue->api->clReleaseEvent(queue->ring[queue->head % PENDING].event);
