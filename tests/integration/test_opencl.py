@@ -27,6 +27,8 @@ pytest.importorskip("pocl_binary_distribution", reason="PoCL is not installed")
 
 HERE = Path(__file__).resolve().parent
 GPU_FAMILY = 4
+#: The runtime reads its clock by itself, we ours: they agree to less than this.
+CLOCK_NS = 2000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -252,10 +254,10 @@ def test_device_times_lie_between_enqueue_and_wait(workload: Path) -> None:
     waits = run.gpu.take(np.isin(run.gpu.kind, [Kind.GPU_SYNC, Kind.GPU_MAP, Kind.GPU_COPY_D2H]))
     finish_ns = int(waits.start_ns[0] + waits.duration_ns[0])
     last_ns = int(waits.start_ns[-1] + waits.duration_ns[-1])
-    assert np.all(on_device.start_ns >= enqueued.start_ns)
-    assert np.all(ends[:6] <= finish_ns)
-    assert np.all(ends <= last_ns)
-    assert np.all(ends[:-1] <= on_device.start_ns[1:] + 1000)  # one after the other
+    assert np.all(on_device.start_ns + CLOCK_NS >= enqueued.start_ns)
+    assert np.all(ends[:6] <= finish_ns + CLOCK_NS)
+    assert np.all(ends <= last_ns + CLOCK_NS)
+    assert np.all(ends[:-1] <= on_device.start_ns[1:] + CLOCK_NS)  # one after the other
     # Queued before it started, and for no longer than the program knew of it.
     executed = run.of(Kind.GPU_EXECUTE)
     assert np.all(executed.context <= finish_ns - run.of(Kind.GPU_LAUNCH).start_ns)
