@@ -35,8 +35,8 @@ ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
 /* NCCL asks for these by name, one for each version of its interface. */
 ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
-ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
+    ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
 
 #define ANAROS_NAME_RUNTIME(name) ANAROS_EXPORT_##name
-ANAROS_CUDA_RUNTIME(ANAROS_NAME_RUNTIME)
+    ANAROS_CUDA_RUNTIME(ANAROS_NAME_RUNTIME)
 ANAROS_EXPORT_dlsym ANAROS_EXPORT_dlopen
