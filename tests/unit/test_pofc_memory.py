@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anaros.kinds import Kind
-from anaros.pofc.memory import memory_map
-from anaros.pofc.memory_model import Ending, Host, Memory
-from anaros.pofc.ranges import spread, within
+from anaros.pofc.memory.allocations import memory_map
+from anaros.pofc.memory.model import Ending, Host, Memory
+from anaros.pofc.memory.ranges import spread, within
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PINNED, RECORD_DTYPE, Columns
 
 PINNED = {Memory.HOST, Memory.REGISTERED}

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
 from anaros.pofc.derive import MEMORY, Tables, derive, tables
-from anaros.pofc.memory_model import Ending, Host, Map, Memory
-from anaros.pofc.memory_summary import summarise_memory
+from anaros.pofc.memory.model import Ending, Host, Map, Memory
+from anaros.pofc.memory.summary import summarise_memory
 from anaros.pofc.model import (
     PROBABILITY,
     STAGES,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.memory import ABOUT, memory_map
-from anaros.pofc.memory_model import Map
+from anaros.pofc.memory.allocations import ABOUT, memory_map
+from anaros.pofc.memory.model import Map
 from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
 from anaros.records import FIELDS, Columns
 from anaros.store import derived, segments

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from anaros.kinds import KIND_NAMES, Kind
-from anaros.pofc.memory import use_of
-from anaros.pofc.memory_model import ON_DEVICE, Allocations, Copies, Ending, Host, Map, Memory
+from anaros.pofc.memory.allocations import use_of
+from anaros.pofc.memory.model import ON_DEVICE, Allocations, Copies, Ending, Host, Map, Memory
 from anaros.pofc.model import I64, U64, Mask
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered, ordered
 

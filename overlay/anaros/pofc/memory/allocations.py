@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anaros.kinds import Kind
-from anaros.pofc.copies import copies_of
 from anaros.pofc.frame import table_of
-from anaros.pofc.memory_model import NEVER, Allocations, Ending, Map, Memory, Use
+from anaros.pofc.memory.copies import copies_of
+from anaros.pofc.memory.model import NEVER, Allocations, Ending, Map, Memory, Use
+from anaros.pofc.memory.ranges import places, spread
 from anaros.pofc.model import I32, I64, U64, Ints, Mask
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered, ordered
-from anaros.pofc.ranges import places, spread
 from anaros.records import FLAG_CAPTURE, FLAG_FD_TYPE_MASK, FLAG_PINNED, Columns
 
 I8 = npt.NDArray[np.int8]

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from anaros.kinds import Kind
-from anaros.pofc.memory_model import NEVER, Allocations, Copies, Ending, Host, Memory
+from anaros.pofc.memory.model import NEVER, Allocations, Copies, Ending, Host, Memory
+from anaros.pofc.memory.ranges import places, within
 from anaros.pofc.model import I32, I64, U8, Ints
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered
-from anaros.pofc.ranges import places, within
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PINNED, Columns
 
 
