@@ -3,35 +3,35 @@
  * Every name that the library exports: the Makefile expands this file and
  * makes the version script from it. A family with its own list adds it here.
  */
-#include "hooks.h"
+#include "libc/hooks.h"
 
 #define ANAROS_NAME(name) ANAROS_EXPORT_##name
 ANAROS_HOOKS(ANAROS_NAME, ANAROS_NAME)
 ANAROS_HOOKS_WITHOUT_REAL(ANAROS_NAME)
 
-#include "opencl_hooks.h"
+#include "opencl/hooks.h"
 
 #define ANAROS_NAME_OPENCL(type, name, arguments) ANAROS_EXPORT_##name
 #define ANAROS_NAME_NONE(type, name, arguments)
 ANAROS_OPENCL(ANAROS_NAME_OPENCL, ANAROS_NAME_NONE)
 
-#include "cuda_hooks.h"
+#include "cuda/hooks.h"
 
 #define ANAROS_NAME_CUDA(symbol)          ANAROS_EXPORT_##symbol
 #define ANAROS_NAME_CUDA_TWO(symbol, end) ANAROS_EXPORT_##symbol ANAROS_EXPORT_##symbol##end
 ANAROS_CUDA_HOOKS(ANAROS_NAME_CUDA, ANAROS_NAME_CUDA_TWO)
 
-#include "hip_hooks.h"
+#include "hip/hooks.h"
 
 #define ANAROS_NAME_HIP(name) ANAROS_EXPORT_##name
 #define ANAROS_NAME_PASSED(name)
 ANAROS_HIP(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
-#include "level_zero_hooks.h"
+#include "level_zero/hooks.h"
 
 ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
-#include "cuda_runtime_hooks.h"
+#include "cuda/runtime_hooks.h"
 
 /* NCCL asks for these by name, one for each version of its interface. */
 ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3

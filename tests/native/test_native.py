@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the C programs of this folder: one behaviour each, 0 passed, 77 not on this machine.
 
-Programs in ``supervisor/`` are linked with the native side of the supervisor. The others are
-workloads: ``build/record`` runs each with the shim over an arena of its own.
+Programs in ``supervisor/`` are linked with the native side of the supervisor. Those in
+``programs/`` are workloads: ``build/record`` runs each with the shim over an arena of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ LIBRARY = HERE.parents[1] / "shim/libanaros.so"
 SKIPPED = 77
 
 SUPERVISOR = sorted(path.stem for path in (HERE / "supervisor").glob("*.c"))
-RECORDED = sorted(path.stem for path in HERE.glob("*.c") if path.stem != "record")
+RECORDED = sorted(
+    path.relative_to(HERE / "programs").with_suffix("").as_posix()
+    for path in (HERE / "programs").glob("*/*.c")
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +64,13 @@ def test_supervisor(programs: Path, name: str) -> None:
 def test_recorded(programs: Path, name: str) -> None:
     if not LIBRARY.is_file():
         pytest.skip("shim/libanaros.so is not built")
-    run(programs / "record", LIBRARY, programs / name)
+    run(programs / "record", LIBRARY, programs / "programs" / name)
 
 
 @pytest.mark.parametrize("name", [*SUPERVISOR, *RECORDED])
 def test_program_says_what_it_shows(name: str) -> None:
-    source = HERE / f"{name}.c"
-    text = (source if source.exists() else HERE / "supervisor" / f"{name}.c").read_text()
+    folder = "supervisor" if name in SUPERVISOR else "programs"
+    text = (HERE / folder / f"{name}.c").read_text()
     first = re.search(r"/\*.*?\*/", text.split("\n", 1)[1], re.S)
     assert first, "no comment"
     assert re.match(r"/\*\s*(\* )?Description: \w", first.group()), first.group()

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "shim/src/cuda_abi.h").read_text()
+TEXT = (ROOT / "shim/src/cuda/abi.h").read_text()
 ROW = re.compile(r"^\tROW\((\w+), (\w+), (\d+), ([01])\)", re.M)
 ROWS = [
     (base, symbol, int(version), int(twin)) for base, symbol, version, twin in ROW.findall(TEXT)
@@ -138,8 +138,8 @@ def test_headers_that_disagree_make_no_table(
         generator.Toolkit(write(tmp_path, typedefs)).rows()
 
 
-HOOKED = (ROOT / "shim/src/cuda_hooks.h").read_text()
-PASSED = (ROOT / "shim/src/cuda_passed.h").read_text()
+HOOKED = (ROOT / "shim/src/cuda/hooks.h").read_text()
+PASSED = (ROOT / "shim/src/cuda/passed.h").read_text()
 
 
 def listed(text: str, with_reason: bool) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "cuda_abi.h"
+#include "cuda/abi.h"
 #include "echo.h"
 
 #define EXPORT __attribute__((visibility("default")))

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * RTLD_DEEPBIND binds a library to its own dependencies before the global
+ * scope, and so past every preload. Such a library is found when it was
+ * loaded, and what it holds for our names is put in place: its functions are
+ * entered through the shim as if it were loaded like any other. What cannot
+ * be changed is counted and named.
+ *
+ * The loader gives no word when it is done. So dlopen only leaves a mark on
+ * its thread, and the next wrapped call looks, mostly one of the library's
+ * own constructors or the dlsym behind dlopen.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <string.h>
+
+#include "cuda/runtime.h"
+#include "core/rebind.h"
+#include "core/sys.h"
+
+#if defined(__x86_64__)
+#define IS_SLOT(type) ((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT)
+#else
+#define IS_SLOT(type) ((type) == R_AARCH64_JUMP_SLOT || (type) == R_AARCH64_GLOB_DAT)
+#endif
+
+#define READ_WRITE 3
+#define READ_ONLY  1
+
+/* How many objects were loaded before the first that waits to be looked at; 0: none waits. */
+static uint32_t loaded_before;
+
+static int count_objects(struct dl_phdr_info *info, size_t size, void *data)
+{
+	bool counted = size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs);
+
+	*(uint32_t *)data = counted ? (uint32_t)(info->dlpi_adds - info->dlpi_subs) : 1;
+	return 1;
+}
+
+void anaros_deepbind_begins(void)
+{
+	uint32_t none = 0, count = 1;
+
+	dl_iterate_phdr(count_objects, &count);
+	__atomic_compare_exchange_n(&loaded_before, &none, count, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	anaros_thread.guard |= ANAROS_GUARD_REBIND;
+}
+
+struct scan {
+	uint32_t index, first;
+	struct anaros_object shim;
+	bool has_shim;
+};
+
+/* What is to be in the slot instead of `held`; NULL: nothing else. Unresolved: `held` is NULL. */
+static void *wanted(const struct scan *scan, const char *name, void *held)
+{
+	void *ours = anaros_object_find(&scan->shim, name), *real;
+
+	if (ours == NULL || anaros_cuda_in_shim(held))
+		return NULL;
+	if (strncmp(name, "cu", 2) == 0 && anaros_cuda_wraps(name))
+		return anaros_cuda_wrapper_of(name, held);
+	if (anaros_runtime_wraps(name))
+		return held != NULL ? anaros_runtime_wrapper_of(name, held) : ours;
+	real = anaros_real_named(name);
+	/* OpenCL: which library it means, only the loader knows. */
+	if (real == NULL)
+		return anaros_cuda_pass(name, strlen(name), 0, NULL);
+	/* Another function of this name is what the library was bound for. */
+	return held == NULL || held == real ? ours : NULL;
+}
+
+static void change(const struct anaros_object *object, void **slot, void *function,
+		   const char *name)
+{
+	uintptr_t page = (uintptr_t)slot & ~(uintptr_t)(ANAROS_PAGE - 1);
+	bool sealed = (uintptr_t)slot - object->relro_start < object->relro_bytes;
+
+	if (sealed && SYS3(SYS_mprotect, page, ANAROS_PAGE, READ_WRITE) != 0) {
+		anaros_cuda_pass(name, strlen(name), 0, NULL);
+		return;
+	}
+	__atomic_store_n(slot, function, __ATOMIC_RELEASE);
+	if (sealed)
+		SYS3(SYS_mprotect, page, ANAROS_PAGE, READ_ONLY);
+}
+
+static void look_at(const struct scan *scan, const struct dl_phdr_info *info,
+		    const struct anaros_object *object, const ElfW(Rela) * list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(list[i].r_info)];
+		const char *name = object->strings + symbol->st_name;
+		void **slot = (void **)(object->base + list[i].r_offset);
+		void *held, *function;
+
+		if (!IS_SLOT(ELF64_R_TYPE(list[i].r_info)) || symbol->st_shndx != SHN_UNDEF)
+			continue;
+		held = __atomic_load_n(slot, __ATOMIC_RELAXED);
+		/* Not bound yet: it leads to the object's own way into the loader. */
+		if (held != NULL && anaros_object_contains(info, held))
+			held = NULL;
+		function = wanted(scan, name, held);
+		if (function != NULL && function != held)
+			change(object, slot, function, name);
+	}
+}
+
+static int find_shim(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct scan *scan = data;
+
+	(void)size;
+	scan->has_shim =
+	    anaros_object_contains(info, &loaded_before) && anaros_object_read(info, &scan->shim);
+	return scan->has_shim;
+}
+
+static int visit(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct scan *scan = data;
+	struct anaros_object object;
+
+	(void)size;
+	if (scan->index++ < scan->first || !anaros_object_read(info, &object) ||
+	    anaros_object_find(&object, "cuDriverGetVersion") != NULL)
+		return 0;
+	look_at(scan, info, &object, object.relocations, object.relocation_count);
+	look_at(scan, info, &object, object.plt, object.plt_count);
+	return 0;
+}
+
+void anaros_rebind(void)
+{
+	struct scan scan = {.index = 0};
+	int saved = errno;
+
+	/* A handler that interrupted the loader: another call will do it. */
+	if (_r_debug.r_state != RT_CONSISTENT)
+		return;
+	anaros_thread.guard &= ~(uint32_t)ANAROS_GUARD_REBIND;
+	scan.first = __atomic_exchange_n(&loaded_before, 0, __ATOMIC_RELAXED);
+	if (scan.first != 0 && dl_iterate_phdr(find_shim, &scan) != 0)
+		dl_iterate_phdr(visit, &scan);
+	errno = saved;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which streams are in capture: a call on one of those goes into a graph and
+ * does not run. A stream joins a capture by waiting for an event that was
+ * recorded in it.
+ */
+#include "cuda/cuda.h"
+#include "core/sys.h"
+
+#define CAPTURED 256u
+
+uint32_t anaros_cuda_captures; /* streams and events in a capture */
+
+static struct captured {
+	uint64_t handle; /* a stream or an event */
+	uint64_t origin; /* the stream that the capture began on */
+} captured[CAPTURED];
+static uint32_t captured_lock;
+
+/* The per-thread stream has one handle in all threads. */
+static uint64_t capture_key(uint64_t handle)
+{
+	if (handle == CUDA_STREAM_PER_THREAD)
+		return handle | (uint64_t)anaros_thread.tid << 32;
+	return handle;
+}
+
+/* The capture that it is part of, by the stream it began on; 0 = none. */
+static uint64_t origin_of(uint64_t handle)
+{
+	uint64_t key = capture_key(handle);
+
+	for (unsigned int i = 0; i < CAPTURED; i++)
+		if (__atomic_load_n(&captured[i].handle, __ATOMIC_ACQUIRE) == key)
+			return captured[i].origin;
+	return 0;
+}
+
+bool anaros_cuda_captured(uint64_t handle)
+{
+	return origin_of(handle) != 0;
+}
+
+static void lock_captured(void)
+{
+	while (__atomic_exchange_n(&captured_lock, 1, __ATOMIC_ACQUIRE))
+		SYS3(SYS_sched_yield, 0, 0, 0);
+}
+
+static void unlock_captured(void)
+{
+	__atomic_store_n(&captured_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Where there is no room the flag is missing, nothing else. */
+static void add_captured(uint64_t handle, uint64_t origin)
+{
+	uint64_t key = capture_key(handle);
+
+	lock_captured();
+	for (unsigned int i = 0; origin_of(handle) == 0 && i < CAPTURED; i++) {
+		if (captured[i].handle != 0)
+			continue;
+		captured[i].origin = origin;
+		__atomic_store_n(&captured[i].handle, key, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
+	}
+	unlock_captured();
+}
+
+void anaros_cuda_capture_begins(int result, uint64_t stream)
+{
+	if (result == CUDA_SUCCESS)
+		add_captured(stream, capture_key(stream));
+}
+
+/* The capture is over even where the driver says that it went wrong. */
+void anaros_cuda_capture_ends(uint64_t stream)
+{
+	uint64_t origin = capture_key(stream);
+
+	if (__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) == 0)
+		return;
+	lock_captured();
+	for (unsigned int i = 0; i < CAPTURED; i++) {
+		if (captured[i].handle == 0 || captured[i].origin != origin)
+			continue;
+		__atomic_store_n(&captured[i].handle, 0, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
+	}
+	unlock_captured();
+}
+
+/* What was done on one member of a capture makes the other one a member. */
+void anaros_cuda_joins(int result, uint64_t joining, uint64_t member)
+{
+	uint64_t origin;
+
+	if (result != CUDA_SUCCESS || __atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) == 0)
+		return;
+	origin = origin_of(member);
+	if (origin != 0)
+		add_captured(joining, origin);
+}
+
+/* The address is 0 where it begins, and the graph where it ends. */
+#define CAPTURE(graph)                                                                             \
+	CUDA_NOTE(.kind = ANAROS_KIND_GPU_CAPTURE, .object = CUDA_STREAM(hStream),                 \
+		  .address = (uintptr_t)(graph))
+#define BEGINS                                                                                     \
+	anaros_cuda_capture_begins(result, CUDA_STREAM(hStream));                                  \
+	CAPTURE(NULL)
+#define ENDS(graph)                                                                                \
+	anaros_cuda_capture_ends(CUDA_STREAM(hStream));                                            \
+	CAPTURE(graph)
+
+CUDA_PAIR(cuStreamBeginCapture, _ptsz, BEGINS)
+CUDA_PAIR(cuStreamBeginCapture_v2, _ptsz, BEGINS)
+CUDA_PAIR(cuStreamBeginCaptureToGraph, _ptsz, BEGINS)
+CUDA_PAIR(cuStreamBeginRecaptureToGraph, _ptsz, BEGINS)
+CUDA_PAIR(cuStreamBeginCaptureToCig, _ptsz, BEGINS)
+CUDA_PAIR(cuStreamEndCapture, _ptsz, ENDS(CUDA_OUT(phGraph)))
+/* The work goes to a graphics queue: there is no graph to name. */
+CUDA_PAIR(cuStreamEndCaptureToCig, _ptsz, ENDS(hStream))

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CUDA runtime. The driver's calls are the record; a runtime call only
+ * leaves what the driver is not told: the direction of a copy, and which
+ * function of the program a kernel is. So nothing is counted twice.
+ */
+#ifndef ANAROS_CUDA_RUNTIME_H
+#define ANAROS_CUDA_RUNTIME_H
+
+#include "cuda/cuda.h"
+#include "cuda/runtime_hooks.h"
+
+enum anaros_cuda_runtime_hook {
+#define ANAROS_RUNTIME_ROW(name) ANAROS_RUNTIME_##name,
+	ANAROS_CUDA_RUNTIME(ANAROS_RUNTIME_ROW)
+#undef ANAROS_RUNTIME_ROW
+	    ANAROS_RUNTIME_COUNT
+};
+
+extern void *anaros_runtime_found[ANAROS_RUNTIME_COUNT] __attribute__((visibility("hidden")));
+
+/* runtime_library.c */
+/* The function that the object of `caller`, a return address, would have reached. */
+void *anaros_runtime_real(enum anaros_cuda_runtime_hook hook, const void *caller);
+bool anaros_runtime_wraps(const char *name);
+bool anaros_runtime_loaded(const char *name) COLD;
+void *anaros_runtime_wrapper_of(const char *name, void *function) COLD;
+void *anaros_runtime_from_dlsym(void *handle, const char *name) COLD;
+
+#endif

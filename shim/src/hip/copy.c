@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Copies, fills, and hints of where memory will be used. */
+#include "hip/hip.h"
+
+#define SYNC  0
+#define ASYNC ANAROS_FLAG_ASYNC
+#define NONE  ((void *)NULL)
+
+#define COPY(kind_, stream_, way, address_, bytes)                                                 \
+	DEVICE_RECORD(.kind = (kind_), .flags = HIP_FLAGS(stream_, way),                           \
+		      .object = HIP_STREAM(stream_), .address = (uintptr_t)(address_),             \
+		      .size_bytes = (bytes))
+
+enum direction { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE };
+#define DEVICE_TO_DEVICE_NO_CU 1024 /* by the copy engine */
+
+static uint16_t kind_of(int direction)
+{
+	switch (direction) {
+	case HOST_TO_DEVICE:
+		return ANAROS_KIND_GPU_COPY_H2D;
+	case DEVICE_TO_HOST:
+		return ANAROS_KIND_GPU_COPY_D2H;
+	case DEVICE_TO_DEVICE:
+	case DEVICE_TO_DEVICE_NO_CU:
+		return ANAROS_KIND_GPU_COPY_D2D;
+	default:
+		return ANAROS_KIND_GPU_COPY;
+	}
+}
+
+/* The direction is the call's: the host side, else the destination. */
+#define COPY_TOLD(stream_, way, dst_, src_, bytes)                                                 \
+	COPY(kind_of(kind), stream_, way,                                                          \
+	     kind == HOST_TO_DEVICE ? (uintptr_t)(src_) : (uintptr_t)(dst_), bytes)
+
+HIP_PAIR(hipMemcpy, COPY_TOLD(NONE, SYNC, dst, src, sizeBytes))
+HIP_PAIR(hipMemcpyAsync, COPY_TOLD(stream, ASYNC, dst, src, sizeBytes))
+HIP_WRAP(hipMemcpyWithStream, COPY_TOLD(stream, SYNC, dst, src, sizeBytes))
+HIP_PAIR(hipMemcpyToSymbol, COPY_TOLD(NONE, SYNC, symbol, src, sizeBytes))
+HIP_PAIR(hipMemcpyToSymbolAsync, COPY_TOLD(stream, ASYNC, symbol, src, sizeBytes))
+HIP_PAIR(hipMemcpyFromSymbol, COPY_TOLD(NONE, SYNC, dst, symbol, sizeBytes))
+HIP_PAIR(hipMemcpyFromSymbolAsync, COPY_TOLD(stream, ASYNC, dst, symbol, sizeBytes))
+
+#define ROWS (width * height)
+
+HIP_PAIR(hipMemcpy2D, COPY_TOLD(NONE, SYNC, dst, src, ROWS))
+HIP_PAIR(hipMemcpy2DAsync, COPY_TOLD(stream, ASYNC, dst, src, ROWS))
+HIP_PAIR(hipMemcpy2DToArray, COPY_TOLD(NONE, SYNC, dst, src, ROWS))
+HIP_PAIR(hipMemcpy2DToArrayAsync, COPY_TOLD(stream, ASYNC, dst, src, ROWS))
+HIP_PAIR(hipMemcpy2DFromArray, COPY_TOLD(NONE, SYNC, dst, src, ROWS))
+HIP_PAIR(hipMemcpy2DFromArrayAsync, COPY_TOLD(stream, ASYNC, dst, src, ROWS))
+HIP_WRAP(hipMemcpy2DArrayToArray, COPY_TOLD(NONE, SYNC, dst, src, ROWS))
+HIP_WRAP(hipMemcpyToArray, COPY_TOLD(NONE, SYNC, dst, src, count))
+HIP_PAIR(hipMemcpyFromArray, COPY_TOLD(NONE, SYNC, dst, srcArray, count))
+
+/* The direction is in the name. */
+#define H2D(stream_, way, bytes, host)   COPY(ANAROS_KIND_GPU_COPY_H2D, stream_, way, host, bytes)
+#define D2H(stream_, way, bytes, host)   COPY(ANAROS_KIND_GPU_COPY_D2H, stream_, way, host, bytes)
+#define D2D(stream_, way, bytes, target) COPY(ANAROS_KIND_GPU_COPY_D2D, stream_, way, target, bytes)
+
+HIP_WRAP(hipMemcpyHtoD, H2D(NONE, SYNC, sizeBytes, src))
+HIP_WRAP(hipMemcpyDtoH, D2H(NONE, SYNC, sizeBytes, dst))
+HIP_WRAP(hipMemcpyDtoD, D2D(NONE, SYNC, sizeBytes, dst))
+HIP_WRAP(hipMemcpyHtoDAsync, H2D(stream, ASYNC, sizeBytes, src))
+HIP_WRAP(hipMemcpyDtoHAsync, D2H(stream, ASYNC, sizeBytes, dst))
+HIP_WRAP(hipMemcpyDtoDAsync, D2D(stream, ASYNC, sizeBytes, dst))
+HIP_WRAP(hipMemcpyHtoA, H2D(NONE, SYNC, count, srcHost))
+HIP_WRAP(hipMemcpyAtoH, D2H(NONE, SYNC, count, dst))
+HIP_WRAP(hipMemcpyHtoAAsync, H2D(stream, ASYNC, ByteCount, srcHost))
+HIP_WRAP(hipMemcpyAtoHAsync, D2H(stream, ASYNC, ByteCount, dstHost))
+HIP_WRAP(hipMemcpyAtoA, D2D(NONE, SYNC, ByteCount, dstArray))
+HIP_WRAP(hipMemcpyAtoD, D2D(NONE, SYNC, ByteCount, dstDevice))
+HIP_WRAP(hipMemcpyDtoA, D2D(NONE, SYNC, ByteCount, dstArray))
+HIP_WRAP(hipMemcpyPeer, D2D(NONE, SYNC, sizeBytes, dst))
+HIP_WRAP(hipMemcpyPeerAsync, D2D(stream, ASYNC, sizeBytes, dst))
+
+/* hip_Memcpy2D and HIP_MEMCPY3D. */
+struct side {
+	unsigned int type;
+	const void *host;
+	const void *device;
+	void *array;
+};
+
+struct copy_2d {
+	size_t src_x, src_y;
+	struct side src;
+	size_t src_pitch, dst_x, dst_y;
+	struct side dst;
+	size_t dst_pitch, width, height;
+};
+
+struct copy_3d {
+	size_t src_x, src_y, src_z, src_lod;
+	struct side src;
+	size_t src_pitch, src_height, dst_x, dst_y, dst_z, dst_lod;
+	struct side dst;
+	size_t dst_pitch, dst_height, width, height, depth;
+};
+
+/* hipMemcpy3DParms. */
+struct pitched {
+	const void *pointer;
+	size_t pitch, width, height;
+};
+
+struct copy_3d_told {
+	void *src_array;
+	size_t src_x, src_y, src_z;
+	struct pitched src;
+	void *dst_array;
+	size_t dst_x, dst_y, dst_z;
+	struct pitched dst;
+	size_t width, height, depth;
+	int direction;
+};
+
+_Static_assert(sizeof(struct copy_2d) == 128 && sizeof(struct copy_3d) == 184 &&
+		   sizeof(struct copy_3d_told) == 160,
+	       "the runtime's");
+
+struct described {
+	uint16_t kind;
+	uint64_t address; /* the host side, else the destination */
+	uint64_t bytes;
+};
+
+/*
+ * The numbers of memory types were changed between HIP 5 and 6, so a side is
+ * what its only pointer says. One with two, or that is managed or unified in
+ * either numbering, does not tell.
+ */
+static bool is_host(const struct side *side)
+{
+	return side->host != NULL && side->device == NULL && side->array == NULL;
+}
+
+static bool is_device(const struct side *side)
+{
+	bool unified = side->type == 3 || side->type == 4 || side->type == 11;
+
+	return side->host == NULL && !unified && (side->device != NULL || side->array != NULL);
+}
+
+static uint64_t start_of(const struct side *side)
+{
+	const void *start = is_host(side) ? side->host : side->device;
+
+	return (uintptr_t)(start != NULL ? start : side->array);
+}
+
+static struct described describe(const struct side *dst, const struct side *src,
+				 uint64_t dst_offset, uint64_t src_offset, uint64_t bytes)
+{
+	struct described what = {ANAROS_KIND_GPU_COPY, start_of(dst) + dst_offset, bytes};
+
+	if (is_host(src) && is_device(dst))
+		return (struct described){ANAROS_KIND_GPU_COPY_H2D, start_of(src) + src_offset,
+					  bytes};
+	if (is_device(src) && is_host(dst))
+		what.kind = ANAROS_KIND_GPU_COPY_D2H;
+	else if (is_device(src) && is_device(dst))
+		what.kind = ANAROS_KIND_GPU_COPY_D2D;
+	return what;
+}
+
+static struct described describe_2d(const struct copy_2d *p)
+{
+	if (p == NULL)
+		return (struct described){.kind = ANAROS_KIND_GPU_COPY};
+	return describe(&p->dst, &p->src, p->dst_y * p->dst_pitch + p->dst_x,
+			p->src_y * p->src_pitch + p->src_x, p->width * p->height);
+}
+
+static struct described describe_3d(const struct copy_3d *p)
+{
+	if (p == NULL)
+		return (struct described){.kind = ANAROS_KIND_GPU_COPY};
+	return describe(&p->dst, &p->src,
+			(p->dst_z * p->dst_height + p->dst_y) * p->dst_pitch + p->dst_x,
+			(p->src_z * p->src_height + p->src_y) * p->src_pitch + p->src_x,
+			p->width * p->height * p->depth);
+}
+
+static uint64_t pitched_at(const struct pitched *side, size_t x, size_t y, size_t z)
+{
+	return (uintptr_t)side->pointer + (z * side->height + y) * side->pitch + x;
+}
+
+/* The width is in elements where an array takes part: how many bytes, the call does not tell. */
+static struct described describe_told(const struct copy_3d_told *p)
+{
+	struct described what = {.kind = ANAROS_KIND_GPU_COPY};
+
+	if (p == NULL)
+		return what;
+	what.kind = kind_of(p->direction);
+	if (p->direction == HOST_TO_DEVICE)
+		what.address = pitched_at(&p->src, p->src_x, p->src_y, p->src_z);
+	else
+		what.address = p->dst_array != NULL
+				   ? (uintptr_t)p->dst_array
+				   : pitched_at(&p->dst, p->dst_x, p->dst_y, p->dst_z);
+	if (p->src_array == NULL && p->dst_array == NULL)
+		what.bytes = p->width * p->height * p->depth;
+	return what;
+}
+
+#define DESCRIBED(what_, stream_, way)                                                             \
+	struct described what = (what_);                                                           \
+	COPY(what.kind, stream_, way, what.address, what.bytes)
+
+HIP_WRAP(hipMemcpyParam2D, DESCRIBED(describe_2d(pCopy), NONE, SYNC))
+HIP_WRAP(hipMemcpyParam2DAsync, DESCRIBED(describe_2d(pCopy), stream, ASYNC))
+HIP_WRAP(hipDrvMemcpy2DUnaligned, DESCRIBED(describe_2d(pCopy), NONE, SYNC))
+HIP_WRAP(hipDrvMemcpy3D, DESCRIBED(describe_3d(pCopy), NONE, SYNC))
+HIP_WRAP(hipDrvMemcpy3DAsync, DESCRIBED(describe_3d(pCopy), stream, ASYNC))
+HIP_PAIR(hipMemcpy3D, DESCRIBED(describe_told(p), NONE, SYNC))
+HIP_PAIR(hipMemcpy3DAsync, DESCRIBED(describe_told(p), stream, ASYNC))
+
+#define FILL(stream_, way, address_, bytes)                                                        \
+	COPY(ANAROS_KIND_GPU_MEMSET, stream_, way, address_, bytes)
+#define VOLUME (extent.width * extent.height * extent.depth)
+
+HIP_PAIR(hipMemset, FILL(NONE, SYNC, dst, sizeBytes))
+HIP_PAIR(hipMemsetAsync, FILL(stream, ASYNC, dst, sizeBytes))
+HIP_PAIR(hipMemset2D, FILL(NONE, SYNC, dst, ROWS))
+HIP_PAIR(hipMemset2DAsync, FILL(stream, ASYNC, dst, ROWS))
+HIP_PAIR(hipMemset3D, FILL(NONE, SYNC, pitchedDevPtr.pointer, VOLUME))
+HIP_PAIR(hipMemset3DAsync, FILL(stream, ASYNC, pitchedDevPtr.pointer, VOLUME))
+HIP_WRAP(hipMemsetD8, FILL(NONE, SYNC, dest, count))
+HIP_WRAP(hipMemsetD8Async, FILL(stream, ASYNC, dest, count))
+HIP_WRAP(hipMemsetD16, FILL(NONE, SYNC, dest, count * 2))
+HIP_WRAP(hipMemsetD16Async, FILL(stream, ASYNC, dest, count * 2))
+HIP_WRAP(hipMemsetD32, FILL(NONE, SYNC, dest, count * 4))
+HIP_WRAP(hipMemsetD32Async, FILL(stream, ASYNC, dst, count * 4))
+HIP_WRAP(hipMemsetD2D8, FILL(NONE, SYNC, dst, ROWS))
+HIP_WRAP(hipMemsetD2D8Async, FILL(stream, ASYNC, dst, ROWS))
+HIP_WRAP(hipMemsetD2D16, FILL(NONE, SYNC, dst, ROWS * 2))
+HIP_WRAP(hipMemsetD2D16Async, FILL(stream, ASYNC, dst, ROWS * 2))
+HIP_WRAP(hipMemsetD2D32, FILL(NONE, SYNC, dst, ROWS * 4))
+HIP_WRAP(hipMemsetD2D32Async, FILL(stream, ASYNC, dst, ROWS * 4))
+
+/* A hint for managed memory, or the stream that it belongs to from now on. */
+HIP_WRAP(hipMemPrefetchAsync, COPY(ANAROS_KIND_GPU_PREFETCH, stream, ASYNC, dev_ptr, count))
+HIP_WRAP(hipMemPrefetchAsync_v2, COPY(ANAROS_KIND_GPU_PREFETCH, stream, ASYNC, dev_ptr, count))
+HIP_WRAP(hipStreamAttachMemAsync, COPY(ANAROS_KIND_GPU_PREFETCH, stream, ASYNC, dev_ptr, length))
