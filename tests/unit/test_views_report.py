@@ -28,6 +28,7 @@ REPORT: dict[str, Any] = {
         "term_signal": None,
         "window_s": None,
     },
+    "memory": None,
     "requests": {"count": 5021, "per_second": 406.9, "p50_ms": 3.214, "p99_ms": 9.876},
     "stages": [
         {
@@ -136,6 +137,15 @@ kind              count    bytes   total      p50      p99
 file.read     1,200,000  4.6 GiB  697 ms   581 ns  2.10 µs
 sched.offcpu         14        —  1.20 s  2.00 ms   250 ms"""
 
+GOLDEN_MEMORY = """\
+device memory      most      at  at the end  allocated  in calls
+stream ordered  3.0 MiB  1.50 s     1.0 MiB   12 times   1.50 ms
+host to device, pageable: 2.0 KiB in 2 calls at 5.0 GiB/s
+host to device, pinned: 2.0 KiB in 1 call at 5.0 GiB/s
+allocated again: 1.0 MiB 9 times, 250 µs in these calls
+refused: 3 allocations; the first at 2.00 s asked for 1.0 TiB while 3.0 MiB were
+held (status 2)"""
+
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -194,6 +204,34 @@ def test_a_program_without_requests_gets_its_calls(report: dict[str, Any]) -> No
     said = drawn(report)
     assert GOLDEN_CALLS in said
     assert "slowest" not in said
+
+
+def test_device_memory(report: dict[str, Any]) -> None:
+    sort = {
+        "sort": "stream_ordered",
+        "allocations": 12,
+        "high_water_bytes": 3 << 20,
+        "high_water_s": 1.5,
+        "in_use_bytes": 1 << 20,
+        "alloc_ms": 1.0,
+        "free_ms": 0.5,
+    }
+    copied = {"kind": "gpu.copy_h2d", "count": 2, "bytes": 2048, "bytes_per_second": 5 << 30}
+    report["memory"] = {
+        "processes": [{"pid": 7, "sorts": [sort]}],
+        "copies": [copied | {"host": "pageable"}, copied | {"host": "pinned", "count": 1}],
+        "churn": [{"size_bytes": 1 << 20, "count": 9, "total_ms": 0.25}],
+        "failed": 3,
+        "failures": [
+            {"asked_bytes": 1 << 40, "held_bytes": 3 << 20, "time_s": 2.0, "status": 2},
+        ],
+    }
+    said = drawn(report)
+    assert GOLDEN_MEMORY in said
+    assert "stream ordered, pid 7" not in said
+    report["memory"]["processes"].append({"pid": 8, "sorts": [sort]})
+    assert "stream ordered, pid 7" in drawn(report)
+    assert max(map(len, drawn(report, width=60).splitlines())) <= 60
 
 
 def test_a_run_without_records_says_so(report: dict[str, Any]) -> None:

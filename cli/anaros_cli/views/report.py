@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
+from anaros_cli.views.memory import memory
 
 #: The stage table needs this many columns; where there are fewer it is drawn more closely, and
 #: where there are not even so many, without its bars and with its headings on two lines.
@@ -39,6 +40,8 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
         parts += [_slowest(report["slowest"], width), Text()]
     else:
         parts += [_no_requests(report), Text(), calls(report["calls"], width), Text()]
+    if report["memory"] is not None:
+        parts += [memory(report["memory"], width), Text()]
     parts.append(_facts(report, width - _LABEL_COLUMNS))
     return Group(*parts)
 

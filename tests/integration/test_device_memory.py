@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device memory as it is told, against the books of the (simulated) driver itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anaros import report
+from anaros.store import sql
+from anaros.store.rundir import RunDirectory
+
+SIM = Path(__file__).resolve().parents[1] / "native" / "cuda_sim"
+
+BEGIN = """
+import ctypes, json, os, subprocess, sys, time
+import numpy as np
+from cuda.bindings import driver as cu
+
+def ok(result):
+    assert result[0] == 0, result[0]
+    return result[1] if len(result) == 2 else result[1:]
+
+def use():
+    free, total = ok(cu.cuMemGetInfo())
+    return total - free
+
+ok(cu.cuInit(0))
+ok(cu.cuCtxSetCurrent(ok(cu.cuDevicePrimaryCtxRetain(ok(cu.cuDeviceGet(0))))))
+stream = ok(cu.cuStreamCreate(1))
+told = []
+
+def look():
+    ok(cu.cuStreamSynchronize(stream))
+    told.append([time.monotonic_ns(), use()])
+
+MB = 1 << 20
+"""
+
+EVERY_SORT = (
+    BEGIN
+    + """
+look()
+kept = [ok(cu.cuMemAlloc(MB * n)) for n in (1, 2, 3)]
+look()
+ok(cu.cuMemFree(kept.pop(1)))
+look()
+for _ in range(10):
+    ok(cu.cuMemFree(ok(cu.cuMemAlloc(5 * MB))))
+ordered = [ok(cu.cuMemAllocAsync(MB * n, stream)) for n in (4, 5, 6)]
+look()
+ok(cu.cuMemFreeAsync(ordered.pop(), stream))
+look()
+made = cu.CUmemAllocationProp()
+made.type = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+made.location.type = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+made.location.id = 0
+PAGE = 2 * MB
+where = ok(cu.cuMemAddressReserve(8 * PAGE, 0, 0, 0))
+for n in range(4):
+    handle = ok(cu.cuMemCreate(PAGE, made, 0))
+    ok(cu.cuMemMap(int(where) + n * PAGE, PAGE, 0, handle, 0))
+    if n % 2:
+        ok(cu.cuMemRelease(handle))
+    else:
+        last = handle
+look()
+ok(cu.cuMemUnmap(int(where), 2 * PAGE))
+look()
+ok(cu.cuMemUnmap(int(where) + 2 * PAGE, 2 * PAGE))
+look()
+ok(cu.cuMemRelease(last))
+look()
+managed = ok(cu.cuMemAllocManaged(MB, 1))
+host = ok(cu.cuMemHostAlloc(MB, 0))
+page = np.zeros(MB, np.uint8)
+ok(cu.cuMemHostRegister(page.ctypes.data, MB, 0))
+for source in (int(host), page.ctypes.data, page.ctypes.data + MB // 2):
+    ok(cu.cuMemcpyHtoD(kept[0], source, MB // 2))
+ok(cu.cuMemHostUnregister(page.ctypes.data))
+ok(cu.cuMemcpyHtoD(kept[0], page.ctypes.data, MB // 4))
+ok(cu.cuMemcpyDtoH(int(host) + MB // 2, kept[0], MB // 2))
+ok(cu.cuMemFreeHost(host)); ok(cu.cuMemFree(managed))
+look()
+print(json.dumps([os.getpid(), told]))
+"""
+)
+
+#: It asks for more than there is, gives back what it kept, and asks again.
+PRESSURE = (
+    BEGIN
+    + """
+most = ok(cu.cuMemGetInfo())[1] // 10 * 6
+kept = ok(cu.cuMemAlloc(most))
+refused = int(cu.cuMemAlloc(most)[0])
+ok(cu.cuMemFree(kept))
+again = ok(cu.cuMemAlloc(most))
+print(json.dumps([refused, most]))
+"""
+)
+
+FAULTY = (
+    BEGIN
+    + """
+print(json.dumps([int(cu.cuMemAlloc(MB)[0]) for _ in range(4)]))
+"""
+)
+
+#: Children that are programs of their own, and one that is only forked.
+FAMILY = (
+    BEGIN
+    + """
+depth = int(sys.argv[1])
+children = []
+memory = [ok(cu.cuMemAlloc(MB * (n + 1))) for n in range(3 + depth)]
+for n in range(2 if depth == 0 else 0):
+    env = os.environ | {"ANAROS_SIM_COUNTERS": os.environ["ANAROS_SIM_COUNTERS"] + str(n)}
+    children.append(subprocess.Popen([sys.executable, __file__, str(n + 1)], env=env))
+if depth == 0 and os.fork() == 0:
+    os._exit(0)
+for each in children:
+    assert each.wait() == 0
+for each in memory[depth:]:
+    ok(cu.cuMemFree(each))
+with open(os.environ["ANAROS_SIM_COUNTERS"] + ".pid", "w") as out:
+    out.write(str(os.getpid()))
+"""
+)
+
+ON_DEVICE = "('device', 'stream_ordered', 'physical', 'array')"
+
+Run = Callable[..., "Recorded"]
+
+
+class Recorded:
+    """A program that ran under observation."""
+
+    def __init__(self, folder: Path, output: str) -> None:
+        self.directory = RunDirectory.open(folder / "run")
+        self.output, self.folder = output, folder
+
+    def counted(self, number: str = "") -> dict[str, int]:
+        counters = json.loads((self.folder / f"counters{number}").read_text())
+        return dict(counters["memory"])
+
+    def ask(self, text: str) -> list[tuple[Any, ...]]:
+        return sql.query(self.directory, text).rows
+
+
+@pytest.fixture
+def run(anaros: Callable[..., list[str]], tmp_path: Path) -> Run:
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("make or a C compiler is missing: install build-essential")
+    pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
+    subprocess.run(["make", "-s", "-C", SIM], check=True)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CUDA_", "ANAROS_"))}
+    env |= {
+        "LD_LIBRARY_PATH": str(SIM / "build"),
+        "ANAROS_SIM_SPEED": "0",
+        "ANAROS_SIM_COUNTERS": str(tmp_path / "counters"),
+    }
+
+    def record(program: str, *words: str, **more: str) -> Recorded:
+        script = tmp_path / "program.py"
+        script.write_text(program)
+        command = anaros("run", "--no-kernel", "--output", tmp_path / "run", "--")
+        done = subprocess.run(
+            [*command, sys.executable, str(script), *words],
+            env=env | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return Recorded(tmp_path, done.stdout)
+
+    return record
+
+
+def test_bytes_in_use_are_those_of_the_driver(run: Run) -> None:
+    recorded = run(EVERY_SORT)
+    pid, told = json.loads(recorded.output)
+    for when, used in told:
+        rows = recorded.ask(
+            "SELECT coalesce(sum(size_bytes), 0) FROM (SELECT arg_max(size_bytes, time_ns) AS"
+            f" size_bytes FROM memory WHERE time_ns <= {when} AND memory IN {ON_DEVICE}"
+            " GROUP BY process, memory)"
+        )
+        assert rows == [(used,)]
+    counted = recorded.counted()
+    # Page-locking what the program has is no allocation.
+    assert recorded.ask(
+        "SELECT count(*), sum(size_bytes) FROM allocations WHERE memory <> 'registered'"
+    ) == [(counted["allocations"], counted["allocated_bytes"])]
+    found = report.build(recorded.directory)["memory"]
+    (process,) = found["processes"]
+    assert process["pid"] == pid
+    assert process["high_water_bytes"] == max(used for _, used in told)
+    assert process["alive"] is False
+    (churn,) = (row for row in found["churn"] if row["size_bytes"] == 5 << 20)
+    assert (churn["sort"], churn["count"]) == ("device", 9)
+    half, quarter = 1 << 19, 1 << 18
+    assert [(row["kind"], row["host"], row["count"], row["bytes"]) for row in found["copies"]] == [
+        ("gpu.copy_h2d", "pageable", 1, quarter),
+        ("gpu.copy_h2d", "pinned", 3, 3 * half),
+        ("gpu.copy_d2h", "pinned", 1, half),
+    ]
+    assert all(row["bytes_per_second"] > 0 for row in found["copies"])
+
+
+def test_what_was_refused_and_what_helped(run: Run) -> None:
+    recorded = run(PRESSURE)
+    refused, most = json.loads(recorded.output)
+    (failure,) = report.build(recorded.directory)["memory"]["failures"]
+    assert refused == failure["status"] == 2
+    assert failure["asked_bytes"] == failure["held_bytes"] == failure["freed_bytes"] == most
+    assert failure["recovered_ms"] > 0
+
+
+def test_what_fails_takes_no_memory(run: Run) -> None:
+    recorded = run(FAULTY, ANAROS_SIM_FAULTS="alloc@2=2")
+    assert json.loads(recorded.output) == [0, 2, 0, 0]
+    found = report.build(recorded.directory)["memory"]
+    assert found["failed"] == 1
+    (failure,) = found["failures"]
+    assert (failure["held_bytes"], failure["freed_bytes"]) == (1 << 20, 0)
+    assert recorded.counted()["allocations"] == 3
+    assert recorded.ask("SELECT ending, count(*) FROM allocations GROUP BY 1 ORDER BY 1") == [
+        ("failed", 1),
+        ("open", 3),
+    ]
+
+
+def test_each_process_has_its_own_memory(run: Run) -> None:
+    recorded = run(FAMILY, "0")
+    for number in ("", "0", "1"):
+        pid = int((recorded.folder / f"counters{number}.pid").read_text())
+        counted = recorded.counted(number)
+        assert recorded.ask(
+            "SELECT count(*), sum(size_bytes), count(*) FILTER (ending = 'freed'),"
+            " coalesce(sum(size_bytes) FILTER (ending = 'freed'), 0)"
+            f" FROM allocations WHERE pid = {pid}"
+        ) == [
+            tuple(
+                counted[name] for name in ("allocations", "allocated_bytes", "frees", "freed_bytes")
+            )
+        ]
+    assert len(report.build(recorded.directory)["memory"]["processes"]) == 3
+
+
+def test_a_run_without_a_device_has_no_memory(run: Run) -> None:
+    recorded = run("print(1)")
+    assert report.build(recorded.directory)["memory"] is None
+    assert recorded.ask("SELECT count(*) FROM allocations, memory, copies") == [(0,)]
