@@ -60,7 +60,9 @@ class Kind(IntEnum):
     GPU_HOST_CALL = 0x041C
     GPU_SIGNAL = 0x041D
     GPU_COLLECTIVE = 0x041E
+    GPU_MIGRATE = 0x0420
     GPU_UNKNOWN = 0x0421
+    GPU_TIMING = 0x0422
     SCHED_OFFCPU = 0x0501
     SCHED_RUNQUEUE = 0x0502
     SCHED_WAKEUP = 0x0503
@@ -145,7 +147,9 @@ KIND_NAMES: dict[int, str] = {
     0x041C: "gpu.host_call",
     0x041D: "gpu.signal",
     0x041E: "gpu.collective",
+    0x0420: "gpu.migrate",
     0x0421: "gpu.unknown",
+    0x0422: "gpu.timing",
     0x0501: "sched.offcpu",
     0x0502: "sched.runqueue",
     0x0503: "sched.wakeup",

@@ -29,6 +29,8 @@ SEGMENT_NAME_BYTES = 8 << 20
 CHUNKS = 2048
 CHUNK_BYTES = 65_536
 CHUNKS_MIN = 16
+#: ``enum anaros_device_time``, in its order.
+DEVICE_TIMES = ("off", "queue", "kernel")
 
 _WIDTHS = (8, 8, 4, 4, 2, 2, 4, 8, 8, 8, 8)
 
@@ -264,6 +266,15 @@ class Arena:
     def hide_names(self, on: bool) -> None:
         self._handle.control.hide_names = int(on)
 
+    @property
+    def device_time(self) -> str:
+        """Where device times come from: one of `DEVICE_TIMES`."""
+        return DEVICE_TIMES[self._handle.control.device_time]
+
+    @device_time.setter
+    def device_time(self, source: str) -> None:
+        self._handle.control.device_time = DEVICE_TIMES.index(source)
+
     def start_clock(self) -> bool:
         """Starts the thread that keeps the clock line; False: the vDSO is used instead."""
         return bool(lib.anaros_clock_start(self._handle) == 0)
@@ -345,6 +356,10 @@ class Arena:
                 "unhooked",
                 "records_drained",
                 "device_times_unread",
+                "device_times_lost",
+                "device_clock_residual_ns",
+                "device_timers",
+                "device_timers_off",
             )
         }
 

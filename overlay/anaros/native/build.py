@@ -23,6 +23,7 @@ struct anaros_control {
     uint32_t hide_names;
     uint32_t wake_chunks;
     uint32_t supervisor_pid;
+    uint32_t device_time;
     struct anaros_device_map cuda;
     struct anaros_device_map opencl;
     struct anaros_kernel_state kernel;
@@ -41,6 +42,10 @@ struct anaros_shared {
     uint64_t drops_retired;
     uint64_t records_drained;
     uint64_t device_times_unread;
+    uint64_t device_times_lost;
+    uint64_t device_clock_residual_ns;
+    uint32_t device_timers;
+    uint32_t device_timers_off;
     ...;
 };
 struct arena {

@@ -69,6 +69,13 @@ struct anaros_kernel_state {
 	anaros_u64 drops[ANAROS_PROBES_MAX]; /* in the supervisor's order of probes */
 };
 
+/* Where the times come from at which a device worked. */
+enum anaros_device_time {
+	ANAROS_DEVICE_TIME_OFF = 0,
+	ANAROS_DEVICE_TIME_QUEUE = 1,  /* bounded by what the program enqueues and waits for */
+	ANAROS_DEVICE_TIME_KERNEL = 2, /* told by the vendor's profiling library */
+};
+
 struct anaros_control {
 	anaros_u64 magic;
 	anaros_u32 version;
@@ -79,7 +86,9 @@ struct anaros_control {
 	anaros_u32 hide_names;
 	anaros_u32 wake_chunks; /* wake the drain when this many are in use */
 	anaros_u32 supervisor_pid;
-	anaros_u64 reserved[2];
+	anaros_u32 device_time; /* enum anaros_device_time */
+	anaros_u32 reserved0;
+	anaros_u64 reserved[1];
 	struct anaros_clock clock;
 	struct anaros_device_map cuda;
 	struct anaros_device_map opencl;
@@ -104,8 +113,12 @@ struct anaros_shared {
 	anaros_u64 unhooked;      /* entry points resolved past the shim */
 	anaros_u64 drops_retired; /* of lanes that were set free; the drain adds */
 	anaros_u64 records_drained;
-	anaros_u64 device_times_unread; /* device commands whose times nobody asked in time */
-	anaros_u64 reserved[5];
+	anaros_u64 device_times_unread;      /* device commands whose times nobody asked in time */
+	anaros_u64 device_times_lost;        /* that the profiling library had no room for */
+	anaros_u64 device_clock_residual_ns; /* at most, of the device clocks' lines */
+	anaros_u32 device_timers;            /* processes whose device time was told */
+	anaros_u32 device_timers_off;        /* processes where it was refused or given up */
+	anaros_u64 reserved[2];
 };
 
 enum anaros_lane_state {

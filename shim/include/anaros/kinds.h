@@ -64,7 +64,9 @@
 	ANAROS_KIND(0x041c, GPU_HOST_CALL, "gpu.host_call", "stream", "a host function is enqueued; address is the function") \
 	ANAROS_KIND(0x041d, GPU_SIGNAL, "gpu.signal", "stream", "a word of memory or a semaphore is written or, with size_bytes 1, waited for on the device; address is where") \
 	ANAROS_KIND(0x041e, GPU_COLLECTIVE, "gpu.collective", "communicator, 0 = unknown", "NCCL: a collective or a transfer between two ranks is enqueued, or bytes go over the network for one, or that waits; what it is is the name of address") \
+	ANAROS_KIND(0x0420, GPU_MIGRATE, "gpu.migrate", "device + 1 it goes to, 0 = the host", "managed memory moved, in device time; address and size_bytes are the range") \
 	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for") \
+	ANAROS_KIND(0x0422, GPU_TIMING, "gpu.timing", "1 on, 2 the seat is held, 3 given up, 4 no library, 5 unknown version, 6 failed", "device time of the process is told, or not; size_bytes is the library's version, status its result; by whom or why is the name of address") \
 	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
@@ -87,6 +89,16 @@ enum anaros_kind {
 #define ANAROS_KIND(value, symbol, name, object, text) ANAROS_KIND_##symbol = (value),
 	ANAROS_KINDS(ANAROS_KIND)
 #undef ANAROS_KIND
+};
+
+/* object of GPU_TIMING. */
+enum anaros_timing {
+	ANAROS_TIMING_ON = 1,
+	ANAROS_TIMING_SEAT_HELD = 2,
+	ANAROS_TIMING_GIVEN_UP = 3,
+	ANAROS_TIMING_NO_LIBRARY = 4,
+	ANAROS_TIMING_UNKNOWN_VERSION = 5,
+	ANAROS_TIMING_FAILED = 6,
 };
 
 /* status of META_NAME: what sort of thing the name belongs to. */
