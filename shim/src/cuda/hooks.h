@@ -16,6 +16,7 @@
 #define ANAROS_CUDA_HOOKS(ONE, TWO) \
 	TWO(cuGetProcAddress, _ptsz) \
 	TWO(cuGetProcAddress_v2, _ptsz) \
+	ONE(cuInit) \
 	ONE(cuDeviceGet) \
 	ONE(cuDeviceGetByPCIBusId) \
 	ONE(cuDeviceGetCount) \

@@ -188,7 +188,6 @@
 	ONE(SETTING, cuFuncSetCacheConfig) \
 	ONE(SETTING, cuFuncSetSharedMemConfig) \
 	ONE(SETTING, cuFuncSetSharedSize) \
-	ONE(SETTING, cuInit) \
 	ONE(SETTING, cuKernelSetAttribute) \
 	ONE(SETTING, cuKernelSetCacheConfig) \
 	ONE(SETTING, cuMemAdvise) \
