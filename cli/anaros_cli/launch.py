@@ -15,6 +15,9 @@ from contextlib import contextmanager
 #: The view ends by itself when the run does; this is how long it may take to draw its last frame.
 _VIEW_PATIENCE_S = 3.0
 
+#: `anaros.capture.arena.DEVICE_TIMES`, which would have to be loaded.
+DEVICE_TIMES = ("off", "queue", "kernel")
+
 
 class Launch:
     """What `anaros run` was asked for.
@@ -26,6 +29,7 @@ class Launch:
         live: Show the run on the terminal meanwhile.
         command: The program and its words.
         hide_names: Keep names of files and peers, and the command's arguments, out of the run.
+        device_time: Where device times come from; None is what the policy says, or the default.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Launch:
         live: bool,
         command: tuple[str, ...],
         hide_names: bool = False,
+        device_time: str | None = None,
     ) -> None:
         self.output = output
         self.policies = policies
@@ -43,6 +48,7 @@ class Launch:
         self.live = live
         self.command = command
         self.hide_names = hide_names
+        self.device_time = device_time
 
 
 def parse(words: Sequence[str]) -> Launch | None:
@@ -56,25 +62,32 @@ def parse(words: Sequence[str]) -> Launch | None:
     output: str | None = None
     policies: list[str] = []
     kernel, live, hide_names = True, False, False
+    device_time: str | None = None
     rest = iter(words[1:])
     for word in rest:
         match word:
             case "--":
-                return Launch(output, tuple(policies), kernel, live, tuple(rest), hide_names)
+                return Launch(
+                    output, tuple(policies), kernel, live, tuple(rest), hide_names, device_time
+                )
             case "--no-kernel":
                 kernel = False
             case "--live":
                 live = True
             case "--hide-names":
                 hide_names = True
-            case "--output" | "--policy":
+            case "--output" | "--policy" | "--device-time":
                 value = next(rest, None)
                 if value is None:
                     return None
                 if word == "--output":
                     output = value
-                else:
+                elif word == "--policy":
                     policies.append(value)
+                elif value in DEVICE_TIMES:
+                    device_time = value
+                else:
+                    return None
             case _:
                 return None
     return None
@@ -98,6 +111,7 @@ def launch(asked: Launch) -> int:
             policy_files=asked.policies,
             kernel=asked.kernel,
             hide_names=asked.hide_names,
+            device_time=asked.device_time,
         )
 
     if asked.live:

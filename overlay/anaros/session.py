@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from anaros.govern.rewrites import Rewrites
     from anaros.store.rundir import RunDirectory
 
+#: Where device times come from unless something else is asked for.
+DEVICE_TIME = "queue"
+
 
 def warn(fact: str, remedy: str = "") -> None:
     """A fact on stderr, in our name, and below it what it means or what helps."""
@@ -43,8 +46,9 @@ def warn(fact: str, remedy: str = "") -> None:
 class _Parts:
     """What a run is made of, as far as it has come; `_close` undoes it."""
 
-    def __init__(self, *, hide_names: bool) -> None:
+    def __init__(self, *, hide_names: bool, device_time: str | None) -> None:
         self.hide_names = hide_names
+        self.device_time = device_time or ""
         self.loading: Loading | None = None
         self.leaf: Leaf | None = None
         self.rewrites: Rewrites | None = None
@@ -113,6 +117,7 @@ def _decide(
         parts.leaf.path if parts.leaf is not None else None,
     )
     parts.hide_names |= parts.rewrites.hide_names
+    parts.device_time = parts.device_time or parts.rewrites.device_time or DEVICE_TIME
     for problem in parts.rewrites.not_applied:
         warn(f"the policy is not applied: {problem}")
     changes = dict(parts.rewrites.environment)
@@ -144,6 +149,7 @@ def _open(parts: _Parts, folder: Path, run: RunDirectory) -> None:
 
     parts.arena = Arena.create(folder)
     parts.arena.hide_names = parts.hide_names
+    parts.arena.device_time = parts.device_time
     parts.undo.callback(remove_folder, folder)
     parts.undo.callback(parts.arena.close)
     for place in (0, 1):
@@ -181,6 +187,7 @@ def _meta_at_start(
         "shm": str(shared),
         "cgroup": str(parts.leaf.path) if parts.leaf is not None else None,
         "policy": parts.rewrites.describe() if parts.rewrites is not None else None,
+        "device_time": parts.device_time,
         "kernel_plane": _kernel_off(parts.kernel_reason) if parts.kernel_reason else None,
         "nccl_profiler": "hidden"
         if parts.hide_names and parts.nccl_profiler is not None
@@ -262,6 +269,7 @@ def run(
     policy_files: Sequence[str | Path] = (),
     kernel: bool = True,
     hide_names: bool = False,
+    device_time: str | None = None,
 ) -> int:
     """Runs a program under observation.
 
@@ -272,6 +280,8 @@ def run(
         kernel: Whether to use the kernel plane where it is to be had.
         hide_names: Whether to keep names of files and peers, and the command's arguments, out of
             the run; a policy may ask for it too.
+        device_time: Where the times of a device's work come from: `off`, `queue` or `kernel`; None
+            is what a policy says, else `DEVICE_TIME`.
 
     Returns:
         The program's exit code, or minus the signal that ended it.
@@ -281,7 +291,8 @@ def run(
     """
     program = find(argv[0], os.environ)
     name = f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    parts, child = _Parts(hide_names=hide_names), Child(program, list(argv))
+    parts = _Parts(hide_names=hide_names, device_time=device_time)
+    child = Child(program, list(argv))
     try:
         _start(parts, child, name, kernel=kernel)
         from anaros.capture.arena import shared_memory_root

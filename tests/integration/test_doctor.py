@@ -174,6 +174,18 @@ def test_a_cuda_driver_is_asked_through_its_own_calls(
             State.MISSING,
             "reinstall",
         ),
+        (checks.check_cupti(survey.Probe(None, "it did not answer")), State.MISSING, "kernel"),
+        (
+            checks.check_cupti(survey.Probe({"path": None, "version": None}, "")),
+            State.MISSING,
+            "ANAROS_CUPTI",
+        ),
+        (
+            checks.check_cupti(survey.Probe({"path": "/x", "version": 140000}, "")),
+            State.LIMITED,
+            "12 and 13",
+        ),
+        (checks.check_cupti(survey.Probe({"path": "/x", "version": 130500}, "")), State.WORKS, ""),
         (
             checks.check_opencl(survey.Probe({"pyopencl": None}, ""), ("pocl.icd",)),
             State.LIMITED,

@@ -243,6 +243,8 @@ WORDS = st.lists(
             "--no-kernel",
             "--live",
             "--hide-names",
+            "--device-time",
+            "kernel",
             "-x",
             "a",
             "--help",
@@ -270,6 +272,7 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
         found["live"],
         found["command"],
         found["hide_names"],
+        found["device_time"],
     )
     assert vars(plain) == vars(meant)
 

@@ -258,6 +258,19 @@ def test_hidden_names_are_asked_for_with_true(tmp_path: Path) -> None:
     ]
 
 
+def test_device_time_is_asked_for_by_its_word(tmp_path: Path) -> None:
+    plain = "version: 1\ndefault: {hide_names: false}\n"
+    digests = {load([write(tmp_path, plain)]).digest}
+    for word in ("off", "queue", "kernel"):
+        found = load([write(tmp_path, plain.replace("{", f"{{device_time: {word}, "))])
+        assert found.tenants[0].device_time == word
+        digests.add(found.digest)
+    assert len(digests) == 4
+    assert problems(tmp_path, "version: 1\ndefault: {device_time: fast}\n") == [
+        "2:24: device_time: cannot be 'fast'; use off, queue, kernel"
+    ]
+
+
 def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
     digest = load([write(tmp_path, GOOD)]).digest
     assert len(digest) == 64

@@ -210,6 +210,14 @@ def _explain(policy: Policy, user: str | None, command: tuple[str, ...]) -> dict
                 ],
             }
         )
+    if decision.device_time:
+        rewrites.append(
+            {
+                "what": "device_time",
+                "reason": "the policy asks for it",
+                "notes": [f"device times: {decision.device_time}"],
+            }
+        )
     if decision.fabric:
         obstacles += plan.obstacles(decision.fabric)
         rewrites += [

@@ -30,6 +30,12 @@ from anaros_cli import launch
     is_flag=True,
     help="Record no names of files and peers, and of the command only the program.",
 )
+@click.option(
+    "--device-time",
+    type=click.Choice(launch.DEVICE_TIMES),
+    help="Where the times of a device's work come from: nowhere, the program's own calls (the "
+    "default), or the vendor's profiling library.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 def run(
@@ -37,6 +43,7 @@ def run(
     policies: tuple[str, ...],
     no_kernel: bool,
     hide_names: bool,
+    device_time: str | None,
     live: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -52,4 +59,6 @@ def run(
     """  # noqa: D301
     if not command:
         raise UsageError("no program is given", "for example: anaros run -- python serve.py")
-    return launch.launch(launch.Launch(output, policies, not no_kernel, live, command, hide_names))
+    return launch.launch(
+        launch.Launch(output, policies, not no_kernel, live, command, hide_names, device_time)
+    )

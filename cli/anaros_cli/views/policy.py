@@ -64,6 +64,8 @@ def show_frame(policy: Policy) -> RenderableType:
             table.add_row(
                 "", Text("names of files and peers, and the command's arguments, are hidden")
             )
+        if tenant.device_time:
+            table.add_row("", Text(f"device time: {tenant.device_time}"))
         for rule in tenant.rules:
             table.add_row("", Text(_rule(rule)))
             table.add_row("", Text(f"  {_why(rule)}", "dim"))

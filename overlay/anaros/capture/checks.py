@@ -35,6 +35,9 @@ BPF_OBJECTS = ("anaros", "fabric")
 
 PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
 
+#: CUPTI_OLDEST and CUPTI_TOO_NEW of the shim.
+CUPTI_VERSIONS = (120000, 140000)
+
 #: Folders that one line names.
 _LISTED = 3
 
@@ -86,6 +89,7 @@ def examine() -> tuple[Check, ...]:
         *check_probes(),
         check_cgroup(survey.cgroup()),
         check_cuda(survey.in_own_process("cuda_driver")),
+        check_cupti(survey.in_own_process("cupti")),
         check_opencl(survey.in_own_process("opencl"), survey.opencl_icds()),
     )
 
@@ -330,6 +334,24 @@ def check_cuda(probe: survey.Probe) -> Check:
     if not devices:
         return Check(name, State.LIMITED, f"{fact}, no device", "see nvidia-smi")
     return Check(name, State.WORKS, f"{fact}: {', '.join(devices)}")
+
+
+def check_cupti(probe: survey.Probe) -> Check:
+    """The library of `anaros run --device-time kernel`, as ``survey.cupti`` found it."""
+    needed = "needed only by anaros run --device-time kernel"
+    if probe.found is None:
+        fact = f"it does not load: {probe.reason}"
+        return Check("CUPTI", State.MISSING, fact, needed)
+    found: dict[str, Any] = probe.found
+    if found["path"] is None:
+        remedy = f"{needed}: pip install nvidia-cuda-cupti, or set ANAROS_CUPTI to its path"
+        return Check("CUPTI", State.MISSING, "no libcupti.so.13 or libcupti.so.12", remedy)
+    number = found["version"]
+    fact = f"{found['path']}, version {number}"
+    if not CUPTI_VERSIONS[0] <= number < CUPTI_VERSIONS[1]:
+        remedy = f"{needed}: it knows the versions 12 and 13"
+        return Check("CUPTI", State.LIMITED, f"{fact}, is not known to this anaros", remedy)
+    return Check("CUPTI", State.WORKS, fact)
 
 
 def check_opencl(probe: survey.Probe, icds: tuple[str, ...]) -> Check:

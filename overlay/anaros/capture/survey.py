@@ -275,6 +275,31 @@ def opencl() -> dict[str, object]:
     return {"pyopencl": pyopencl.VERSION_TEXT, "platforms": platforms, "error": reason}
 
 
+def cupti() -> dict[str, object]:
+    """Look for CUPTI as the shim does. Call it through ``in_own_process``.
+
+    Returns:
+        ``{"path", "version"}``; ``path`` is None where none loads, ``version`` is CUPTI's own
+        number, as 130500.
+    """
+    told = os.environ.get("ANAROS_CUPTI", "")
+    names = [told] if told.startswith("/") else []
+    names += ["libcupti.so.13", "libcupti.so.12"]
+    for folder in ("extras/CUPTI/lib64", "lib64"):
+        names += [f"/usr/local/cuda/{folder}/libcupti.so.{major}" for major in (13, 12)]
+    for place in filter(None, sys.path):
+        names += [str(path) for path in sorted(Path(place).glob("nvidia/*/lib/libcupti.so.1[23]"))]
+    for name in names:
+        try:
+            library = ctypes.CDLL(name)
+            number = ctypes.c_uint32(0)
+            library.cuptiGetVersion(ctypes.byref(number))
+        except (OSError, AttributeError):
+            continue
+        return {"path": name, "version": number.value}
+    return {"path": None, "version": None}
+
+
 def opencl_icds() -> tuple[str, ...]:
     """The installed OpenCL drivers: the names of the files that tell the loader about them."""
     folder = Path(os.environ.get("OCL_ICD_VENDORS") or "/etc/OpenCL/vendors")

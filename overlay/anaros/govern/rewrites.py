@@ -36,6 +36,7 @@ class Rewrites:
         not_applied: One sentence for each that could not be made, with its remedy.
         fabric: The connections that are rewritten while the run lasts.
         hide_names: Names of files and peers, and the command's arguments, stay out of the run.
+        device_time: Where device times come from; empty where the policy does not say.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Rewrites:
         tenant: str | None = None,
         not_applied: tuple[str, ...] = (),
         hide_names: bool = False,
+        device_time: str = "",
     ) -> None:
         self.digest = digest
         self.files = files
@@ -57,6 +59,7 @@ class Rewrites:
         self.not_applied = not_applied
         self.fabric: FabricRewrite | None = None
         self.hide_names = hide_names
+        self.device_time = device_time
 
     def describe(self) -> dict[str, object]:
         """For ``meta.json``; connections rewritten so far are counted."""
@@ -119,6 +122,7 @@ def decide(
         files=tuple(str(path) for path in policy.files),
         tenant=decision.tenant,
         hide_names=decision.hide_names,
+        device_time=decision.device_time,
     )
     if decision.changes_nothing:
         return found
@@ -132,6 +136,7 @@ def decide(
             tenant=found.tenant,
             not_applied=(str(problem),),
             hide_names=found.hide_names,
+            device_time=found.device_time,
         )
     return found
 

@@ -79,6 +79,7 @@ struct arena *anaros_arena_create(const char *path, uint32_t chunk_count, int *e
 	arena->control->arena_bytes = bytes;
 	arena->control->wake_chunks = chunk_count / 2 < WAKE_CHUNKS ? chunk_count / 2 : WAKE_CHUNKS;
 	arena->control->supervisor_pid = (uint32_t)getpid();
+	arena->control->device_time = ANAROS_DEVICE_TIME_QUEUE;
 	arena->control->magic = ANAROS_MAGIC;
 	return arena;
 }

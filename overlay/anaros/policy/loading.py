@@ -130,8 +130,9 @@ def digest(tenants: Sequence[Tenant]) -> str:
 def _plain(tenant: Tenant) -> dict[str, object]:
     """A tenant without places, as plain data."""
     found = asdict(tenant)
-    if not tenant.hide_names:
-        del found["hide_names"]  # what is not asked for must not change a digest
+    for name in ("hide_names", "device_time"):
+        if not found[name]:
+            del found[name]  # what is not asked for must not change a digest
     for part in (found, found["device"], *found["fabric"]):
         if part:
             del part["place"]

@@ -117,6 +117,7 @@ class Tenant:
     """A workload and what holds for it. ``match`` is None for the default tenant.
 
     ``hide_names`` keeps names of files and peers, and the command's arguments, out of its runs.
+    ``device_time`` is where their device times come from; empty where the policy does not say.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Tenant:
     reason: str
     place: Place
     hide_names: bool = False
+    device_time: str = ""
 
     @property
     def rules(self) -> tuple[DeviceRule | FabricRule, ...]:
@@ -175,6 +177,7 @@ class Decision:
         verdicts: One for each tenant that was tried, in order.
         digest: Digest of the policy; empty where there is none.
         hide_names: Names stay out of the run.
+        device_time: Where device times come from; empty where the policy does not say.
     """
 
     tenant: str | None
@@ -183,6 +186,7 @@ class Decision:
     verdicts: tuple[Verdict, ...]
     digest: str
     hide_names: bool = False
+    device_time: str = ""
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -36,8 +36,10 @@ DESTINATIONS_MAX = 256
 DEFAULT = "default"
 
 _FILE = ("version", "tenants", "default")
-_TENANT = ("name", "reason", "match", "device", "fabric", "hide_names")
-_DEFAULT = ("reason", "device", "fabric", "hide_names")
+_TENANT = ("name", "reason", "match", "device", "fabric", "hide_names", "device_time")
+_DEFAULT = ("reason", "device", "fabric", "hide_names", "device_time")
+#: Nothing said, and what can be.
+_DEVICE_TIMES = ("off", "queue", "kernel")
 _MATCH = ("user", "executable", "argv", "argv_regex")
 _DEVICE = ("visible", "order", "runtime", "reason", "metric")
 _FABRIC = ("interface", "source", "to", "mark", "sockets", "reason", "metric")
@@ -129,6 +131,7 @@ def _tenant_of(fields: Fields, name: str, match: Match | None) -> Tenant:
         reason=fields.text("reason"),
         place=fields.place,
         hide_names=fields.flag("hide_names"),
+        device_time=fields.choice("device_time", _DEVICE_TIMES, ""),
     )
 
 

@@ -47,6 +47,7 @@ def select(policy: Policy, user: str, executable: Path, argv: Sequence[str]) -> 
             tuple(verdicts),
             digest=policy.digest,
             hide_names=tenant.hide_names,
+            device_time=tenant.device_time,
         )
     return Decision(None, None, (), tuple(verdicts), digest=policy.digest)
 

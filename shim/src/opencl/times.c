@@ -132,7 +132,8 @@ static void describe(struct cl_queue *queue, cl_command_queue handle)
 	    api->clGetDeviceInfo(device, CL_DEVICE_NAME, sizeof(name), name, &size) == CL_SUCCESS &&
 	    size > 1)
 		cl_name(ANAROS_NAME_STREAM, handle, name);
-	if (!(properties & CL_QUEUE_PROFILING_ENABLE) || api->clGetEventProfilingInfo == NULL ||
+	if (anaros_control->device_time == ANAROS_DEVICE_TIME_OFF ||
+	    !(properties & CL_QUEUE_PROFILING_ENABLE) || api->clGetEventProfilingInfo == NULL ||
 	    api->clGetEventInfo == NULL || api->clRetainEvent == NULL ||
 	    api->clReleaseEvent == NULL)
 		return;
