@@ -48,13 +48,13 @@
 	ANAROS_KIND(0x040c, GPU_UNMAP, "gpu.unmap", "stream or queue", "a mapped buffer goes back; address is the host side") \
 	ANAROS_KIND(0x040d, GPU_STREAM, "gpu.stream", "stream or queue", "a stream or queue is made or destroyed") \
 	ANAROS_KIND(0x040e, GPU_BUILD, "gpu.build", "module or program", "code is compiled or loaded") \
-	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched") \
+	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched; size_bytes is the nodes that it runs, context the kernels among them, both 0 where they are not known; its name is that of address") \
 	ANAROS_KIND(0x0410, GPU_EXECUTE, "gpu.execute", "stream or queue", "a kernel ran on the device, in device time; address is the kernel's handle, context the time queued in ns") \
 	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side") \
 	ANAROS_KIND(0x0412, GPU_PREFETCH, "gpu.prefetch", "stream or queue", "managed memory is told where it will be used; address and size_bytes are the range") \
 	ANAROS_KIND(0x0413, GPU_DISCARD, "gpu.discard", "stream or queue", "the contents of a range are given up; address and size_bytes are the range") \
 	ANAROS_KIND(0x0414, GPU_CAPTURE, "gpu.capture", "stream", "capture into a graph begins, with address 0, or ends; address is the graph, or the stream where there is none") \
-	ANAROS_KIND(0x0415, GPU_INSTANTIATE, "gpu.instantiate", "executable graph", "a graph is made ready to run, or brought up to date; address is the graph, 0 where the executable one is destroyed; size_bytes its nodes where the call tells them") \
+	ANAROS_KIND(0x0415, GPU_INSTANTIATE, "gpu.instantiate", "executable graph", "a graph is made ready to run, or brought up to date; address is the graph, 0 where the executable one is destroyed; size_bytes the nodes that it will run, 0 where they are not known") \
 	ANAROS_KIND(0x0416, GPU_CONTEXT, "gpu.context", "context, or a pid", "size_bytes: 0 destroyed, released or reset, 1 made or retained, 2 made current, 3 taken off the thread; 4 locked, 5 saved, 6 restored, 7 unlocked is a process; address is the device + 1 where the call names it") \
 	ANAROS_KIND(0x0417, GPU_QUERY, "gpu.query", "stream or event", "the thread asks whether work is done; status is 0 when it is; the same no again and again is one record") \
 	ANAROS_KIND(0x0418, GPU_RESERVE, "gpu.reserve", "device address", "a range of addresses is reserved, with address 1, or freed, with address 0") \

@@ -16,6 +16,8 @@ static void add(struct batch *batch, uint16_t kind, uint64_t address, uint64_t b
 	batch->fields.kind = kind;
 	batch->fields.address = address;
 	batch->fields.size_bytes = bytes;
+	if (unlikely((batch->fields.flags & ANAROS_FLAG_CAPTURE) != 0))
+		anaros_cuda_put_in_graph(&batch->fields);
 	anaros_record_at(batch->call->start_ns, batch->end_ns, &batch->fields);
 }
 

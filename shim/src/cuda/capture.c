@@ -4,7 +4,7 @@
  * does not run. A stream joins a capture by waiting for an event that was
  * recorded in it.
  */
-#include "cuda/cuda.h"
+#include "cuda/nodes.h"
 #include "core/sys.h"
 
 #define CAPTURED 256u
@@ -103,22 +103,33 @@ void anaros_cuda_joins(int result, uint64_t joining, uint64_t member)
 		add_captured(joining, origin);
 }
 
+void anaros_cuda_put_in_graph(const struct anaros_fields *fields)
+{
+	anaros_cuda_nodes_captured(origin_of(fields->object), fields);
+}
+
 /* The address is 0 where it begins, and the graph where it ends. */
 #define CAPTURE(graph)                                                                             \
 	CUDA_NOTE(.kind = ANAROS_KIND_GPU_CAPTURE, .object = CUDA_STREAM(hStream),                 \
 		  .address = (uintptr_t)(graph))
-#define BEGINS                                                                                     \
+#define BEGINS(graph, again)                                                                       \
+	if (result == CUDA_SUCCESS)                                                                \
+		anaros_cuda_nodes_begin(capture_key(CUDA_STREAM(hStream)), graph, again);          \
 	anaros_cuda_capture_begins(result, CUDA_STREAM(hStream));                                  \
 	CAPTURE(NULL)
 #define ENDS(graph)                                                                                \
 	anaros_cuda_capture_ends(CUDA_STREAM(hStream));                                            \
 	CAPTURE(graph)
+#define ENDS_IN(graph)                                                                             \
+	anaros_cuda_nodes_end(capture_key(CUDA_STREAM(hStream)), graph);                           \
+	ENDS(graph)
 
-CUDA_PAIR(cuStreamBeginCapture, _ptsz, BEGINS)
-CUDA_PAIR(cuStreamBeginCapture_v2, _ptsz, BEGINS)
-CUDA_PAIR(cuStreamBeginCaptureToGraph, _ptsz, BEGINS)
-CUDA_PAIR(cuStreamBeginRecaptureToGraph, _ptsz, BEGINS)
-CUDA_PAIR(cuStreamBeginCaptureToCig, _ptsz, BEGINS)
-CUDA_PAIR(cuStreamEndCapture, _ptsz, ENDS(CUDA_OUT(phGraph)))
+CUDA_PAIR(cuStreamBeginCapture, _ptsz, BEGINS(NULL, false))
+CUDA_PAIR(cuStreamBeginCapture_v2, _ptsz, BEGINS(NULL, false))
+CUDA_PAIR(cuStreamBeginCaptureToGraph, _ptsz, BEGINS(hGraph, false))
+/* The same nodes once more, with other values. */
+CUDA_PAIR(cuStreamBeginRecaptureToGraph, _ptsz, BEGINS(hGraph, true))
+CUDA_PAIR(cuStreamBeginCaptureToCig, _ptsz, BEGINS(NULL, false))
+CUDA_PAIR(cuStreamEndCapture, _ptsz, ENDS_IN(CUDA_OUT(phGraph)))
 /* The work goes to a graphics queue: there is no graph to name. */
 CUDA_PAIR(cuStreamEndCaptureToCig, _ptsz, ENDS(hStream))

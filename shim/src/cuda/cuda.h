@@ -99,7 +99,7 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 	return __atomic_load_n(&anaros_cuda_found[hook], __ATOMIC_RELAXED);
 }
 
-#define CUDA_ENTRY(linkage, function, real_of, symbol, parameters, arguments, twin, ...)           \
+#define CUDA_ENTRY(linkage, function, real_of, symbol, parameters, arguments, twin, before, ...)   \
 	linkage int function parameters;                                                           \
 	linkage int function parameters                                                            \
 	{                                                                                          \
@@ -112,19 +112,20 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
 		if (!anaros_enter(&call))                                                          \
 			return real arguments;                                                     \
+		before;                                                                            \
 		result = real arguments;                                                           \
 		__VA_ARGS__;                                                                       \
 		return result;                                                                     \
 	}
 
-#define CUDA_BOTH(symbol, parameters, arguments, twin, ...)                                        \
+#define CUDA_BOTH(symbol, parameters, arguments, twin, before, ...)                                \
 	CUDA_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, parameters, arguments, twin,     \
-		   __VA_ARGS__)                                                                    \
+		   before, __VA_ARGS__)                                                            \
 	CUDA_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, parameters, arguments, \
-		   twin, __VA_ARGS__)
+		   twin, before, __VA_ARGS__)
 
 /* Expands CUDA_ABI_symbol to parameters and arguments. */
-#define CUDA_WITH_ABI(symbol, twin, abi, ...) CUDA_BOTH(symbol, abi, twin, __VA_ARGS__)
+#define CUDA_WITH_ABI(symbol, twin, abi, ...) CUDA_BOTH(symbol, abi, twin, (void)0, __VA_ARGS__)
 
 /*
  * The last arguments are what happens after the call: `call`, `result` and
@@ -137,8 +138,11 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 	CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, __VA_ARGS__)                                   \
 	CUDA_WITH_ABI(symbol##suffix, 1, CUDA_ABI_##symbol, __VA_ARGS__)
 
+/* For what a call overwrites: done before it, if it will be recorded. */
+#define CUDA_AROUND(symbol, abi, before, ...) CUDA_BOTH(symbol, abi, 0, before, __VA_ARGS__)
+
 #define CUDA_RECORD(...)                                                                           \
-	anaros_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
+	anaros_cuda_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
 
 /* The same for calls that are rare or slow: not worth a copy of the code each.
  */
@@ -201,5 +205,16 @@ static inline uint16_t anaros_cuda_flags(uint64_t stream, uint16_t flags)
 }
 
 #define CUDA_FLAGS(stream, flags) anaros_cuda_flags(CUDA_STREAM(stream), (flags))
+
+/* Counts what goes into a graph as a node of it. */
+void anaros_cuda_put_in_graph(const struct anaros_fields *fields) COLD;
+
+static inline void anaros_cuda_record(const struct anaros_call *call,
+				      const struct anaros_fields *fields)
+{
+	if (unlikely((fields->flags & ANAROS_FLAG_CAPTURE) != 0))
+		anaros_cuda_put_in_graph(fields);
+	anaros_record(call, fields);
+}
 
 #endif

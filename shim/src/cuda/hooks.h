@@ -200,6 +200,23 @@
 	TWO(cuLaunchKernel, _ptsz) \
 	TWO(cuLaunchKernelEx, _ptsz) \
 	TWO(cuStreamAddCallback, _ptsz) \
+	ONE(cuGraphAddBatchMemOpNode) \
+	ONE(cuGraphAddChildGraphNode) \
+	ONE(cuGraphAddExternalSemaphoresSignalNode) \
+	ONE(cuGraphAddExternalSemaphoresWaitNode) \
+	ONE(cuGraphAddHostNode) \
+	ONE(cuGraphAddKernelNode) \
+	ONE(cuGraphAddKernelNode_v2) \
+	ONE(cuGraphAddMemcpyNode) \
+	ONE(cuGraphAddMemsetNode) \
+	ONE(cuGraphAddNode) \
+	ONE(cuGraphAddNode_v2) \
+	ONE(cuGraphAddNode_v3) \
+	ONE(cuGraphClone) \
+	ONE(cuGraphCreate) \
+	ONE(cuGraphDestroy) \
+	ONE(cuGraphDestroyNode) \
+	ONE(cuGraphNodeSetEnabled) \
 	ONE(cuGraphExecDestroy) \
 	ONE(cuGraphExecUpdate) \
 	ONE(cuGraphExecUpdate_v2) \

@@ -218,31 +218,15 @@
 	ONE(HANDLE, cuLinkCreate_v2) \
 	ONE(HANDLE, cuLinkDestroy) \
 	ONE(HANDLE, cuModuleUnload) \
-	ONE(GRAPH, cuGraphAddBatchMemOpNode) \
-	ONE(GRAPH, cuGraphAddChildGraphNode) \
 	ONE(GRAPH, cuGraphAddDependencies) \
 	ONE(GRAPH, cuGraphAddDependencies_v2) \
 	ONE(GRAPH, cuGraphAddEmptyNode) \
 	ONE(GRAPH, cuGraphAddEventRecordNode) \
 	ONE(GRAPH, cuGraphAddEventWaitNode) \
-	ONE(GRAPH, cuGraphAddExternalSemaphoresSignalNode) \
-	ONE(GRAPH, cuGraphAddExternalSemaphoresWaitNode) \
-	ONE(GRAPH, cuGraphAddHostNode) \
-	ONE(GRAPH, cuGraphAddKernelNode) \
-	ONE(GRAPH, cuGraphAddKernelNode_v2) \
 	ONE(GRAPH, cuGraphAddMemAllocNode) \
 	ONE(GRAPH, cuGraphAddMemFreeNode) \
-	ONE(GRAPH, cuGraphAddMemcpyNode) \
-	ONE(GRAPH, cuGraphAddMemsetNode) \
-	ONE(GRAPH, cuGraphAddNode) \
-	ONE(GRAPH, cuGraphAddNode_v2) \
-	ONE(GRAPH, cuGraphAddNode_v3) \
 	ONE(GRAPH, cuGraphBatchMemOpNodeSetParams) \
-	ONE(GRAPH, cuGraphClone) \
 	ONE(GRAPH, cuGraphConditionalHandleCreate) \
-	ONE(GRAPH, cuGraphCreate) \
-	ONE(GRAPH, cuGraphDestroy) \
-	ONE(GRAPH, cuGraphDestroyNode) \
 	ONE(GRAPH, cuGraphEventRecordNodeSetEvent) \
 	ONE(GRAPH, cuGraphEventWaitNodeSetEvent) \
 	ONE(GRAPH, cuGraphExecBatchMemOpNodeSetParams) \
@@ -266,7 +250,6 @@
 	ONE(GRAPH, cuGraphKernelNodeSetParams_v2) \
 	ONE(GRAPH, cuGraphMemcpyNodeSetParams) \
 	ONE(GRAPH, cuGraphMemsetNodeSetParams) \
-	ONE(GRAPH, cuGraphNodeSetEnabled) \
 	ONE(GRAPH, cuGraphNodeSetParams) \
 	ONE(GRAPH, cuGraphNodeSetParams_v2) \
 	ONE(GRAPH, cuGraphReleaseUserObject) \
