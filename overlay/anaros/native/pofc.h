@@ -301,4 +301,36 @@ struct pofc_spans {
 int64_t anaros_pofc_explain(const struct pofc_known *known, uint64_t from, uint64_t to,
 			    const struct pofc_spans *spans, int64_t *evidence);
 
+/* What an event does to a range of memory. */
+enum pofc_touch {
+	POFC_TOUCH_ASKS,
+	POFC_TOUCH_WRITES,
+	POFC_TOUCH_ERASES,
+};
+
+/* `count` events in order of time; cells are stretches of addresses that no range divides. */
+struct pofc_touches {
+	uint64_t count;
+	const int64_t *low;  /* the first cell */
+	const int64_t *high; /* the cell after the last */
+	const uint8_t *act;  /* enum pofc_touch */
+};
+
+/* What was asked for and who wrote it; both are places among the events. */
+struct pofc_overlaps {
+	int64_t *asker;
+	int64_t *writer;
+	int64_t *low;
+	int64_t *high;
+	uint8_t *again; /* whether these cells had been asked for since they were written */
+};
+
+/*
+ * For each event that asks, the runs of cells that one event wrote last, by
+ * address; `most` for each at the most. Fills what there is room for.
+ * Returns how many there are, or -ENOMEM.
+ */
+int64_t anaros_pofc_overlaps(const struct pofc_touches *touches, uint64_t cells, uint64_t most,
+			     uint64_t room, const struct pofc_overlaps *out);
+
 #endif

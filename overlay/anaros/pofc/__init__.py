@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.derive import MEMORY, Tables, derive, tables
+from anaros.pofc.derive import MEMORY, Tables, derive, links, tables
 from anaros.pofc.memory.model import Ending, Host, Map, Memory
 from anaros.pofc.memory.summary import summarise_memory
 from anaros.pofc.model import (
@@ -38,6 +38,7 @@ __all__ = [
     "Timeline",
     "analyse",
     "derive",
+    "links",
     "summarise",
     "summarise_memory",
     "tables",

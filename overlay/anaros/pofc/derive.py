@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anaros.kinds import Kind
 from anaros.pofc.analysis import analyse
+from anaros.pofc.links.joins import links_of
+from anaros.pofc.links.model import Links
 from anaros.pofc.memory.allocations import ABOUT, memory_map
 from anaros.pofc.memory.model import Map
 from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
@@ -83,6 +86,28 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
         found = Tables(timeline, calls, memory, columns)
         beside.submit(derived.write, run, _kept(found), key)
         yield found
+
+
+def links(run: RunDirectory) -> Links:
+    """What the copies to devices moved, as it was kept, else computed and kept.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    key = derived.key(run)
+    kept = derived.read(run, ("links",), key)
+    if kept is not None:
+        return Links.of(kept["links"])
+    with tables(run) as found:
+        if Kind.GPU_COPY_H2D not in found.calls.kind:
+            return Links.nothing()
+        columns, timeline = found.columns, found.timeline
+        if columns is None:
+            columns = segments.load(run, fields=_FIELDS)
+            timeline = analyse(columns)
+        joined = links_of(columns, timeline.owner, timeline.evidence)
+    derived.write(run, {"links": joined.as_dict()}, key)
+    return joined
 
 
 def _drives_device(calls: Calls) -> bool:

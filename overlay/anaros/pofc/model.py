@@ -39,6 +39,7 @@ class Evidence(IntEnum):
     ALONE = 7
     TURN = 8
     FIFO = 9
+    PAYLOAD = 10
 
 
 #: How far each kind of evidence is trusted before anything was calibrated on a site.
@@ -53,6 +54,7 @@ PROBABILITY: Mapping[Evidence, float] = {
     Evidence.ALONE: 0.97,
     Evidence.TURN: 0.95,
     Evidence.FIFO: 0.7,
+    Evidence.PAYLOAD: 0.9,
 }
 
 

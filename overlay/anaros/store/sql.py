@@ -9,6 +9,7 @@
     allocations  one row for each allocation of device memory or page-locked memory (likewise)
     memory    the bytes in use: one row for each time that they changed  (likewise)
     copies    what was copied between host and device, and from where    (likewise)
+    links     one row for each read that a copy to a device has bytes of  (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
 
@@ -35,7 +36,7 @@ from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
 _MEMORY_VIEWS = ("memory", "allocations", "copies")
-VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "names", "segments")
+VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "links", "names", "segments")
 
 
 #: What a query is begun with and divided by; near words of a syntax error.
@@ -187,6 +188,8 @@ def _build(
         _add_derived(connection, run, derive)
     if wanted.intersection(_MEMORY_VIEWS):
         _add_memory(connection, run)
+    if "links" in wanted:
+        _add_links(connection, run)
     connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -385,6 +388,24 @@ def _add_memory(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> Non
     connection.execute(
         f"CREATE VIEW copies AS SELECT c.* REPLACE ({_words(pofc.Host)}[host + 1] AS host,"
         " k.name AS kind) FROM derived_copies c LEFT JOIN kinds k ON k.value = c.kind"
+    )
+
+
+def _add_links(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """What was read for the copies to devices, as it was kept or computed now."""
+    from anaros import pofc
+
+    connection.register("computed", pofc.links(run).as_dict())
+    connection.execute("CREATE TABLE derived_links AS SELECT * FROM computed")
+    connection.unregister("computed")
+    source = "SELECT *, read_address AS address FROM derived_links"
+    joined = _NAMES_JOINED.format(records=_KINDS_JOINED.format(source=source))
+    connection.execute(
+        "CREATE VIEW links AS SELECT r.start_ns, r.pid, r.tid, r.stream, r.copy_bytes,"
+        " r.copy_address, r.read_ns, r.read_tid, r.kind_word AS kind, r.object, r.read_bytes,"
+        f" r.read_address, r.size_bytes, {_words(pofc.Evidence)}[evidence + 1] AS evidence,"
+        " r.probability, r.again = 1 AS again, nullif(r.request, -1) AS request,"
+        f" {_NAME}, {_start_s(run)} {joined}"
     )
 
 

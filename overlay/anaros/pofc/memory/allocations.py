@@ -61,20 +61,20 @@ def memory_map(columns: Columns, owner: Ints | None = None) -> Map:
     request = np.full(len(wanted), -1, np.int32)
     if owner is not None:
         request[:] = owner[wanted]
-    programs = _programs(records)
+    programs = programs_of(records)
     made = _allocations(records, programs, request)
     return Map(made, use_of(made), copies_of(records, programs.number, made))
 
 
 @dataclass(frozen=True, slots=True)
-class _Programs:
+class Programs:
     """The program that each record (R,) is of, numbered, and when program p (P,) was over."""
 
     number: I32
     over_ns: I64
 
 
-def _programs(records: Columns) -> _Programs:
+def programs_of(records: Columns) -> Programs:
     """A process is another program after an exec; its number may be given to another process."""
     start = as_time(records.start_ns)
     begins = np.flatnonzero((records.kind == Kind.PROC_SHIM) | (records.kind == Kind.PROC_EXIT))
@@ -86,7 +86,7 @@ def _programs(records: Columns) -> _Programs:
     before = latest(pid, start, began, start[begins] - 1)
     known = before >= 0
     np.minimum.at(over, number[before[known]], start[begins[known]])
-    return _Programs(number, over)
+    return Programs(number, over)
 
 
 def lives(group: Ints, time: I64, change: I8, fresh: Mask) -> tuple[I64, I64, I64]:
@@ -169,7 +169,7 @@ def _done(records: Columns) -> Mask:
     return done
 
 
-def _allocations(records: Columns, programs: _Programs, request: I32) -> Allocations:
+def _allocations(records: Columns, programs: Programs, request: I32) -> Allocations:
     done = _done(records)
     alloc = np.flatnonzero(done & (records.kind == Kind.GPU_ALLOC))
     free = np.flatnonzero(done & (records.kind == Kind.GPU_FREE))
@@ -193,7 +193,7 @@ def _allocations(records: Columns, programs: _Programs, request: I32) -> Allocat
     return _rows(records, programs, request, made, failed, ended, ending, freed)
 
 
-def _mappings(records: Columns, programs: _Programs, done: Mask) -> tuple[_Events, _Events]:
+def _mappings(records: Columns, programs: Programs, done: Mask) -> tuple[_Events, _Events]:
     """What mappings hold, and let go when they are unmapped: the handles of physical memory."""
     maps = np.flatnonzero(done & (records.kind == Kind.GPU_VM_MAP) & (records.address != 0))
     gone = np.flatnonzero(done & (records.kind == Kind.GPU_VM_UNMAP))
@@ -224,7 +224,7 @@ def _mappings(records: Columns, programs: _Programs, done: Mask) -> tuple[_Event
 
 def _rows(
     records: Columns,
-    programs: _Programs,
+    programs: Programs,
     request: I32,
     made: I64,
     failed: I64,
@@ -281,7 +281,7 @@ def _told(records: Columns, *what: int) -> I64:
     return np.flatnonzero(told & np.isin(records.size_bytes, what))
 
 
-def _contexts(records: Columns, programs: _Programs, at: I64) -> U64:
+def _contexts(records: Columns, programs: Programs, at: I64) -> U64:
     """The context that was current on the thread of records, 0 = unknown.
 
     Below one that was taken off lies another, but which is not told.
@@ -296,7 +296,7 @@ def _contexts(records: Columns, programs: _Programs, at: I64) -> U64:
     return found
 
 
-def _device(records: Columns, programs: _Programs, process: I32, context: U64, time: I64) -> I32:
+def _device(records: Columns, programs: Programs, process: I32, context: U64, time: I64) -> I32:
     """The ordinal of the device that a context was made on, -1 = unknown."""
     told = _told(records, _MADE)
     told = told[records.address[told] > 0]
@@ -309,9 +309,7 @@ def _device(records: Columns, programs: _Programs, process: I32, context: U64, t
     return np.where((last >= 0) & (context != 0), ordinal.astype(np.int64) - 1, -1).astype(np.int32)
 
 
-def _destroyed(
-    records: Columns, programs: _Programs, process: I32, context: U64, begun: I64
-) -> I64:
+def _destroyed(records: Columns, programs: Programs, process: I32, context: U64, begun: I64) -> I64:
     """When the contexts were destroyed that were there at some times."""
     told = _told(records, _DESTROYED)
     told = told[records.object[told] != 0]
