@@ -70,6 +70,15 @@ enum anaros_memory {
 	ANAROS_MEMORY_IMPORTED = 7, /* of another process or library */
 };
 
+/* How a function passed by the shim: the address of a gpu.unknown. */
+enum anaros_way {
+	ANAROS_WAY_DLSYM = 1,
+	ANAROS_WAY_RESOLVER = 2, /* the driver's own, or a table that it gives */
+	ANAROS_WAY_SLOT = 3,     /* a library that was bound past the shim */
+	ANAROS_WAY_SEALED = 4,   /* likewise, and its slot could not be written */
+	ANAROS_WAY_SECOND = 5,   /* another function of that name is the recorded one */
+};
+
 enum anaros_flag {
 	ANAROS_FLAG_FD_TYPE_MASK = 0x0007,
 	ANAROS_FLAG_STDIO = 0x0008,        /* bytes passed through a FILE buffer */

@@ -145,14 +145,14 @@ static void *claim(const struct anaros_family *family, size_t row, void *functio
 	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED))
 		return wrapper;
-	return anaros_cuda_pass(name, strlen(name), 0, function);
+	return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
 }
 
-static void *stand_in(const struct anaros_family *family, size_t row, const char *name,
-		      void *function)
+static void *stand_in(const struct anaros_family *family, size_t row, enum anaros_way way,
+		      const char *name, void *function)
 {
 	if (row == family->count)
-		return anaros_cuda_pass(name, strlen(name), 0, function);
+		return anaros_cuda_pass(name, way, 0, function);
 	return family->hooks[row] < family->hook_count ? claim(family, row, function) : function;
 }
 
@@ -161,7 +161,7 @@ void *anaros_device_from_dlsym(void *handle, const char *name)
 {
 	const struct anaros_family *family = anaros_device_family(name);
 	const void *caller = __builtin_return_address(0);
-	void *function = anaros_real_dlsym(handle, name);
+	void *function = anaros_next_dlsym(handle, name);
 	struct anaros_object library;
 	size_t row;
 
@@ -174,9 +174,9 @@ void *anaros_device_from_dlsym(void *handle, const char *name)
 		return function;
 	row = row_of(family, name);
 	if (library_of(family, function, &library))
-		return stand_in(family, row, name, function);
+		return stand_in(family, row, ANAROS_WAY_DLSYM, name, function);
 	return row < family->count && family->hooks[row] < family->hook_count
-		   ? anaros_cuda_pass(name, strlen(name), 0, function)
+		   ? anaros_cuda_pass(name, ANAROS_WAY_DLSYM, 0, function)
 		   : function;
 }
 
@@ -193,7 +193,7 @@ void *anaros_device_exchange(const struct anaros_family *family, const char *nam
 	    (!library_of(family, function, &library) ||
 	     anaros_object_find(&library, name) != function))
 		name = twin;
-	function = stand_in(family, row_of(family, name), name, function);
+	function = stand_in(family, row_of(family, name), ANAROS_WAY_RESOLVER, name, function);
 	errno = saved;
 	return function;
 }

@@ -9,14 +9,20 @@
  *
  * anaros_dlsym_pick and anaros_dlopen_pick get the same two arguments, and
  * say where to jump.
+ *
+ * They have the versions of the C library's own. An interposer that wraps
+ * dlsym asks for the next one by version, for it cannot use what it defines
+ * itself; without a version ours would be passed over.
  */
+#include "core/versions.h"
+
 #if defined(__x86_64__)
 #include <cet.h>
 	.macro jump name, pick
-	.globl \name
-	.type \name, @function
+	.globl anaros_\name
+	.type anaros_\name, @function
 	.p2align 4
-\name:
+anaros_\name:
 	.cfi_startproc
 	_CET_ENDBR
 	pushq	%rdi
@@ -34,14 +40,14 @@
 	.cfi_adjust_cfa_offset -8
 	jmp	*%rax
 	.cfi_endproc
-	.size \name, . - \name
+	.size anaros_\name, . - anaros_\name
 	.endm
 #elif defined(__aarch64__)
 	.macro jump name, pick
-	.globl \name
-	.type \name, %function
+	.globl anaros_\name
+	.type anaros_\name, %function
 	.p2align 4
-\name:
+anaros_\name:
 	.cfi_startproc
 	hint	#34 /* bti c */
 	stp	x29, x30, [sp, #-32]!
@@ -59,12 +65,20 @@
 	.cfi_restore 30
 	br	x16
 	.cfi_endproc
-	.size \name, . - \name
+	.size anaros_\name, . - anaros_\name
 	.endm
 #else
 #error "anaros: this architecture has no jump to dlsym yet"
 #endif
+	.macro versioned name
+	.globl anaros_first_\name
+	.set anaros_first_\name, anaros_\name
+	.symver anaros_first_\name, \name\()@FIRST_VERSION
+	.symver anaros_\name, \name\()@@GLIBC_2.34
+	.endm
 	.text
 	jump dlsym, anaros_dlsym_pick
 	jump dlopen, anaros_dlopen_pick
+	versioned dlsym
+	versioned dlopen
 	.section .note.GNU-stack, "", %progbits

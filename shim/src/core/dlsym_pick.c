@@ -31,24 +31,10 @@ static void *not_there(void *handle, const char *name)
 	return function;
 }
 
-void *anaros_kept_dlsym;
-void *anaros_kept_dlopen;
-
-/* Both live in the C library from 2.34 on, and in libdl before. */
-static void *versioned(const char *name, void **kept)
-{
-	static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
-	void *found = __atomic_load_n(kept, __ATOMIC_RELAXED);
-
-	for (size_t i = 0; found == NULL && i < sizeof(versions) / sizeof(*versions); i++)
-		found = dlvsym(RTLD_NEXT, name, versions[i]);
-	__atomic_store_n(kept, found, __ATOMIC_RELAXED);
-	return found;
-}
-
 static dlsym_function real_dlsym(void)
 {
-	void *found = versioned("dlsym", &anaros_kept_dlsym);
+	static void *next;
+	void *found = anaros_behind("dlsym", &next, &anaros_kept_dlsym);
 
 	return found != NULL ? (dlsym_function)(uintptr_t)found : no_dlsym;
 }
@@ -60,10 +46,13 @@ static void *no_dlopen(const char *name, int flags)
 
 dlopen_function anaros_dlopen_pick(const char *name, int flags)
 {
-	void *found = versioned("dlopen", &anaros_kept_dlopen);
+	static void *next;
+	void *found = anaros_behind("dlopen", &next, &anaros_kept_dlopen);
 
+	anaros_forget_unloaded();
 	if ((flags & RTLD_DEEPBIND) != 0 && (flags & RTLD_NOLOAD) == 0) {
-		real_dlsym();
+		anaros_versioned("dlsym", &anaros_kept_dlsym);
+		anaros_versioned("dlopen", &anaros_kept_dlopen);
 		anaros_deepbind_begins();
 	}
 	return found != NULL ? (dlopen_function)(uintptr_t)found : no_dlopen;

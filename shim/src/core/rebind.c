@@ -69,7 +69,7 @@ static void *wanted(const struct scan *scan, const char *name, void *held)
 	real = anaros_real_named(name);
 	/* OpenCL: which library it means, only the loader knows. */
 	if (real == NULL)
-		return anaros_cuda_pass(name, strlen(name), 0, NULL);
+		return anaros_cuda_pass(name, ANAROS_WAY_SLOT, 0, NULL);
 	/* Another function of this name is what the library was bound for. */
 	return held == NULL || held == real ? ours : NULL;
 }
@@ -81,7 +81,7 @@ static void change(const struct anaros_object *object, void **slot, void *functi
 	bool sealed = (uintptr_t)slot - object->relro_start < object->relro_bytes;
 
 	if (sealed && SYS3(SYS_mprotect, page, ANAROS_PAGE, READ_WRITE) != 0) {
-		anaros_cuda_pass(name, strlen(name), 0, NULL);
+		anaros_cuda_pass(name, ANAROS_WAY_SEALED, 0, NULL);
 		return;
 	}
 	__atomic_store_n(slot, function, __ATOMIC_RELEASE);

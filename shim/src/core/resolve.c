@@ -25,17 +25,49 @@ static const struct {
 #undef ANAROS_LATER
 };
 
+typedef void *(*dlsym_function)(void *handle, const char *name);
+
+void *anaros_kept_dlsym;
+void *anaros_kept_dlopen;
+
+/* Both live in the C library from 2.34 on, and in libdl before. */
+void *anaros_versioned(const char *name, void **kept)
+{
+	static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
+	void *found = __atomic_load_n(kept, __ATOMIC_RELAXED);
+
+	for (size_t i = 0; found == NULL && i < sizeof(versions) / sizeof(*versions); i++)
+		found = dlvsym(RTLD_NEXT, name, versions[i]);
+	__atomic_store_n(kept, found, __ATOMIC_RELAXED);
+	return found;
+}
+
 void *anaros_real_dlsym(void *handle, const char *name)
 {
-	static void *(*real)(void *, const char *);
-	static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
-	void *(*found)(void *, const char *) = __atomic_load_n(&real, __ATOMIC_RELAXED);
+	dlsym_function real = (dlsym_function)anaros_versioned("dlsym", &anaros_kept_dlsym);
 
-	for (size_t i = 0; found == NULL && i < sizeof(versions) / sizeof(*versions); i++) {
-		*(void **)(&found) = dlvsym(RTLD_NEXT, "dlsym", versions[i]);
-		__atomic_store_n(&real, found, __ATOMIC_RELAXED);
+	return real != NULL ? real(handle, name) : NULL;
+}
+
+void *anaros_behind(const char *name, void **next, void **kept)
+{
+	void *found = __atomic_load_n(next, __ATOMIC_RELAXED);
+
+	if (unlikely(found == NULL)) {
+		found = anaros_real_dlsym(RTLD_NEXT, name);
+		if (found == NULL)
+			found = anaros_versioned(name, kept);
+		__atomic_store_n(next, found, __ATOMIC_RELAXED);
 	}
-	return found != NULL ? found(handle, name) : NULL;
+	return found;
+}
+
+void *anaros_next_dlsym(void *handle, const char *name)
+{
+	static void *next;
+	dlsym_function function = (dlsym_function)anaros_behind("dlsym", &next, &anaros_kept_dlsym);
+
+	return function != NULL ? function(handle, name) : NULL;
 }
 
 void *anaros_real_named(const char *name)

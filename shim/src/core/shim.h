@@ -88,14 +88,21 @@ const char *anaros_library_path(void); /* as LD_PRELOAD should name it; "" = non
 void *anaros_resolve(enum anaros_hook hook) COLD;
 void anaros_resolve_all(void);
 void *anaros_real_dlsym(void *handle, const char *name);
+/* What the program would reach without the shim: another interposer's, or the C library's. */
+void *anaros_behind(const char *name, void **next, void **kept);
+void *anaros_next_dlsym(void *handle, const char *name);
+/* Of the C library, by version; what was found is kept. NULL: it has none. */
+void *anaros_versioned(const char *name, void **kept) COLD;
 /*
  * What the wrapper of this name calls; NULL: it has none, or not one for all
  * callers. Asks nothing of the loader: it may hold its lock.
  */
 void *anaros_real_named(const char *name) COLD;
-/* dlsym_pick.c: known from the first call of each, and before a deep binding. */
+/* The C library's, known from the first call of each, and before a deep binding. */
 extern void *anaros_kept_dlsym __attribute__((visibility("hidden")));
 extern void *anaros_kept_dlopen __attribute__((visibility("hidden")));
+/* unload.c: before something is loaded, which may lie where something was. */
+void anaros_forget_unloaded(void);
 /* names.c */
 void anaros_name(uint16_t name_class, uint64_t object, const void *text, size_t size);
 /* True once for each pair: the caller sends the name. False: it is known. */

@@ -54,7 +54,7 @@ void *anaros_cuda_from_resolver(const char *base, void *function, int version,
  */
 void *anaros_cuda_wrapper_of(const char *symbol, void *function) COLD;
 /* Counts and names what was passed by, and gives it back. */
-void *anaros_cuda_pass(const char *name, size_t length, int version, void *function) COLD;
+void *anaros_cuda_pass(const char *name, enum anaros_way way, int version, void *function) COLD;
 bool anaros_cuda_in_shim(const void *function) COLD;
 void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
 

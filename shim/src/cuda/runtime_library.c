@@ -143,13 +143,13 @@ void *anaros_runtime_wrapper_of(const char *name, void *function)
 					__ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
 	    held == function)
 		return (void *)(uintptr_t)wrappers[hook];
-	return anaros_cuda_pass(name, strlen(name), 0, function);
+	return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
 }
 
 /* dlsym with a handle of the program's own. */
 void *anaros_runtime_from_dlsym(void *handle, const char *name)
 {
-	void *function = anaros_real_dlsym(handle, name);
+	void *function = anaros_next_dlsym(handle, name);
 
 	if (function == NULL)
 		return NULL;

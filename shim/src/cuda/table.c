@@ -141,10 +141,11 @@ static const struct row *row_of(const char *symbol)
  * A function or an ABI that came after this release, or a way past it: the
  * program gets what the driver gave, and the report names it.
  */
-void *anaros_cuda_pass(const char *name, size_t length, int version, void *function)
+void *anaros_cuda_pass(const char *name, enum anaros_way way, int version, void *function)
 {
 	struct anaros_fields fields = {.kind = ANAROS_KIND_GPU_UNKNOWN};
 	uint64_t hash = 14695981039346656037ull, now_ns;
+	size_t length = strlen(name);
 
 	if (anaros_shared != NULL)
 		__atomic_fetch_add(&anaros_shared->unhooked, 1, __ATOMIC_RELAXED);
@@ -157,6 +158,7 @@ void *anaros_cuda_pass(const char *name, size_t length, int version, void *funct
 	now_ns = anaros_now_ns();
 	fields.object = hash;
 	fields.size_bytes = version > 0 ? (uint64_t)version : 0;
+	fields.address = way;
 	anaros_record_at(now_ns, now_ns, &fields);
 	return function;
 }
@@ -183,24 +185,24 @@ bool anaros_cuda_may_have(const char *symbol)
 /*
  * The wrapper, once its slot holds this very function. A slot that holds
  * another one keeps it as long as that is loaded: two answers for one name
- * mean a second interposer, and each keeps its own way.
+ * mean a second interposer or driver, and each keeps its own way.
  */
 static void *claim(const struct row *row, void *function)
 {
 	void **slot = &anaros_cuda_found[row->hook];
 	void *wrapper = (void *)(uintptr_t)wrappers[row->hook];
-	struct anaros_object driver;
+	uintptr_t start, size;
 	void *held = NULL;
 
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED) ||
 	    held == function)
 		return wrapper;
-	if (!anaros_cuda_driver_of(held, &driver) &&
+	if (!anaros_cuda_object_of(held, &start, &size) &&
 	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED))
 		return wrapper;
-	return anaros_cuda_pass(symbol_of(row), strlen(symbol_of(row)), row->version, function);
+	return anaros_cuda_pass(symbol_of(row), ANAROS_WAY_SECOND, row->version, function);
 }
 
 /* Ends of the shim, from the linker: dladdr would look through all of its symbols. */
@@ -213,11 +215,20 @@ bool anaros_cuda_in_shim(const void *function)
 	       (uintptr_t)_end - (uintptr_t)__ehdr_start;
 }
 
+/* Whether another interposer's dlsym, behind ours, gave its own for the driver's. */
+static bool stands_before_driver(void *handle, const char *symbol, const void *function)
+{
+	void *own = anaros_real_dlsym(handle, symbol);
+	struct anaros_object driver;
+
+	return own != NULL && own != function && anaros_cuda_driver_of(own, &driver);
+}
+
 /* dlsym with a handle of the program's own, for a name that may be a driver's.
  */
 void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 {
-	void *function = anaros_real_dlsym(handle, symbol);
+	void *function = anaros_next_dlsym(handle, symbol);
 	const struct row *row = row_of(symbol);
 	struct anaros_object driver;
 
@@ -225,11 +236,13 @@ void *anaros_cuda_from_dlsym(void *handle, const char *symbol)
 		return NULL;
 	if (anaros_cuda_driver_of(function, &driver))
 		return row != NULL ? claim(row, function)
-				   : anaros_cuda_pass(symbol, strlen(symbol), 0, function);
+				   : anaros_cuda_pass(symbol, ANAROS_WAY_DLSYM, 0, function);
 	if (row == NULL)
 		return function;
 	if (!anaros_cuda_in_shim(function))
-		return anaros_cuda_pass(symbol, strlen(symbol), row->version, function);
+		return stands_before_driver(handle, symbol, function)
+			   ? claim(row, function)
+			   : anaros_cuda_pass(symbol, ANAROS_WAY_DLSYM, row->version, function);
 	/*
 	 * A search of the global scope, and it met the shim first. Without the
 	 * shim it would have found what lies behind it, or nothing.
@@ -251,16 +264,22 @@ void *anaros_cuda_wrapper_of(const char *symbol, void *function)
 	return function != NULL ? claim(row, function) : NULL;
 }
 
-/* The ABI that the driver chose for this request; NULL: none that we know. */
-static const struct row *row_of_request(const struct row *first, const struct anaros_object *driver,
-					const void *function, int version, bool per_thread)
+/* The ABI that was chosen for this request; NULL: none that we know. */
+static const struct row *row_of_request(const struct row *first, const void *function, int version,
+					bool per_thread)
 {
 	const struct row *best = NULL;
+	struct anaros_object driver;
 
-	/* Mostly the answer is one of the exported functions: then it is sure. */
-	for (const struct row *row = first; same_base(row, first); row++)
-		if (anaros_object_find(driver, symbol_of(row)) == function)
-			return row;
+	/*
+	 * Mostly the answer is one of the driver's exported functions: then it
+	 * is sure. Else it is another interposer's, and of the ABI that was
+	 * asked for.
+	 */
+	if (anaros_cuda_driver_of(function, &driver))
+		for (const struct row *row = first; same_base(row, first); row++)
+			if (anaros_object_find(&driver, symbol_of(row)) == function)
+				return row;
 	if (version > ANAROS_CUDA_KNOWN)
 		return NULL;
 	/* Where the caller cannot tell, it is sure only if there is one. */
@@ -279,18 +298,16 @@ static const struct row *row_of_request(const struct row *first, const struct an
 /* What to give out in place of the resolver's answer. */
 void *anaros_cuda_from_resolver(const char *base, void *function, int version, bool per_thread)
 {
-	size_t length = strlen(base);
-	const struct row *first = first_of_base(base, length), *row = NULL;
-	struct anaros_object driver;
+	const struct row *first = first_of_base(base, strlen(base)), *row = NULL;
 
 	if (first != NULL && first->hook >= ANAROS_CUDA_COUNT && !same_base(first + 1, first))
 		return function;
 	if (anaros_cuda_in_shim(function))
 		return function;
-	if (first != NULL && anaros_cuda_driver_of(function, &driver))
-		row = row_of_request(first, &driver, function, version, per_thread);
+	if (first != NULL)
+		row = row_of_request(first, function, version, per_thread);
 	if (row == NULL)
-		return anaros_cuda_pass(base, length, version, function);
+		return anaros_cuda_pass(base, ANAROS_WAY_RESOLVER, version, function);
 	return row->hook < ANAROS_CUDA_COUNT ? claim(row, function) : function;
 }
 

@@ -254,7 +254,7 @@ static bool is_wrapper(const void *function)
 void *anaros_opencl_from_dlsym(void *handle, const char *name)
 {
 	const void *caller = __builtin_return_address(0);
-	void *real = anaros_real_dlsym(handle, name);
+	void *real = anaros_next_dlsym(handle, name);
 	int saved = errno;
 
 	/* Not found: dlerror has the program's own message. */

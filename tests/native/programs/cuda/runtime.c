@@ -146,8 +146,9 @@ static void symbols_by_handle(const struct program *program)
 
 static void *real_symbol(void *handle, const char *name)
 {
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
 	void *(*real)(void *, const char *) =
-	    (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+	    (void *(*)(void *, const char *))dlvsym(libc, "dlsym", "GLIBC_2.2.5");
 
 	if (real == NULL || lies_in((void *)real, "libanaros"))
 		harness_skip("the C library's own dlsym is not found");
