@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/gpu-check without a GPU: what it says, and that it finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts/gpu-check"
+PAGE = "# A page\n\n<!-- gpu-check: begin -->\nold\n<!-- gpu-check: end -->\n\nIts end.\n"
+
+
+@pytest.fixture(autouse=True)
+def _package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests/gpu"))
+
+
+@pytest.fixture
+def tools() -> None:
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("make or a C compiler is missing")
+    if not (ROOT / "shim/libanaros.so").exists():
+        pytest.skip("shim/libanaros.so is not built")
+    pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
+
+
+def check(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+    command = [str(SCRIPT), *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+
+
+def test_a_host_without_a_gpu_is_told_so_in_one_line() -> None:
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("this host has a GPU: run scripts/gpu-check itself")
+    done = check()
+    assert done.returncode == 77
+    assert done.stdout == ""
+    assert done.stderr.startswith("gpu-check: this host lacks ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_simulated_goes_into_the_page_of_what_was_measured() -> None:
+    done = check("--simulated", "--write")
+    assert done.returncode == 2
+    assert "simulated" in done.stderr
+
+
+@pytest.mark.usefixtures("tools")
+def test_every_path_is_accounted_for_over_the_simulated_driver(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    done = check("--simulated", "--quick", "--json", "--write", page)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == json.loads((ROOT / "build/gpu-check/results.json").read_text())
+    assert {part["path"] for part in told["parts"]} == set("ABCDEF") - {"G"}
+    for part in told["parts"]:
+        assert part["passed"], part
+        assert part["identical"] and part["accounted"] == part["executed"] == 1, part
+        assert part["own"]["launches"] + part["own"]["graphs"] > 0
+        assert part["witness"]["kernels"] == part["own"]["kernels"] == part["seen"]["kernels"]
+    for loop in told["loops"]:
+        assert loop["bare_ns"] > 0
+        assert loop["added_percent"].keys() == {"off", "queue", "kernel"}, loop
+    text = page.read_text()
+    assert text.startswith("# A page\n\n<!-- gpu-check: begin -->\nSimulated driver")
+    assert text.endswith("<!-- gpu-check: end -->\n\nIts end.\n")
+    assert text.count("| 100 % | 100 % | yes | equal |") == len(told["parts"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    sys.path.insert(0, str(ROOT / "tests/gpu"))
+    from gpu_check import parts
+
+    sys.path.pop(0)
+    return parts.simulated()
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    from gpu_check import runs
+
+    monkeypatch.setattr(runs, "SCRATCH", tmp_path / "scratch")
+    return runs
+
+
+def program(tmp_path: Path, place: Any, script: str, **more: Any) -> Any:
+    """A part that runs the driver's program by way of a shell script."""
+    from gpu_check import parts
+
+    real = parts.simulated_programs(place, quick=True).parts[0]
+    assert real.name == "driver_dlsym"
+    path = tmp_path / "program"
+    path.write_text(f"#!/bin/sh\nrun() {{ {' '.join(real.command)}; }}\n{script}\n")
+    path.chmod(0o755)
+    return replace(real, command=(str(path),), **more)
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ('run | sed \'s/"launches": 40/"launches": 41/\'', "launches, told by the program: 41"),
+        ('run | sed \'s/"copies": 82/"copies": 81/\'', "copies, told by the program: 81"),
+        ("run | sed 's/2203648/2203649/'", "copy bytes, told by the program: 2,203,649"),
+        (
+            'case "$LD_PRELOAD" in *libanaros*) run | tr abc cab ;; *) run ;; esac',
+            "the output is another when recorded",
+        ),
+        ("run; exit 3", "ended with 3"),
+        ("sleep 60", "took more than 2 s"),
+        ("echo nothing", "told nothing of itself"),
+    ],
+)
+def test_what_is_wrong_fails(
+    runs: ModuleType, place: Any, tmp_path: Path, script: str, problem: str
+) -> None:
+    part = program(tmp_path, place, script, limit_s=2 if "sleep" in script else 60)
+    result = runs.check_part(part, place, runs.Deadline(60))
+    assert result.passed is False
+    assert any(told.startswith(problem) for told in result.problems), result.problems
+    from gpu_check import table
+
+    block = table.markdown(None, [result], [])
+    assert "**differs**" in block or "**no**" in block
+    assert f"- `driver_dlsym`: {problem}" in block
+
+
+@pytest.mark.usefixtures("tools")
+def test_without_time_a_part_is_left_out(runs: ModuleType, place: Any, tmp_path: Path) -> None:
+    result = runs.check_part(program(tmp_path, place, "run"), place, runs.Deadline(0))
+    assert result.passed is None
+    assert result.left_out == "no time was left"
+
+
+def facts(**more: int) -> Any:
+    from gpu_check.compare import Recorded
+
+    same = {"launches": 3, "graphs": 0, "copies": 2, "copy_bytes": 20, "fills": 1}
+    device = {"kernels": 3, "device_copies": 2, "device_copy_bytes": 20, "device_fills": 1}
+    seen = Recorded(
+        **same, **device, directions={"h2d": 2, "h2d_bytes": 20}, executed=3, transferred=3,
+        dropped=0,
+    )  # fmt: skip
+    return replace(seen, **more)
+
+
+OWN = {"launches": 3, "graphs": 0, "copies": 2, "copy_bytes": 20, "fills": 1}
+WITNESS = {"kernels": 3, "copies": 2, "copy_bytes": 20, "fills": 1, "dropped": 0, "failed": 0}
+
+
+def test_equal_counts_are_all_accounted_for() -> None:
+    from gpu_check.compare import judge, judge_device_time
+
+    assert judge(OWN, facts(), WITNESS, {"h2d": 1}).differences == ()
+    assert judge(OWN, facts(), WITNESS, {}).accounted == 1
+    assert judge_device_time(facts()).differences == ()
+    assert judge({}, facts(), None, {}).accounted is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "problem", "share"),
+    [
+        ({"launches": 2}, "launches, told by the program: 3, recorded 2", 2 / 3),
+        ({"launches": 6}, "launches, told by the program: 3, recorded 6", 0.5),
+        ({"kernels": 4}, "kernels, told by CUPTI: 3, recorded 4", 0.75),
+        ({"device_copy_bytes": 19}, "copy bytes, told by CUPTI: 20, recorded 19", 0.95),
+        ({"device_fills": 0}, "fills, told by CUPTI: 1, recorded 0", 0),
+        ({"dropped": 7}, "7 records were dropped", 1),
+        ({"directions": {"h2d": 0}}, "h2d: at least 1, recorded 0", 1),
+    ],
+)
+def test_counts_that_differ_are_told(seen: Any, problem: str, share: float) -> None:
+    from gpu_check.compare import judge
+
+    verdict = judge(OWN, facts(**seen), WITNESS, {"h2d": 1})
+    assert verdict.differences == (problem,)
+    assert verdict.accounted == pytest.approx(share)
+
+
+def test_device_time_that_is_missing_is_told() -> None:
+    from gpu_check.compare import judge_device_time
+
+    verdict = judge_device_time(facts(executed=2, transferred=0))
+    assert verdict.differences == (
+        "kernels with device time: 2 of 3",
+        "copies and fills with device time: 0 of 3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cuda", "capability", "torch"),
+    [(13000, 90, "torch>=2.11"), (13020, 70, "torch>=2.6,<2.11"), (12080, 90, "torch>=2.6,<2.11"),
+     (11080, 80, None)],
+)  # fmt: skip
+def test_the_driver_chooses_what_is_installed(
+    cuda: int, capability: int, torch: str | None
+) -> None:
+    from gpu_check.host import Gpu
+    from gpu_check.prepare import compiler_packages, torch_packages
+
+    gpu = Gpu("G", "580.95", cuda, capability)
+    assert [*torch_packages(gpu), None][0] == torch
+    assert bool(compiler_packages(gpu)) == (cuda >= 13000)
+
+
+def test_the_environment_without_installing_has_the_host_s_packages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where the host's interpreter is one of a virtual environment."""
+    from gpu_check import prepare
+
+    for name, value in (("VENV", "venv"), ("PYTHON", "venv/bin/python"), ("LOG", "log")):
+        monkeypatch.setattr(prepare, name, tmp_path / value)
+    prepare._make_venv(prepare.Source(install=False, wheels=None))
+    script = "import numpy, sys; print(sys.prefix)"
+    done = subprocess.run(
+        [prepare.PYTHON, "-c", script], capture_output=True, text=True, check=True, env={}
+    )
+    assert done.stdout.strip() == str(tmp_path / "venv")
+
+
+def test_the_page_says_what_was_measured_or_that_nothing_was() -> None:
+    from gpu_check import table
+
+    block = (ROOT / "docs/measured.md").read_text().split(table.BEGIN)[1].split(table.END)[0]
+    assert "driver" in block or "Nothing here was measured yet" in block
+    assert "Simulated" not in block
