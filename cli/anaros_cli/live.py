@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from anaros.capture.arena import Segment
 from anaros.capture.names import join
 from anaros.errors import CaptureError
 from anaros.pofc import CONNECTION_KINDS
+from anaros.pofc.memory import standing
 from anaros.records import Columns
 from anaros.store.names import Names, read_names
 from anaros.store.rundir import RunDirectory
@@ -31,6 +32,9 @@ class Source(Protocol):
 
     def opened(self, before_ns: int) -> Columns:
         """What tells which sockets are connections of a server, among records before then."""
+
+    def memory(self) -> dict[str, Any] | None:
+        """The device memory that is held, as `standing.standing` tells."""
 
     def names(self) -> Names:
         """All names so far, written or not."""
@@ -55,14 +59,12 @@ class SharedMemory:
         self._written = Columns.empty()
         self._written_since_ns = 0
         self._names: tuple[int, Names] | None = None
-        self._opened: tuple[tuple[str, ...], Columns] | None = None
+        self._kept: tuple[tuple[str, ...], Columns, standing.Past] | None = None
 
     def opened(self, before_ns: int) -> Columns:
         """What tells which sockets are connections of a server, among records before then."""
-        stored = self._segments()
-        if self._opened is None or self._opened[0] != stored:
-            self._opened = stored, load(self._run, kinds=CONNECTION_KINDS)
-        parts = [self._opened[1]]
+        stored, opened, _ = self._past()
+        parts = [opened]
         for unwritten in self._unwritten(stored, 0):
             wanted = np.isin(unwritten.kind, CONNECTION_KINDS)
             parts.append(unwritten.take(np.flatnonzero(wanted)))
@@ -70,6 +72,16 @@ class SharedMemory:
         order = np.argsort(columns.start_ns, kind="stable")
         last = int(np.searchsorted(columns.start_ns[order], np.uint64(before_ns)))
         return columns.take(order[:last])
+
+    def memory(self) -> dict[str, Any] | None:
+        """The device memory that is held, as `standing.standing` tells."""
+        stored, _, past = self._past()
+        parts = [Columns.empty()]
+        for unwritten in self._unwritten(stored, 0):
+            wanted = np.isin(unwritten.kind, standing.KINDS)
+            parts.append(unwritten.take(np.flatnonzero(wanted)))
+        newest = Columns.concatenate(parts)
+        return standing.standing(past, newest.take(np.argsort(newest.start_ns, kind="stable")))
 
     def records(self, seconds: float) -> Columns:
         """The records of the last ``seconds``, by their start, written or not."""
@@ -96,6 +108,16 @@ class SharedMemory:
     def losses(self) -> live.Losses | None:
         """What was lost so far; None where the rings are gone."""
         return live.losses(self._run.path)
+
+    def _past(self) -> tuple[tuple[str, ...], Columns, standing.Past]:
+        """The segments that are written, their connections, and their device memory."""
+        stored = self._segments()
+        if self._kept is None or self._kept[0] != stored:
+            found = load(self._run, kinds=(*CONNECTION_KINDS, *standing.KINDS))
+            opened = np.isin(found.kind, CONNECTION_KINDS)
+            past = standing.past_of(found.take(np.flatnonzero(~opened)))
+            self._kept = stored, found.take(np.flatnonzero(opened)), past
+        return self._kept
 
     def _folder(self) -> Path | None:
         folder = self._run.meta().get("shm")

@@ -12,6 +12,7 @@ import numpy as np
 
 from anaros import pofc, report
 from anaros.kinds import Kind, NameClass
+from anaros.pofc.memory import standing
 from anaros.records import U64, Columns
 from anaros.store import segments
 from anaros.store.names import Names
@@ -60,6 +61,8 @@ class Snapshot:
         requests: Count, ``per_second``, ``p50_ms`` and ``p99_ms``, as in the report.
         stages: The rows of the report's stage table.
         slowest: What the slowest 1 % waited for, as in the report.
+        memory: The device memory that is held at its end, as `pofc.memory.standing` tells, with
+            ``allocations_per_second`` of the window; None where there is none.
         drops: Records lost in the whole run, as in the report.
         device_times_unread: Device commands whose times were not asked in time, likewise.
         files: The busiest files, by time.
@@ -76,6 +79,7 @@ class Snapshot:
     requests: dict[str, Any]
     stages: list[dict[str, Any]]
     slowest: dict[str, Any]
+    memory: dict[str, Any] | None
     drops: dict[str, Any]
     device_times_unread: int | None
     files: tuple[Busy, ...]
@@ -110,9 +114,15 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         begin = int(columns.start_ns[0])
     window_s = max(end - begin, 0) / 1e9 if len(columns) else 0.0
     if live and source is not None:
-        opened = source.opened(begin)
+        opened, memory = source.opened(begin), source.memory()
     else:
-        opened = segments.load(run, kinds=pofc.CONNECTION_KINDS, window=(0, begin))
+        found = segments.load(run, kinds=(*pofc.CONNECTION_KINDS, *standing.KINDS))
+        is_memory = np.isin(found.kind, standing.KINDS)
+        opened = found.take(~is_memory & (found.start_ns < begin))
+        memory = standing.standing(standing.Past(), found.take(is_memory))
+    if memory is not None:
+        made = int(((columns.kind == Kind.GPU_ALLOC) & (columns.status == 0)).sum())
+        memory["allocations_per_second"] = made / window_s if window_s else None
     timeline = pofc.analyse(Columns.concatenate([opened, columns]))
     summary = pofc.summarise(timeline)
     started = meta.get("start_ns")
@@ -126,6 +136,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         requests=report.requests_of(summary, window_s),
         stages=report.stages_of(summary),
         slowest=report.slowest(timeline),
+        memory=memory,
         drops=drops,
         device_times_unread=unread,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),

@@ -135,6 +135,30 @@ with open(os.environ["ANAROS_SIM_COUNTERS"] + ".pid", "w") as out:
 """
 )
 
+#: It holds memory on two threads and a pool, goes on for a while, and then asks for too much.
+HOLDER = (
+    BEGIN
+    + """
+import threading
+def more():
+    ok(cu.cuCtxSetCurrent(ok(cu.cuDevicePrimaryCtxRetain(ok(cu.cuDeviceGet(0))))))
+    ok(cu.cuMemAlloc(7 * MB))
+    print(threading.get_native_id(), flush=True)
+
+kept = [ok(cu.cuMemAlloc(3 * MB)) for _ in range(2)]
+gone = ok(cu.cuMemAlloc(20 * MB))
+ok(cu.cuMemFree(gone))
+ordered = ok(cu.cuMemAllocAsync(4 * MB, stream))
+host = ok(cu.cuMemHostAlloc(MB, 0))
+beside = threading.Thread(target=more)
+beside.start()
+beside.join()
+print(os.getpid(), int(stream), flush=True)
+sys.stdin.readline()
+print(int(cu.cuMemAlloc(1 << 50)[0]), flush=True)
+"""
+)
+
 ON_DEVICE = "('device', 'stream_ordered', 'physical', 'array')"
 
 Run = Callable[..., "Recorded"]
@@ -156,17 +180,23 @@ class Recorded:
 
 
 @pytest.fixture
-def run(anaros: Callable[..., list[str]], tmp_path: Path) -> Run:
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The simulated driver, which keeps books of its own."""
     if shutil.which("make") is None or shutil.which("cc") is None:
         pytest.skip("make or a C compiler is missing: install build-essential")
     pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
     subprocess.run(["make", "-s", "-C", SIM], check=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("CUDA_", "ANAROS_"))}
-    env |= {
+    return env | {
         "LD_LIBRARY_PATH": str(SIM / "build"),
         "ANAROS_SIM_SPEED": "0",
         "ANAROS_SIM_COUNTERS": str(tmp_path / "counters"),
     }
+
+
+@pytest.fixture
+def run(anaros: Callable[..., list[str]], environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs a program under observation."""
 
     def record(program: str, *words: str, **more: str) -> Recorded:
         script = tmp_path / "program.py"
@@ -174,7 +204,7 @@ def run(anaros: Callable[..., list[str]], tmp_path: Path) -> Run:
         command = anaros("run", "--no-kernel", "--output", tmp_path / "run", "--")
         done = subprocess.run(
             [*command, sys.executable, str(script), *words],
-            env=env | more,
+            env=environment | more,
             capture_output=True,
             text=True,
             timeout=60,
@@ -184,6 +214,41 @@ def run(anaros: Callable[..., list[str]], tmp_path: Path) -> Run:
         return Recorded(tmp_path, done.stdout)
 
     return record
+
+
+def test_what_is_held_is_told_while_the_program_runs(
+    anaros: Callable[..., list[str]], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """And what was held, and by whom, when it got no more."""
+    script = tmp_path / "holder.py"
+    script.write_text(HOLDER)
+    words = anaros("run", "--no-kernel", "--output", tmp_path / "run", "--", sys.executable, script)
+    with subprocess.Popen(
+        words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        thread = int(program.stdout.readline())
+        pid, stream = map(int, program.stdout.readline().split())
+        look = anaros("xray", tmp_path / "run", "--json")
+        seen = subprocess.run(look, capture_output=True, text=True, timeout=30, check=True)
+        said, _ = program.communicate("go on\n", timeout=30)
+    assert (program.returncode, said) == (0, "2\n")
+    sorts = {row["sort"]: row for row in json.loads(seen.stdout)["memory"]["sorts"]}
+    megabytes = {name: row["in_use_bytes"] >> 20 for name, row in sorts.items()}
+    assert megabytes == {"device": 13, "stream_ordered": 4, "host": 1}
+    assert sorts["device"]["high_water_bytes"] >> 20 == 26
+    assert [(row["tid"], row["count"]) for row in sorts["device"]["holders"]] == [
+        (thread, 1),
+        (pid, 2),
+    ]
+    (failure,) = report.build(RunDirectory.open(tmp_path / "run"))["memory"]["failures"]
+    assert failure["held_bytes"] == 17 << 20
+    holders = [(row["tid"], row["origin"], row["bytes"] >> 20) for row in failure["holders"]]
+    assert holders == [(thread, None, 7), (pid, None, 6), (pid, stream, 4)]
+    text = subprocess.run(
+        anaros("report", tmp_path / "run"), capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert f"held: 7.0 MiB device in 1 allocation by thread {thread}" in text
 
 
 def test_bytes_in_use_are_those_of_the_driver(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,9 @@ class Memory:
     def opened(self, before_ns: int) -> Columns:
         return Columns.empty()
 
+    def memory(self) -> dict[str, Any] | None:
+        return {"sorts": [], "failed": 1}
+
     def names(self) -> Names:
         return self._names
 
@@ -87,6 +91,25 @@ def test_a_finished_run_shows_its_last_seconds(run: RunDirectory) -> None:
     assert seen.elapsed_s == 20.0
     assert seen.files == (Busy("/data/x", 10, 1000, 10_000),)
     assert seen.drops["shim"] is None
+    assert seen.memory is None
+
+
+def test_a_finished_run_shows_what_it_held_at_its_end(run: RunDirectory) -> None:
+    calls = columns_of(
+        start_ns=[SECOND_NS, 2 * SECOND_NS, 15 * SECOND_NS],
+        kind=[Kind.GPU_ALLOC, Kind.GPU_FREE, Kind.GPU_ALLOC],
+        object=[4096, 4096, 8192],
+        size_bytes=[300, 0, 100],
+        pid=[1, 1, 1],
+        tid=[1, 1, 2],
+    )
+    write_segment(run, calls, 1)
+    memory = snapshot.take(run, 10.0).memory
+    assert memory is not None
+    assert memory["allocations_per_second"] == 0.1
+    (sort,) = memory["sorts"]
+    assert (sort["sort"], sort["in_use_bytes"], sort["high_water_bytes"]) == ("device", 100, 300)
+    assert [row["tid"] for row in sort["holders"]] == [2]
 
 
 def test_a_window_longer_than_the_run_is_the_run(run: RunDirectory) -> None:
@@ -113,6 +136,7 @@ def test_a_running_run_is_read_from_its_source(run: RunDirectory) -> None:
     assert seen.records == 2
     assert seen.drops == {"shim": 3, "kernel": 5, "by_probe": {"sched": 1, "net": 4}}
     assert seen.device_times_unread == 2
+    assert seen.memory == {"sorts": [], "failed": 1, "allocations_per_second": 0.0}
     assert [busy.name for busy in seen.files] == ["/new"]
     assert 4.0 <= seen.window_s < 5.0
 

@@ -17,6 +17,7 @@ from anaros.kinds import Kind
 from anaros.pofc.memory.allocations import memory_map
 from anaros.pofc.memory.model import Ending, Host, Memory
 from anaros.pofc.memory.ranges import spread, within
+from anaros.pofc.memory.standing import KINDS, past_of, standing
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PINNED, RECORD_DTYPE, Columns
 
 PINNED = {Memory.HOST, Memory.REGISTERED}
@@ -234,6 +235,42 @@ def test_the_map_agrees_with_a_loop(seed: int, steps: int) -> None:
     }
     if not any(row[4] == Kind.PROC_SHIM or row[4] == Kind.PROC_EXIT for row in book.rows):
         assert together == curve(book.expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 150), st.floats(0, 1))
+def test_what_is_held_agrees_with_a_loop(seed: int, steps: int, cut: float) -> None:
+    """Wherever the past ends, and was made short."""
+    book = Book(Random(seed))
+    columns = book.play(steps)
+    columns = columns.take(np.flatnonzero(np.isin(columns.kind, KINDS)))
+    at = round(cut * len(columns))
+    found = standing(past_of(columns.take(slice(0, at))), columns.take(slice(at, None)))
+    held: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in book.expected:
+        if row["ending"] is Ending.OPEN:
+            entry = held[row["pid"], row["memory"].name.lower()]
+            entry[0] += row["size"]
+            entry[1] += 1
+    if found is None:
+        assert not book.expected
+        return
+    told = {
+        (row["pid"], row["sort"]): [row["in_use_bytes"], row["in_use"]]
+        for row in found["sorts"]
+        if row["in_use"]
+    }
+    assert told == held
+    assert found["failed"] == sum(row["ending"] is Ending.FAILED for row in book.expected)
+    for row in found["sorts"]:
+        assert sum(each["bytes"] for each in row["holders"]) == row["in_use_bytes"]
+    if not any(row[4] in (Kind.PROC_SHIM, Kind.PROC_EXIT) for row in book.rows):
+        most = {
+            (pid, Memory(memory).name.lower()): max(size for _, size, _ in steps)
+            for (pid, memory), steps in curve(book.expected).items()
+        }
+        highest = {(row["pid"], row["sort"]): row["high_water_bytes"] for row in found["sorts"]}
+        assert highest == most
 
 
 @settings(max_examples=60, deadline=None)

@@ -144,7 +144,9 @@ host to device, pageable: 2.0 KiB in 2 calls at 5.0 GiB/s
 host to device, pinned: 2.0 KiB in 1 call at 5.0 GiB/s
 allocated again: 1.0 MiB 9 times, 250 µs in these calls
 refused: 3 allocations; the first at 2.00 s asked for 1.0 TiB while 3.0 MiB were
-held (status 2)"""
+held (status 2)
+  held: 3.0 MiB stream ordered in 2 allocations by thread 9 of 7, stream or pool
+0xff"""
 
 
 @pytest.fixture(autouse=True)
@@ -223,7 +225,22 @@ def test_device_memory(report: dict[str, Any]) -> None:
         "churn": [{"size_bytes": 1 << 20, "count": 9, "total_ms": 0.25}],
         "failed": 3,
         "failures": [
-            {"asked_bytes": 1 << 40, "held_bytes": 3 << 20, "time_s": 2.0, "status": 2},
+            {
+                "asked_bytes": 1 << 40,
+                "held_bytes": 3 << 20,
+                "holders": [
+                    {
+                        "pid": 7,
+                        "tid": 9,
+                        "sort": "stream_ordered",
+                        "origin": 255,
+                        "count": 2,
+                        "bytes": 3 << 20,
+                    }
+                ],
+                "time_s": 2.0,
+                "status": 2,
+            },
         ],
     }
     said = drawn(report)

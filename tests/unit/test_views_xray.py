@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
@@ -35,6 +36,7 @@ SNAPSHOT = Snapshot(
         "threshold_ms": 9.876,
         "waits": {"runqueue": None, "io": 0.45, "lock": 0.0, "device": 0.2},
     },
+    memory=None,
     drops={"shim": 3, "kernel": None, "by_probe": {}},
     device_times_unread=0,
     files=(
@@ -81,6 +83,48 @@ def test_device_times_that_were_not_read_are_no_drops() -> None:
     said = drawn(frame(dataclasses.replace(SNAPSHOT, device_times_unread=3), 80)).splitlines()
     assert said[2].endswith("drops: shim 3, kernel —")
     assert said[3] == "device times not read: 3"
+
+
+MEMORY: dict[str, Any] = {
+    "sorts": [
+        {
+            "pid": 7,
+            "sort": "stream_ordered",
+            "in_use_bytes": 3 << 30,
+            "in_use": 12,
+            "high_water_bytes": 4 << 30,
+            "holders": [{"tid": 9, "origin": 0x7F0012345678, "bytes": 2 << 30}],
+        },
+        {
+            "pid": 7,
+            "sort": "host",
+            "in_use_bytes": 0,
+            "in_use": 0,
+            "high_water_bytes": 1 << 20,
+            "holders": [],
+        },
+    ],
+    "failed": 2,
+    "allocations_per_second": 12.5,
+}
+
+GOLDEN_MEMORY = """\
+device memory    in use     most  held  most of it by
+stream ordered  3.0 GiB  4.0 GiB    12  thread 9, 0x7f0012345678: 67 %
+host                0 B  1.0 MiB     0
+12.5 allocations/s · refused: 2 allocations"""
+
+
+def test_device_memory_that_is_held() -> None:
+    held = dataclasses.replace(SNAPSHOT, memory=MEMORY)
+    assert GOLDEN_MEMORY in drawn(frame(held, 80))
+    assert "pid 7" not in drawn(frame(held, 80))
+    assert max(map(len, drawn(frame(held, 50), 50).splitlines())) <= 50
+    several = [*MEMORY["sorts"], MEMORY["sorts"][0] | {"pid": 8}]
+    held = dataclasses.replace(SNAPSHOT, memory=MEMORY | {"sorts": several})
+    said = drawn(frame(held, 80), 80)
+    assert "stream ordered, pid 8" in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("width", [50, 59, 60, 75, 76])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the device memory of a report: ``memory`` of its dictionary."""
+"""Draws device memory: that of a report, and that which is held now."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _COLUMNS = 66
 #: Sorts of memory and sizes that are shown; the others are in the JSON.
 _SORTS_MAX = 8
 _CHURN_MAX = 3
+_HOLDERS_MAX = 4
 
 _WAYS = {"gpu.copy_h2d": "host to device", "gpu.copy_d2h": "device to host"}
 
@@ -79,3 +80,47 @@ def _refused(found: Mapping[str, Any]) -> Iterator[str]:
         f"refused: {fmt.number(found['failed'], 'allocation')}; the first at {_at(first['time_s'])}"
         f" asked for {asked} while {held} were held (status {first['status']})"
     )
+    for row in first["holders"][:_HOLDERS_MAX]:
+        origin = "" if row["origin"] is None else f", stream or pool {row['origin']:#x}"
+        yield (
+            f"  held: {fmt.size(row['bytes'])} {row['sort'].replace('_', ' ')}"
+            f" in {fmt.number(row['count'], 'allocation')} by thread {row['tid']}"
+            f" of {row['pid']}{origin}"
+        )
+
+
+def standing(held: Mapping[str, Any], width: int) -> RenderableType:
+    """What is held now, by sort: how much of how much at most, and by whom most of it."""
+    close = width < _COLUMNS
+    table = Table(box=None, padding=(0, 1 if close else 2, 0, 0), header_style="bold")
+    table.add_column("device memory", no_wrap=True)
+    for name in ("in use", "most", "held"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if not close:
+        table.add_column("most of it by", no_wrap=True)
+    sorts = held["sorts"]
+    several = len({sort["pid"] for sort in sorts}) > 1
+    for sort in sorts[:_SORTS_MAX]:
+        name = sort["sort"].replace("_", " ")
+        cells = [
+            f"{name}, pid {sort['pid']}" if several else name,
+            fmt.size(sort["in_use_bytes"]),
+            fmt.size(sort["high_water_bytes"]),
+            fmt.count(sort["in_use"]),
+            _holder(sort),
+        ]
+        table.add_row(*cells[: len(table.columns)])
+    facts = [f"{fmt.rate(held['allocations_per_second'])} allocations/s"]
+    if held["failed"]:
+        facts.append(f"refused: {fmt.number(held['failed'], 'allocation')}")
+    line = Text(fmt.flow(facts, width), "red" if held["failed"] else "")
+    return Group(table, line)
+
+
+def _holder(sort: Mapping[str, Any]) -> str:
+    if not sort["holders"]:
+        return ""
+    first = sort["holders"][0]
+    origin = "" if first["origin"] is None else f", {first['origin']:#x}"
+    share = first["bytes"] / max(sort["in_use_bytes"], 1)
+    return f"thread {first['tid']}{origin}: {share:.0%}".replace("%", " %")

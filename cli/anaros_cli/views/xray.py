@@ -12,6 +12,7 @@ from rich.text import Text
 from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
+from anaros_cli.views.memory import standing
 from anaros_cli.views.report import stages, waits
 
 #: Cells of the columns behind the name in the lists of busiest things; fewer in a narrow terminal.
@@ -42,6 +43,8 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
         slowest = Text(fmt.flow([f"slowest 1 %  {first}", *others], width))
         slowest.stylize("bold", 0, len("slowest 1 %"))
         parts += [slowest, Text()]
+    if snapshot.memory is not None:
+        parts += [standing(snapshot.memory, width), Text()]
     for title, things in (
         ("files", snapshot.files),
         ("sockets", snapshot.sockets),

@@ -15,6 +15,8 @@ from anaros.pofc.order import as_time, distinct, latest, mix, numbered, ordered
 
 #: The longest lists: of sizes that were allocated again and again, and of failures.
 LISTED_MAX = 16
+#: Of those who hold memory so many are named.
+HOLDERS_MAX = 8
 
 _ON_DEVICE = np.isin(np.arange(len(Memory)), ON_DEVICE)
 
@@ -134,6 +136,35 @@ def _at_once(good: Allocations, group: np.ndarray[Any, Any], kinds: int) -> I64:
     return most
 
 
+def holders(held: Allocations) -> list[dict[str, Any]]:
+    """Who holds memory: by process, thread, sort, and stream or pool; the most bytes first.
+
+    Returns:
+        ``pid``, ``tid``, ``sort``, ``origin`` (the stream or pool that it is ordered by, else
+        None), ``count`` and ``bytes``; `HOLDERS_MAX` rows at most.
+    """
+    ordered_by = np.where(held.memory == Memory.STREAM_ORDERED, held.origin, 0).astype(np.uint64)
+    word = mix(held.tid, ordered_by) ^ held.memory.astype(np.uint64)
+    (group,) = numbered(mix(held.process, word))
+    kinds = int(group.max(initial=-1)) + 1
+    count, size = np.bincount(group, minlength=kinds), np.zeros(kinds, np.uint64)
+    np.add.at(size, group, held.size_bytes)
+    sample = np.zeros(kinds, np.int64)
+    sample[group] = np.arange(len(held))
+    best = np.lexsort((sample, -size.astype(np.int64)))[:HOLDERS_MAX]
+    return [
+        {
+            "pid": int(held.pid[at]),
+            "tid": int(held.tid[at]),
+            "sort": Memory(int(held.memory[at])).name.lower(),
+            "origin": int(ordered_by[at]) or None,
+            "count": int(count[row]),
+            "bytes": int(size[row]),
+        }
+        for row, at in zip(best, sample[best], strict=True)
+    ]
+
+
 def _failures(made: Allocations) -> list[dict[str, Any]]:
     """The first failures: what was asked, what was held, and whether asking again helped.
 
@@ -165,6 +196,7 @@ def _failures(made: Allocations) -> list[dict[str, Any]]:
                 "status": int(made.status[at]),
                 "asked_bytes": int(made.size_bytes[at]),
                 "held_bytes": int(made.size_bytes[held].sum()),
+                "holders": holders(made.take(held)),
                 "recovered_ms": None if until is None else float(until - made.start_ns[at]) / 1e6,
                 "freed_bytes": None if gone is None else int(made.size_bytes[gone].sum()),
             }
