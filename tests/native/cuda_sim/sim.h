@@ -12,6 +12,7 @@
  * ANAROS_SIM_SPEED (times faster than simulated; 0 = take no time) ·
  * ANAROS_SIM_INLINE=1 (do the work on the calling thread: stable timings) ·
  * ANAROS_SIM_VERSION (the driver's version, 13050 unless told) ·
+ * CUDA_INJECTION64_PATH (a tool's library, loaded at the first cuInit) ·
  * ANAROS_SIM_FAULTS (what goes wrong, and when: see fault.c) ·
  * ANAROS_SIM_COUNTERS=FILE (calls, work and bytes, as JSON at exit).
  */
