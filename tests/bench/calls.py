@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from measure import (
-    ROOT,
     Bench,
     Command,
     NotMeasured,
@@ -20,9 +18,6 @@ from measure import (
     started_ms,
     wall_ms,
 )
-
-CUDA_SIMULATOR = ROOT / "tests/native/cuda_sim"
-
 
 # Fewer records than a segment holds: the calls are measured, not the writing of Parquet beside
 # them, which on two hardware threads of one core doubles the time of any program. What writing
@@ -55,17 +50,6 @@ def opencl_enqueue(bench: Bench) -> float:
     """Added ns for each kernel enqueued to an OpenCL that does nothing."""
     extra = {"BENCH_OPENCL": str(bench.library("opencl_enqueue_loop"))}
     return _added(bench, [bench.program("opencl_enqueue_loop"), str(bench.calls(400_000))], extra)
-
-
-def cuda_launch(bench: Bench) -> float:
-    """Added ns for each kernel launched on the simulated CUDA driver."""
-    subprocess.run(["make", "-s", "-C", CUDA_SIMULATOR], check=True)
-    extra = {
-        "LD_LIBRARY_PATH": str(CUDA_SIMULATOR / "build"),
-        "ANAROS_SIM_SPEED": "0",
-        "ANAROS_SIM_INLINE": "1",
-    }
-    return _added(bench, [bench.program("cuda_launch_loop"), str(bench.calls(400_000))], extra)
 
 
 def startup(bench: Bench, kernel: bool) -> float:

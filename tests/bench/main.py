@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import calls
+import device
 import drain
 import rates
 import server
@@ -65,11 +66,18 @@ class Suite:
         def one(key: str, measure: Callable[[], float]) -> Step:
             return (key,), lambda: {key: measure()}
 
-        found = [
+        found: list[Step] = [
             one("pread_added_ns", partial(calls.pread, bench)),
             one("recv_added_ns", partial(calls.recv, bench)),
             one("opencl_enqueue_added_ns", partial(calls.opencl_enqueue, bench)),
-            one("cuda_launch_added_ns", partial(calls.cuda_launch, bench)),
+            one("cuda_launch_added_ns", partial(device.launch, bench)),
+            one("cuda_launch_8_threads_added_ns", partial(device.launch_threads, bench)),
+            one("cuda_copy_added_ns", partial(device.copy, bench)),
+            one("cuda_queue_added_percent", partial(device.queue_percent, bench)),
+            one("cuda_kernel_added_ns", partial(device.kernel_added, bench)),
+            one("cuda_startup_added_ms", partial(device.startup, bench)),
+            (("cuda_growth_bytes", "cuda_growth_ring_bytes"), partial(device.growth, bench)),
+            one("cuda_accounted_percent", device.accounted_percent),
             one("startup_added_ms", partial(calls.startup, bench, kernel=False)),
             one("startup_kernel_added_ms", partial(calls.startup, bench, kernel=True)),
             one("short_run_added_ms", partial(calls.short_run, bench, kernel=False)),

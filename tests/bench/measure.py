@@ -67,11 +67,11 @@ class Bench:
         start = [str(script)] if script.exists() else [sys.executable, "-m", "anaros_cli.main"]
         return [*start, *map(str, words)]
 
-    def run_under(self, output: Path, command: Command, kernel: bool) -> list[str]:
+    def run_under(self, output: Path, command: Command, kernel: bool, *options: str) -> list[str]:
         """``command`` under ``anaros run``; what an earlier run left in ``output`` goes."""
         shutil.rmtree(output, ignore_errors=True)
         plane = [] if kernel else ["--no-kernel"]
-        return self.anaros("run", *plane, "--output", output, "--", *command)
+        return self.anaros("run", *plane, *options, "--output", output, "--", *command)
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
