@@ -18,7 +18,8 @@ from anaros import report
 from anaros.store import sql
 from anaros.store.rundir import RunDirectory
 
-SIM = Path(__file__).resolve().parents[1] / "native" / "cuda_sim"
+NATIVE = Path(__file__).resolve().parents[1] / "native"
+SIM = NATIVE / "cuda_sim"
 
 BEGIN = """
 import ctypes, json, os, subprocess, sys, time
@@ -159,6 +160,63 @@ print(int(cu.cuMemAlloc(1 << 50)[0]), flush=True)
 """
 )
 
+#: Managed memory is filled on the host, fetched, driven out, and fetched again in part.
+MOVES = (
+    BEGIN
+    + """
+managed = ok(cu.cuMemAllocManaged(2 * MB, 1))
+where = cu.CUmemLocation()
+for kind, size in ((2, 2 * MB), (1, 2 * MB), (2, 2 * MB), (1, MB)):
+    where.type, where.id = cu.CUmemLocationType(kind), 0
+    ok(cu.cuMemPrefetchAsync(managed, size, where, 0, stream))
+    ok(cu.cuStreamSynchronize(stream))
+print(int(managed))
+"""
+)
+
+#: The same through other runtimes: allocations of each sort, one of which is given back, and copies
+#: from page-locked memory and from the heap.
+HIP = """
+import ctypes
+hip = ctypes.CDLL("libamdhip64.so.6")
+def made(call, *words):
+    pointer = ctypes.c_void_p()
+    assert call(ctypes.byref(pointer), ctypes.c_size_t(1 << 20), *words) == 0
+    return pointer
+device, gone = made(hip.hipMalloc), made(hip.hipMalloc)
+made(hip.hipMallocManaged, 1)
+host, ordered = made(hip.hipHostMalloc, 0), made(hip.hipMallocAsync, None)
+heap = ctypes.create_string_buffer(4096)
+for source in (host, heap):
+    assert hip.hipMemcpy(device, source, ctypes.c_size_t(4096), 1) == 0
+assert hip.hipFree(gone) == 0
+"""
+LEVEL_ZERO = """
+import ctypes
+ze = ctypes.CDLL("libze_loader.so.1")
+none, size = ctypes.c_void_p(), ctypes.c_size_t
+def made(call, *words):
+    pointer = ctypes.c_void_p()
+    assert call(*words, ctypes.byref(pointer)) == 0
+    return pointer
+device, gone = (
+    made(ze.zeMemAllocDevice, none, none, size(1 << 20), size(64), none) for _ in range(2)
+)
+made(ze.zeMemAllocHost, none, none, size(1 << 20), size(64))
+made(ze.zeMemAllocShared, none, none, none, size(1 << 20), size(64), none)
+assert ze.zeMemFree(none, gone) == 0
+"""
+OPENCL = """
+import pyopencl as cl
+import numpy as np
+context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
+queue = cl.CommandQueue(context)
+device, gone = (cl.Buffer(context, cl.mem_flags.READ_WRITE, 1 << 20) for _ in range(2))
+cl.enqueue_copy(queue, device, np.zeros(4096, np.uint8), is_blocking=True)
+gone.release()
+queue.finish()
+"""
+
 ON_DEVICE = "('device', 'stream_ordered', 'physical', 'array')"
 
 Run = Callable[..., "Recorded"]
@@ -198,10 +256,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def run(anaros: Callable[..., list[str]], environment: dict[str, str], tmp_path: Path) -> Run:
     """Runs a program under observation."""
 
-    def record(program: str, *words: str, **more: str) -> Recorded:
+    def record(program: str, *words: str, options: str = "", **more: str) -> Recorded:
         script = tmp_path / "program.py"
         script.write_text(program)
-        command = anaros("run", "--no-kernel", "--output", tmp_path / "run", "--")
+        output = ("--output", tmp_path / "run")
+        command = anaros("run", "--no-kernel", *options.split(), *output, "--")
         done = subprocess.run(
             [*command, sys.executable, str(script), *words],
             env=environment | more,
@@ -322,7 +381,50 @@ def test_each_process_has_its_own_memory(run: Run) -> None:
     assert len(report.build(recorded.directory)["memory"]["processes"]) == 3
 
 
+def test_managed_memory_that_is_driven_out_and_comes_back(run: Run) -> None:
+    subprocess.run(["make", "-s", "-C", NATIVE / "cupti_sim"], check=True)
+    cupti = NATIVE / "cupti_sim" / "build" / "libcupti.so.13"
+    recorded = run(MOVES, options="--device-time kernel", ANAROS_CUPTI=str(cupti))
+    managed, size = int(recorded.output), 1 << 20
+    found = report.build(recorded.directory)["memory"]["migrations"]
+    told = [(row["to"], row["bytes"], row["returned_bytes"]) for row in found]
+    assert told == [("host", 2 * size, 2 * size), ("device 0", 3 * size, size)]
+    assert recorded.ask("SELECT DISTINCT object FROM migrations") == [(managed,)]
+
+
 def test_a_run_without_a_device_has_no_memory(run: Run) -> None:
     recorded = run("print(1)")
     assert report.build(recorded.directory)["memory"] is None
     assert recorded.ask("SELECT count(*) FROM allocations, memory, copies") == [(0,)]
+
+
+MADE = {"device": 2, "managed": 1, "host": 1}
+
+
+@pytest.mark.parametrize(
+    ("program", "folder", "made", "copies"),
+    [
+        (HIP, "hip_sim", MADE | {"stream_ordered": 1}, {"pageable": 4096, "pinned": 4096}),
+        (LEVEL_ZERO, "level_zero_sim", MADE, {}),
+        (OPENCL, None, {"device": 2}, {"pageable": 4096}),
+    ],
+)
+def test_other_runtimes_are_in_the_same_map(
+    program: str, folder: str | None, made: dict[str, int], copies: dict[str, int], run: Run
+) -> None:
+    more = {"POCL_DEVICES": "pthread"}
+    if folder is None:
+        pytest.importorskip("pyopencl", reason="pyopencl is not installed")
+    else:
+        subprocess.run(["make", "-s", "-C", NATIVE / folder], check=True)
+        more = {"LD_LIBRARY_PATH": str(NATIVE / folder / "build")}
+    recorded = run(program, **more)
+    (process,) = report.build(recorded.directory)["memory"]["processes"]
+    sorts = {row["sort"]: row for row in process["sorts"]}
+    assert {name: row["allocations"] for name, row in sorts.items()} == made
+    assert sorts["device"]["frees"] >= 1
+    for name, row in sorts.items():
+        assert row["high_water_bytes"] == made[name] << 20
+    assert recorded.ask("SELECT count(*) FROM allocations WHERE ending = 'failed'") == [(0,)]
+    rows = recorded.ask("SELECT host, size_bytes FROM copies WHERE kind = 'gpu.copy_h2d'")
+    assert dict(rows) == copies

@@ -295,6 +295,36 @@ def test_an_address_is_found_in_the_range_of_its_time(
     assert within(*columns, *query).tolist() == expected
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(1, 60), st.integers(0, 30), st.integers(0, 99)),
+        max_size=25,
+    )
+)
+def test_moves_agree_with_a_loop_over_bytes(drawn: list[tuple[int, int, int, int]]) -> None:
+    alloc = {"kind": Kind.GPU_ALLOC, "object": 1, "size_bytes": 50, "flags": int(Memory.MANAGED)}
+    rows = [
+        {"kind": Kind.GPU_MIGRATE, "object": to, "address": at, "size_bytes": size}
+        | {"duration_ns": took}
+        for to, at, size, took in drawn
+    ]
+    found = memory_map(columns_of(alloc, *rows)).moves
+    last: dict[int, int] = {}
+    expected: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for to, at, size, took in drawn:
+        if not size:
+            continue
+        entry = expected[1 if at <= 50 else 0, to]
+        back = [byte for byte in range(at, at + size) if (last.get(byte, to) == 0) != (to == 0)]
+        for column, value in enumerate((1, size, len(back), took)):
+            entry[column] += value
+        last |= dict.fromkeys(range(at, at + size), to)
+    names = ("object", "moved_to", "count", "size_bytes", "returned_bytes", "duration_ns")
+    told = zip(*(getattr(found, name).tolist() for name in names), strict=True)
+    assert {(base, to): list(sums) for base, to, *sums in told} == expected
+
+
 def test_spread() -> None:
     numbers, pair = spread(np.array([3, 9, 5]), np.array([5, 9, 8]))
     assert (numbers.tolist(), pair.tolist()) == ([3, 4, 5, 6, 7], [0, 0, 2, 2, 2])

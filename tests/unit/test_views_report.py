@@ -142,6 +142,8 @@ device memory      most      at  at the end  allocated  in calls
 stream ordered  3.0 MiB  1.50 s     1.0 MiB   12 times   1.50 ms
 host to device, pageable: 2.0 KiB in 2 calls at 5.0 GiB/s
 host to device, pinned: 2.0 KiB in 1 call at 5.0 GiB/s
+managed to host: 2.0 KiB in 1 move, 500 µs
+managed to device 0: 8.0 KiB in 3 moves, 2.0 KiB of it back, 1.00 ms
 allocated again: 1.0 MiB 9 times, 250 µs in these calls
 refused: 3 allocations; the first at 2.00 s asked for 1.0 TiB while 3.0 MiB were
 held (status 2)
@@ -222,6 +224,10 @@ def test_device_memory(report: dict[str, Any]) -> None:
     report["memory"] = {
         "processes": [{"pid": 7, "sorts": [sort]}],
         "copies": [copied | {"host": "pageable"}, copied | {"host": "pinned", "count": 1}],
+        "migrations": [
+            {"to": "host", "count": 1, "bytes": 2048, "returned_bytes": 0, "total_ms": 0.5},
+            {"to": "device 0", "count": 3, "bytes": 8192, "returned_bytes": 2048, "total_ms": 1.0},
+        ],
         "churn": [{"size_bytes": 1 << 20, "count": 9, "total_ms": 0.25}],
         "failed": 3,
         "failures": [

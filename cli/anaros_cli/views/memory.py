@@ -24,7 +24,8 @@ _WAYS = {"gpu.copy_h2d": "host to device", "gpu.copy_d2h": "device to host"}
 
 def memory(found: Mapping[str, Any], width: int) -> RenderableType:
     """What was held, how bytes moved, what was allocated in vain, and what was refused."""
-    lines = [*_copies(found["copies"]), *_churn(found["churn"]), *_refused(found)]
+    moved = [*_copies(found["copies"]), *_migrations(found["migrations"])]
+    lines = [*moved, *_churn(found["churn"]), *_refused(found)]
     table = [_sorts(found["processes"], width)] if found["processes"] else []
     return Group(*table, *(Text(line) for line in lines))
 
@@ -62,6 +63,13 @@ def _copies(copies: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         moved = f"{fmt.size(row['bytes'])} in {fmt.number(row['count'], 'call')}"
         rate = fmt.size(row["bytes_per_second"])
         yield f"{_WAYS[row['kind']]}, {row['host']}: {moved} at {rate}/s"
+
+
+def _migrations(migrations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in migrations:
+        moved = f"{fmt.size(row['bytes'])} in {fmt.number(row['count'], 'move')}"
+        back = f", {fmt.size(row['returned_bytes'])} of it back" if row["returned_bytes"] else ""
+        yield f"managed to {row['to']}: {moved}{back}, {fmt.duration(row['total_ms'] * 1e6)}"
 
 
 def _churn(churn: Sequence[Mapping[str, Any]]) -> Iterator[str]:

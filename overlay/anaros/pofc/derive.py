@@ -29,7 +29,7 @@ _OPEN, _UNOWNED, _KERNEL = "open_requests", "unowned", "kernel_plane"
 
 
 #: The tables of device memory; they are kept where there is any.
-MEMORY = ("memory", "allocations", "copies")
+MEMORY = ("memory", "allocations", "copies", "migrations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
     allocations  one row for each allocation of device memory or page-locked memory (likewise)
     memory    the bytes in use: one row for each time that they changed  (likewise)
     copies    what was copied between host and device, and from where    (likewise)
+    migrations  managed memory that moved, by allocation and where to    (likewise)
     links     one row for each read that a copy to a device has bytes of  (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
@@ -35,7 +36,7 @@ from anaros.store import columnar, derived, names, segments
 from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
-_MEMORY_VIEWS = ("memory", "allocations", "copies")
+_MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
 VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "links", "names", "segments")
 
 
@@ -388,6 +389,11 @@ def _add_memory(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> Non
     connection.execute(
         f"CREATE VIEW copies AS SELECT c.* REPLACE ({_words(pofc.Host)}[host + 1] AS host,"
         " k.name AS kind) FROM derived_copies c LEFT JOIN kinds k ON k.value = c.kind"
+    )
+    connection.execute(
+        "CREATE VIEW migrations AS SELECT pid, nullif(object, 0) AS object,"
+        " CASE moved_to WHEN 0 THEN 'host' ELSE 'device ' || (moved_to - 1) END AS moved_to,"
+        " count, size_bytes, returned_bytes, duration_ns FROM derived_migrations"
     )
 
 

@@ -14,21 +14,19 @@ import numpy as np
 from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
 from anaros.pofc.links.model import Found
-from anaros.pofc.memory.ranges import places
+from anaros.pofc.memory.ranges import ASKS, ERASES, WRITES, last_writes, places
 from anaros.pofc.model import F32, I32, I64, U8, U64, Evidence, Mask
-from anaros.pofc.native import Struct, checked, lib
 from anaros.pofc.order import as_time, distinct
 from anaros.records import FLAG_CAPTURE, FLAG_OFFSET, FLAG_PEEK, Columns
 
-_ASKS, _WRITES, _ERASES = 0, 1, 2
 _ACTS = table_of(
     {
-        Kind.GPU_COPY_H2D: _ASKS,
-        Kind.FILE_READ: _WRITES,
-        Kind.NET_RECV: _WRITES,
-        Kind.FILE_MMAP: _WRITES,
-        Kind.GPU_COPY_D2H: _ERASES,
-        Kind.FILE_MUNMAP: _ERASES,
+        Kind.GPU_COPY_H2D: ASKS,
+        Kind.FILE_READ: WRITES,
+        Kind.NET_RECV: WRITES,
+        Kind.FILE_MMAP: WRITES,
+        Kind.GPU_COPY_D2H: ERASES,
+        Kind.FILE_MUNMAP: ERASES,
     },
     default=255,
 )
@@ -61,15 +59,16 @@ def by_address(columns: Columns, process: I32) -> Found:
     address = np.zeros(len(cells), np.uint64)
     first, last = np.searchsorted(cells, low_at), np.searchsorted(cells, high_at)
     address[first], address[last] = low, high
-    asker, writer, begin, end, again = _overlaps(act, first, last, max(len(cells) - 1, 0))
+    most = _ALL_MAX // max(int((act == ASKS).sum()), 1)
+    runs = last_writes(act, first, last, len(cells), min(max(most, 1), _EACH_MAX))
     # The runs of a copy that one read wrote, together.
-    pair = asker * len(at) + writer
+    pair = runs.asker * len(at) + runs.writer
     group = distinct(pair)
     index = np.searchsorted(group, pair)
-    size = address[end] - address[begin]
+    size = address[runs.high] - address[runs.low]
     total, stale = np.zeros((2, len(group)), np.uint64)
     np.add.at(total, index, size)
-    np.add.at(stale, index, size * again.astype(np.uint64))
+    np.add.at(stale, index, size * runs.again.astype(np.uint64))
     asker, writer = np.divmod(group, max(len(at), 1))
     copy, source = at[asker], at[writer]
     old: Mask = stale * np.uint64(2) > total
@@ -92,16 +91,16 @@ def _touches(columns: Columns, process: I32) -> tuple[I64, U8, U64, U64]:
     high = low + columns.size_bytes[at]
     lowest = np.full(int(process.max(initial=-1)) + 1, 2**64 - 1, np.uint64)
     highest = np.zeros(len(lowest), np.uint64)
-    asks = act == _ASKS
+    asks = act == ASKS
     np.minimum.at(lowest, process[at[asks]], low[asks])
     np.maximum.at(highest, process[at[asks]], high[asks])
     kept = (high > low) & (high > lowest[process[at]]) & (low < highest[process[at]])
     at, act, low, high = at[kept], act[kept], low[kept], high[kept]
     # Bytes are there when the call returned; a copy takes them, and a range goes, when it begins.
     time = as_time(columns.start_ns[at])
-    returns = (act == _WRITES) | (columns.kind[at] == Kind.GPU_COPY_D2H)
+    returns = (act == WRITES) | (columns.kind[at] == Kind.GPU_COPY_D2H)
     time[returns] += as_time(columns.duration_ns[at[returns]])
-    order = np.lexsort((act == _ASKS, time))
+    order = np.lexsort((act == ASKS, time))
     return at[order], act[order], low[order], high[order]
 
 
@@ -109,22 +108,6 @@ def _flags(columns: Columns, at: I64) -> int | U64:
     """Which flags tell, by kind, that a call moved nothing, or that its address is none."""
     on_device = (columns.kind[at] >> 8) == 0x04
     return np.where(on_device, FLAG_CAPTURE, FLAG_OFFSET | FLAG_PEEK).astype(np.uint64)
-
-
-def _overlaps(act: U8, first: I64, last: I64, cells: int) -> tuple[I64, I64, I64, I64, Mask]:
-    touches = Struct("pofc_touches", count=len(act), low=first, high=last, act=act)
-    most = min(max(_ALL_MAX // max(int((act == _ASKS).sum()), 1), 1), _EACH_MAX)
-    room = len(act)
-    while True:
-        arrays = [np.empty(room, np.int64) for _ in range(4)]
-        again = np.empty(room, np.bool_)
-        names = ("asker", "writer", "low", "high")
-        out = Struct("pofc_overlaps", **dict(zip(names, arrays, strict=True)), again=again)
-        count = checked(lib.anaros_pofc_overlaps(touches.pointer, cells, most, room, out.pointer))
-        if count <= room:
-            asker, writer, low, high = (array[:count] for array in arrays)
-            return asker, writer, low, high, again[:count]
-        room = count
 
 
 def _trust(columns: Columns, copy: I64, source: I64, old: Mask, size: U64) -> F32:

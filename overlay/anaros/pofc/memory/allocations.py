@@ -21,6 +21,7 @@ from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
 from anaros.pofc.memory.copies import copies_of
 from anaros.pofc.memory.model import NEVER, Allocations, Ending, Map, Memory, Use
+from anaros.pofc.memory.moves import moves_of
 from anaros.pofc.memory.ranges import places, spread
 from anaros.pofc.model import I32, I64, U64, Ints, Mask
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered, ordered
@@ -41,6 +42,7 @@ _WANTED = table_of(
             Kind.GPU_VM_UNMAP,
             Kind.GPU_CONTEXT,
             Kind.GPU_TRANSFER,
+            Kind.GPU_MIGRATE,
             Kind.PROC_SHIM,
             Kind.PROC_EXIT,
         ),
@@ -63,7 +65,9 @@ def memory_map(columns: Columns, owner: Ints | None = None) -> Map:
         request[:] = owner[wanted]
     programs = programs_of(records)
     made = _allocations(records, programs, request)
-    return Map(made, use_of(made), copies_of(records, programs.number, made))
+    number = programs.number
+    copies, moves = copies_of(records, number, made), moves_of(records, number, made)
+    return Map(made, use_of(made), copies, moves)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,18 +147,50 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
+class Moves:
+    """Moves of managed memory, summed up by process, allocation and where to.
+
+    ``object`` is the address of the allocation, 0 = unknown; ``moved_to`` the ordinal of the
+    device + 1, 0 = the host. ``returned_bytes`` of the bytes had moved the other way before.
+    """
+
+    pid: U32
+    object: U64
+    moved_to: U64
+    count: U64
+    size_bytes: U64
+    returned_bytes: U64
+    duration_ns: U64
+
+    def as_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by name; nothing is copied."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Moves:
+        """The moves of such arrays by name."""
+        return cls(**{name: np.ma.getdata(arrays[name]) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
 class Map:
     """What is known of device memory."""
 
     allocations: Allocations
     use: Use
     copies: Copies
+    moves: Moves
 
     @classmethod
     def of(cls, tables: Mapping[str, Arrays]) -> Map:
         """What such tables by name tell."""
         kept = {name: np.ma.getdata(column) for name, column in tables["memory"].items()}
-        return cls(Allocations.of(tables["allocations"]), Use(**kept), Copies.of(tables["copies"]))
+        return cls(
+            Allocations.of(tables["allocations"]),
+            Use(**kept),
+            Copies.of(tables["copies"]),
+            Moves.of(tables["migrations"]),
+        )
 
     @classmethod
     def empty(cls) -> Map:
@@ -167,6 +199,7 @@ class Map:
             Allocations(**_nothing(Allocations.__slots__)),
             Use(**_nothing(Use.__slots__)),
             Copies(**_nothing(Copies.__slots__)),
+            Moves(**_nothing(Moves.__slots__)),
         )
 
     def tables(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -175,6 +208,7 @@ class Map:
             "memory": self.use.as_dict(),
             "allocations": self.allocations.as_dict(),
             "copies": self.copies.as_dict(),
+            "migrations": self.moves.as_dict(),
         }
 
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from anaros.pofc.model import I64, U64, Ints
+from anaros.pofc.model import I64, U8, U64, Ints, Mask
+from anaros.pofc.native import Struct, checked, lib
 from anaros.pofc.order import distinct, latest
 
 
@@ -65,3 +68,52 @@ def within(low: I64, high: I64, begins: I64, ends: I64, query: I64, query_times:
         first, last = (first + left) >> 1, (last - right) >> 1
         at, size = at >> 1, size >> 1
     return found
+
+
+#: What an event does to a range: ``enum pofc_touch``.
+ASKS, WRITES, ERASES = 0, 1, 2
+
+#: Runs of one event that asks, where nothing else is said.
+_EACH_MAX = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Cells that were asked for, and the event that wrote them last.
+
+    ``asker`` and ``writer`` are places of events, ``low`` and ``high`` the first cell and the one
+    after the last; ``again`` tells that they had been asked for since they were written.
+    """
+
+    asker: I64
+    writer: I64
+    low: I64
+    high: I64
+    again: Mask
+
+
+def last_writes(act: U8, low: I64, high: I64, cells: int, most: int = _EACH_MAX) -> Runs:
+    """What each event that asks finds.
+
+    Args:
+        act: What each of E events does, in order of time.
+        low: Its first cell.
+        high: The cell after its last.
+        cells: How many cells there are.
+        most: Runs of one event at most, the first ones.
+
+    Raises:
+        MemoryError: There is no memory for it.
+    """
+    touches = Struct("pofc_touches", count=len(act), low=low, high=high, act=act)
+    room = len(act)
+    while True:
+        names = ("asker", "writer", "low", "high")
+        arrays = {name: np.empty(room, np.int64) for name in names}
+        again = np.empty(room, np.bool_)
+        out = Struct("pofc_overlaps", **arrays, again=again)
+        count = checked(lib.anaros_pofc_overlaps(touches.pointer, cells, most, room, out.pointer))
+        if count <= room:
+            found = {name: array[:count] for name, array in arrays.items()}
+            return Runs(**found, again=again[:count])
+        room = count

@@ -9,7 +9,16 @@ import numpy as np
 
 from anaros.kinds import KIND_NAMES, Kind
 from anaros.pofc.memory.allocations import use_of
-from anaros.pofc.memory.model import ON_DEVICE, Allocations, Copies, Ending, Host, Map, Memory
+from anaros.pofc.memory.model import (
+    ON_DEVICE,
+    Allocations,
+    Copies,
+    Ending,
+    Host,
+    Map,
+    Memory,
+    Moves,
+)
 from anaros.pofc.model import I64, U64, Mask
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered, ordered
 
@@ -29,7 +38,8 @@ def summarise_memory(found: Map) -> dict[str, Any]:
         ``high_water_ns`` of what takes room on a device, and ``sorts``, one for each sort of
         memory. ``churn``: sizes that were allocated again after they had been freed, the longest
         time first. ``failures`` and ``failed``: the first failed allocations, and how many there
-        were. ``copies``: by direction and the host's side, over all processes.
+        were. ``copies``: by direction and the host's side, over all processes. ``migrations``:
+        by where managed memory moved to, over all processes.
     """
     made = found.allocations
     good = made.take(np.flatnonzero(made.ending != Ending.FAILED))
@@ -40,6 +50,7 @@ def summarise_memory(found: Map) -> dict[str, Any]:
         "failed": int((made.ending == Ending.FAILED).sum()),
         "failures": failures,
         "copies": _copies(found.copies),
+        "migrations": _migrations(found.moves),
     }
 
 
@@ -222,4 +233,20 @@ def _copies(copies: Copies) -> list[dict[str, Any]]:
                         else None,
                     }
                 )
+    return rows
+
+
+def _migrations(moves: Moves) -> list[dict[str, Any]]:
+    rows = []
+    for to in distinct(moves.moved_to):
+        mine = moves.moved_to == to
+        rows.append(
+            {
+                "to": "host" if to == 0 else f"device {int(to) - 1}",
+                "count": int(moves.count[mine].sum()),
+                "bytes": int(moves.size_bytes[mine].sum()),
+                "returned_bytes": int(moves.returned_bytes[mine].sum()),
+                "total_ms": float(moves.duration_ns[mine].sum()) / 1e6,
+            }
+        )
     return rows
