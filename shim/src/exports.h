@@ -32,6 +32,7 @@ ANAROS_HIP(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
 #include "cuda/runtime_hooks.h"
+#include "cupti/hooks.h"
 
 /* NCCL asks for these by name, one for each version of its interface. */
 ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
@@ -39,4 +40,5 @@ ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclPr
 
 #define ANAROS_NAME_RUNTIME(name) ANAROS_EXPORT_##name
     ANAROS_CUDA_RUNTIME(ANAROS_NAME_RUNTIME)
+ANAROS_CUPTI(ANAROS_NAME_RUNTIME)
 ANAROS_EXPORT_dlsym ANAROS_EXPORT_dlopen

@@ -6,6 +6,7 @@
 
 #include "cuda/runtime.h"
 #include "core/device.h"
+#include "cupti/cupti.h"
 #include "opencl/opencl.h"
 #include "core/rebind.h"
 
@@ -95,6 +96,11 @@ dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 	}
 	if (name == NULL || name[0] != 'c' || name[1] != 'u')
 		return real_dlsym();
+	if (strncmp(name, "cupti", 5) == 0 && anaros_cupti_wraps(name)) {
+		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
+			return anaros_cupti_from_dlsym;
+		return anaros_cuda_exporter(name) != NULL ? real_dlsym() : not_there;
+	}
 	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 		return anaros_cuda_may_have(name) ? anaros_cuda_from_dlsym : real_dlsym();
 	return anaros_cuda_wraps(name) && !anaros_cuda_driver_loaded() ? not_there : real_dlsym();

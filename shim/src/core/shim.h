@@ -196,12 +196,12 @@ struct anaros_fields {
 };
 
 /*
- * Publishes one record. The guard keeps a signal handler that comes while
- * the record is half written from writing into the same slot: its own
- * record is counted as dropped instead. Only compiler barriers: guard and
- * cursor are this thread's own.
+ * Publishes one record, of this thread or of another that it is about. The
+ * guard keeps a signal handler that comes while the record is half written
+ * from writing into the same slot: its own record is counted as dropped
+ * instead. Only compiler barriers: guard and cursor are this thread's own.
  */
-static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
+static inline void anaros_record_of(uint32_t tid, uint64_t start_ns, uint64_t end_ns,
 				    const struct anaros_fields *fields)
 {
 	struct anaros_thread *thread = &anaros_thread;
@@ -221,7 +221,7 @@ static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
 	record->start_ns = start_ns;
 	record->duration_ns = end_ns - start_ns;
 	record->pid = thread->pid;
-	record->tid = thread->tid;
+	record->tid = tid;
 	record->kind = fields->kind;
 	record->flags = fields->flags;
 	record->status = fields->status;
@@ -235,6 +235,12 @@ static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
 out:
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	thread->guard &= ~(uint32_t)ANAROS_GUARD_BUSY;
+}
+
+static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,
+				    const struct anaros_fields *fields)
+{
+	anaros_record_of(anaros_thread.tid, start_ns, end_ns, fields);
 }
 
 static inline void anaros_record(const struct anaros_call *call, const struct anaros_fields *fields)

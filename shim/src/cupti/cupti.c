@@ -10,6 +10,7 @@
  * happened is told in gpu.timing records.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ static struct {
 	uint32_t stop;
 	uint32_t stopped;
 	uint32_t finalized;
+	uint32_t yielded;
+	char taker[HOLDER_BYTES]; /* who it was yielded to */
 	void *subscriber;
 	uint32_t version;
 } seat;
@@ -223,6 +226,10 @@ static void *look_after(void *unused)
 		disable_all();
 		count_lost();
 	}
+	if (__atomic_load_n(&seat.yielded, __ATOMIC_ACQUIRE)) {
+		anaros_cupti.Unsubscribe(seat.subscriber);
+		tell(ANAROS_TIMING_GIVEN_UP, 0, seat.taker);
+	}
 	set_and_wake(&seat.stopped);
 	return unused;
 }
@@ -235,6 +242,34 @@ static void finish(void)
 	set_and_wake(&seat.stop);
 	if (!__atomic_load_n(&seat.stopped, __ATOMIC_ACQUIRE))
 		sleep_on(&seat.stopped, 0, LAST_WAIT_NS);
+}
+
+/* Of the object that an address lies in, the last part of its path. */
+static void name_object(const void *address, char *name)
+{
+	const char *slash;
+	Dl_info object;
+
+	if (dladdr(address, &object) == 0 || object.dli_fname == NULL)
+		object.dli_fname = "another tool";
+	slash = strrchr(object.dli_fname, '/');
+	strncpy(name, slash != NULL ? slash + 1 : object.dli_fname, HOLDER_BYTES - 1);
+}
+
+void anaros_cupti_yield(const void *caller)
+{
+	uint32_t not_yet = 0;
+	int saved = errno;
+
+	/* Our own calls do not come here, but those may that CUPTI makes within them. */
+	if ((anaros_thread.guard & ANAROS_GUARD_RUNTIME) != 0 ||
+	    seat.pid != (uint32_t)sys_getpid() || __atomic_load_n(&seat.stop, __ATOMIC_ACQUIRE) ||
+	    !__atomic_compare_exchange_n(&seat.yielded, &not_yet, 1, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return;
+	name_object(caller, seat.taker);
+	finish();
+	errno = saved;
 }
 
 static bool start_thread(void)

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/shim.h"
+#include "cupti/hooks.h"
+
 #define CUPTI_OLDEST    120000u
 #define CUPTI_TOO_NEW   140000u
 #define CUPTI_SEAT_HELD 39 /* there may be one subscriber */
@@ -139,6 +142,13 @@ extern struct anaros_cupti anaros_cupti __attribute__((visibility("hidden")));
 
 /* library.c: finds it and fills anaros_cupti; false: there is none, or not a whole one. */
 bool anaros_cupti_open(void);
+
+/* cupti.c: gives the seat to another tool, whose code lies at an address. */
+void anaros_cupti_yield(const void *caller) COLD;
+
+/* yield.c: the functions that another tool takes CUPTI with. */
+bool anaros_cupti_wraps(const char *name) COLD;
+void *anaros_cupti_from_dlsym(void *handle, const char *name) COLD;
 
 /* records.c */
 bool anaros_cupti_make_pool(void);

@@ -106,9 +106,8 @@ static void remember_call(const struct cupti_api *api)
 /* The record of work is that of the thread that made the call. */
 static void emit(const struct work *work, const struct call *call)
 {
-	struct anaros_thread *thread = &anaros_thread;
 	struct anaros_fields fields = work->fields;
-	uint32_t own = thread->tid;
+	uint32_t tid = anaros_thread.tid;
 	uint64_t start_ns = anaros_cupti_time(work->start);
 	uint64_t end_ns = start_ns + (anaros_cupti_time(work->end) - start_ns);
 
@@ -116,12 +115,11 @@ static void emit(const struct work *work, const struct call *call)
 	if (call != NULL) {
 		uint64_t called_ns = anaros_cupti_time(call->middle);
 
-		thread->tid = call->tid;
+		tid = call->tid;
 		/* 0 is unknown: work that began in its call waited for 1 ns. */
 		fields.context = called_ns < start_ns ? start_ns - called_ns : 1;
 	}
-	anaros_record_at(start_ns, end_ns, &fields);
-	thread->tid = own;
+	anaros_record_of(tid, start_ns, end_ns, &fields);
 }
 
 static bool emit_if_called(const struct work *work)
