@@ -24,12 +24,12 @@ ANAROS_CUDA_HOOKS(ANAROS_NAME_CUDA, ANAROS_NAME_CUDA_TWO)
 #include "hip/hooks.h"
 
 #define ANAROS_NAME_HIP(name) ANAROS_EXPORT_##name
-#define ANAROS_NAME_PASSED(name)
+#define ANAROS_NAME_PASSED(reason, name)
 ANAROS_HIP(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
 #include "level_zero/hooks.h"
 
-ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
+ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
 
 #include "cuda/runtime_hooks.h"
 #include "cupti/hooks.h"

@@ -22,7 +22,7 @@ struct anaros_family {
 	uint16_t hook_count;
 	void **next;
 	void **found;
-	int (*const *wrappers)(void);
+	int (*const *wrappers)(void); /* NULL: given out as it is */
 	/* The object that exports both is the library. */
 	const char *mark[2];
 };

@@ -137,6 +137,8 @@ static void *claim(const struct anaros_family *family, size_t row, void *functio
 	uintptr_t start, size;
 	void *held = NULL;
 
+	if (wrapper == NULL)
+		return function;
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED) ||
 	    held == function)

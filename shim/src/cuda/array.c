@@ -39,7 +39,7 @@ static struct array *slot_of(uint64_t handle)
 }
 
 /* A slot taken over in between gives another array's answer, no worse. */
-static void remember(uint64_t handle, uint64_t element_bytes)
+void anaros_cuda_array_made(uint64_t handle, uint64_t element_bytes)
 {
 	struct array *slot = slot_of(handle);
 
@@ -59,9 +59,7 @@ uint64_t anaros_cuda_element_bytes(const void *array)
 	return bytes != 0 ? bytes : 1;
 }
 
-/* Of a channel; 0: a format in blocks or planes, where it is no whole number.
- */
-static uint64_t format_bytes(unsigned int format)
+uint64_t anaros_cuda_format_bytes(unsigned int format)
 {
 	static const unsigned char sizes[] = {
 	    [0x01] = 1, [0x02] = 2, [0x03] = 4, [0x08] = 1,
@@ -78,7 +76,7 @@ static uint64_t format_bytes(unsigned int format)
 /* 0: not told. */
 static uint64_t array_bytes(struct deep what, unsigned int levels)
 {
-	uint64_t element = format_bytes(what.format) * what.channels, bytes = 0;
+	uint64_t element = anaros_cuda_format_bytes(what.format) * what.channels, bytes = 0;
 
 	if ((what.flags & SPARSE_OR_LATER) != 0)
 		return 0;
@@ -94,7 +92,8 @@ static uint64_t array_bytes(struct deep what, unsigned int levels)
 #define MADE(type, levels, ...)                                                                    \
 	const struct type *from = (const void *)(descriptor);                                      \
 	struct deep what = from != NULL ? (struct deep){__VA_ARGS__} : (struct deep){.width = 0};  \
-	remember((uintptr_t)CUDA_OUT(pHandle), format_bytes(what.format) * what.channels);         \
+	anaros_cuda_array_made((uintptr_t)CUDA_OUT(pHandle),                                       \
+			       anaros_cuda_format_bytes(what.format) * what.channels);             \
 	CUDA_NOTE(.kind = ANAROS_KIND_GPU_ALLOC, .flags = ANAROS_MEMORY_ARRAY,                     \
 		  .object = (uintptr_t)CUDA_OUT(pHandle), .size_bytes = array_bytes(what, levels))
 

@@ -159,6 +159,9 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 
 /* array.c: of an element of an array; 1 where it is not known. */
 uint64_t anaros_cuda_element_bytes(const void *array);
+void anaros_cuda_array_made(uint64_t handle, uint64_t element_bytes);
+/* Of a channel; 0: a format in blocks or planes, where it is no whole number. */
+uint64_t anaros_cuda_format_bytes(unsigned int format);
 
 static inline uint64_t anaros_cuda_threads(const unsigned int *grid, const unsigned int *block)
 {

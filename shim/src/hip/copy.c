@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Copies, fills, and hints of where memory will be used. */
+#include "core/span.h"
 #include "hip/hip.h"
 
 #define SYNC  0
@@ -29,10 +30,20 @@ static uint16_t kind_of(int direction)
 	}
 }
 
+#define DEFAULT 4 /* where the memory lies */
+
 /* The direction is the call's: the host side, else the destination. */
-#define COPY_TOLD(stream_, way, dst_, src_, bytes)                                                 \
-	COPY(kind_of(kind), stream_, way,                                                          \
-	     kind == HOST_TO_DEVICE ? (uintptr_t)(src_) : (uintptr_t)(dst_), bytes)
+static struct anaros_span_way way_told(int direction, uint64_t dst, uint64_t src)
+{
+	if (direction == DEFAULT)
+		return anaros_span_way_of(dst, src);
+	return (struct anaros_span_way){kind_of(direction),
+					direction == HOST_TO_DEVICE ? src : dst};
+}
+
+#define COPY_TOLD(stream_, how, dst_, src_, bytes)                                                 \
+	const struct anaros_span_way way = way_told(kind, (uintptr_t)(dst_), (uintptr_t)(src_));   \
+	COPY(way.kind, stream_, how, way.address, bytes)
 
 HIP_PAIR(hipMemcpy, COPY_TOLD(NONE, SYNC, dst, src, sizeBytes))
 HIP_PAIR(hipMemcpyAsync, COPY_TOLD(stream, ASYNC, dst, src, sizeBytes))
@@ -188,28 +199,63 @@ static uint64_t pitched_at(const struct pitched *side, size_t x, size_t y, size_
 	return (uintptr_t)side->pointer + (z * side->height + y) * side->pitch + x;
 }
 
-/* The width is in elements where an array takes part: how many bytes, the call does not tell. */
-static struct described describe_told(const struct copy_3d_told *p)
+/* The width is in elements where an array takes part. */
+static uint64_t bytes_told(const void *dst_array, const void *src_array, size_t width,
+			   size_t height, size_t depth)
 {
-	struct described what = {.kind = ANAROS_KIND_GPU_COPY};
+	uint64_t elements = (uint64_t)width * height * depth;
 
-	if (p == NULL)
-		return what;
-	what.kind = kind_of(p->direction);
-	if (p->direction == HOST_TO_DEVICE)
-		what.address = pitched_at(&p->src, p->src_x, p->src_y, p->src_z);
-	else
-		what.address = p->dst_array != NULL
-				   ? (uintptr_t)p->dst_array
-				   : pitched_at(&p->dst, p->dst_x, p->dst_y, p->dst_z);
-	if (p->src_array == NULL && p->dst_array == NULL)
-		what.bytes = p->width * p->height * p->depth;
-	return what;
+	if (dst_array != NULL)
+		return elements * anaros_cuda_element_bytes(dst_array);
+	return src_array != NULL ? elements * anaros_cuda_element_bytes(src_array) : elements;
 }
 
-#define DESCRIBED(what_, stream_, way)                                                             \
+static struct described describe_told(const struct copy_3d_told *p)
+{
+	struct anaros_span_way way;
+	uint64_t dst, src;
+
+	if (p == NULL)
+		return (struct described){.kind = ANAROS_KIND_GPU_COPY};
+	dst = p->dst_array != NULL ? (uintptr_t)p->dst_array
+				   : pitched_at(&p->dst, p->dst_x, p->dst_y, p->dst_z);
+	src = p->src_array != NULL ? (uintptr_t)p->src_array
+				   : pitched_at(&p->src, p->src_x, p->src_y, p->src_z);
+	way = way_told(p->direction, dst, src);
+	return (struct described){
+	    way.kind, way.address,
+	    bytes_told(p->dst_array, p->src_array, p->width, p->height, p->depth)};
+}
+
+/* hipMemcpy3DPeerParms. */
+struct copy_3d_peer {
+	void *src_array;
+	size_t src_x, src_y, src_z;
+	struct pitched src;
+	int src_device;
+	void *dst_array;
+	size_t dst_x, dst_y, dst_z;
+	struct pitched dst;
+	int dst_device;
+	size_t width, height, depth;
+};
+
+_Static_assert(sizeof(struct copy_3d_peer) == 168, "the runtime's");
+
+static struct described describe_peer(const struct copy_3d_peer *p)
+{
+	if (p == NULL)
+		return (struct described){.kind = ANAROS_KIND_GPU_COPY_D2D};
+	return (struct described){
+	    ANAROS_KIND_GPU_COPY_D2D,
+	    p->dst_array != NULL ? (uintptr_t)p->dst_array
+				 : pitched_at(&p->dst, p->dst_x, p->dst_y, p->dst_z),
+	    bytes_told(p->dst_array, p->src_array, p->width, p->height, p->depth)};
+}
+
+#define DESCRIBED(what_, stream_, how)                                                             \
 	struct described what = (what_);                                                           \
-	COPY(what.kind, stream_, way, what.address, what.bytes)
+	COPY(what.kind, stream_, how, what.address, what.bytes)
 
 HIP_WRAP(hipMemcpyParam2D, DESCRIBED(describe_2d(pCopy), NONE, SYNC))
 HIP_WRAP(hipMemcpyParam2DAsync, DESCRIBED(describe_2d(pCopy), stream, ASYNC))
@@ -218,6 +264,101 @@ HIP_WRAP(hipDrvMemcpy3D, DESCRIBED(describe_3d(pCopy), NONE, SYNC))
 HIP_WRAP(hipDrvMemcpy3DAsync, DESCRIBED(describe_3d(pCopy), stream, ASYNC))
 HIP_PAIR(hipMemcpy3D, DESCRIBED(describe_told(p), NONE, SYNC))
 HIP_PAIR(hipMemcpy3DAsync, DESCRIBED(describe_told(p), stream, ASYNC))
+HIP_WRAP(hipMemcpy3DPeer, DESCRIBED(describe_peer((const void *)p), NONE, SYNC))
+HIP_WRAP(hipMemcpy3DPeerAsync, DESCRIBED(describe_peer((const void *)p), stream, ASYNC))
+
+/* One call, many copies: a record for each, all with the times of the call. */
+static void batch(const struct anaros_call *call, struct anaros_fields fields,
+		  struct described (*part)(const void *, size_t), const void *list, size_t count)
+{
+	uint64_t end_ns = anaros_now_ns();
+
+	for (size_t i = 0; i < count; i++) {
+		struct described what = part(list, i);
+
+		fields.kind = what.kind;
+		fields.address = what.address;
+		fields.size_bytes = what.bytes;
+		anaros_record_at(call->start_ns, end_ns, &fields);
+	}
+}
+
+#define BATCH(describe, list, count)                                                               \
+	batch(&call,                                                                               \
+	      (struct anaros_fields){.status = result,                                             \
+				     .flags = HIP_FLAGS(stream, ASYNC),                            \
+				     .object = HIP_STREAM(stream)},                                \
+	      describe, list, count)
+
+struct lists {
+	void *const *dst, *const *src;
+	const size_t *bytes;
+};
+
+static struct described describe_listed(const void *list, size_t i)
+{
+	const struct lists *lists = list;
+	struct anaros_span_way way =
+	    anaros_span_way_of((uintptr_t)lists->dst[i], (uintptr_t)lists->src[i]);
+
+	return (struct described){way.kind, way.address, lists->bytes[i]};
+}
+
+HIP_WRAP(hipMemcpyBatchAsync,
+	 if (dsts != NULL && srcs != NULL && sizes != NULL)
+	     BATCH(describe_listed, (&(struct lists){dsts, srcs, sizes}), count))
+
+/* hipMemcpy3DBatchOp. */
+struct operand {
+	unsigned int type;
+	union {
+		uint64_t pointer;
+		void *array;
+	};
+	uint64_t place[3];
+};
+
+struct operation {
+	struct operand src, dst;
+	size_t width, height, depth;
+	unsigned int order, flags;
+};
+
+_Static_assert(sizeof(struct operation) == 112, "the runtime's");
+
+#define OPERAND_ARRAY 2u
+
+/* One side is an array, which is memory of a device. */
+static struct anaros_span_way beside_array(bool to_array, uint64_t other, uint64_t dst)
+{
+	switch (anaros_span_of(other)) {
+	case ANAROS_PLACE_DEVICE:
+		return (struct anaros_span_way){ANAROS_KIND_GPU_COPY_D2D, dst};
+	case ANAROS_PLACE_UNKNOWN:
+		return (struct anaros_span_way){ANAROS_KIND_GPU_COPY, dst};
+	default:
+		return (struct anaros_span_way){
+		    to_array ? ANAROS_KIND_GPU_COPY_H2D : ANAROS_KIND_GPU_COPY_D2H, other};
+	}
+}
+
+static struct described describe_operation(const void *list, size_t i)
+{
+	const struct operation *each = &((const struct operation *)list)[i];
+	bool to = each->dst.type == OPERAND_ARRAY, from = each->src.type == OPERAND_ARRAY;
+	uint64_t bytes = bytes_told(to ? each->dst.array : NULL, from ? each->src.array : NULL,
+				    each->width, each->height, each->depth);
+	struct anaros_span_way way = anaros_span_way_of(each->dst.pointer, each->src.pointer);
+
+	if (to && from)
+		way.kind = ANAROS_KIND_GPU_COPY_D2D;
+	else if (to || from)
+		way =
+		    beside_array(to, to ? each->src.pointer : each->dst.pointer, each->dst.pointer);
+	return (struct described){way.kind, way.address, bytes};
+}
+
+HIP_WRAP(hipMemcpy3DBatchAsync, if (opList != NULL) BATCH(describe_operation, opList, numOps))
 
 #define FILL(stream_, way, address_, bytes)                                                        \
 	COPY(ANAROS_KIND_GPU_MEMSET, stream_, way, address_, bytes)

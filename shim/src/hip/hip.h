@@ -19,7 +19,7 @@
 
 enum anaros_hip_hook {
 #define ANAROS_HIP_HOOK(name) ANAROS_HIP_##name,
-#define ANAROS_HIP_NONE(name)
+#define ANAROS_HIP_NONE(reason, name)
 	ANAROS_HIP(ANAROS_HIP_HOOK, ANAROS_HIP_NONE)
 #undef ANAROS_HIP_HOOK
 #undef ANAROS_HIP_NONE

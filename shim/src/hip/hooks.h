@@ -1,132 +1,143 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every HIP function that is known, sorted by name. HOOK(name): wrapped and
- * exported. PASS(name): it neither moves nor waits for anything: a query, a
- * setting, a texture, an edit of a graph. A name that is not here came with
- * a later HIP; what resolves it is counted.
+ * exported. PASS(REASON, name): not recorded, and why. A name that is not
+ * here came with a later HIP; what resolves it is counted.
  */
 #ifndef ANAROS_HIP_HOOKS_H
 #define ANAROS_HIP_HOOKS_H
 
 /* clang-format off */
+#define ANAROS_HIP_REASONS(REASON) \
+	REASON(QUERY, "it asks, and changes nothing") \
+	REASON(SETTING, "it sets how later work is done, which its own call tells") \
+	REASON(HANDLE, "it makes or ends a handle, and moves no memory") \
+	REASON(GRAPH, "it edits a graph; what runs is told when it is launched") \
+	REASON(TEXTURE, "it describes memory for a kernel to read") \
+	REASON(GRAPHICS, "it shares memory with a graphics library") \
+	REASON(SHARING, "it names memory or an event for others; what is opened is recorded") \
+	REASON(TOOL, "it belongs to profilers and debuggers") \
+	REASON(COMPILER, "compiled code calls it before main or around a launch, which its own call tells")
+
 #define ANAROS_HIP(HOOK, PASS) \
-	PASS(__hipGetPCH) \
-	PASS(__hipPopCallConfiguration) \
-	PASS(__hipPushCallConfiguration) \
-	PASS(__hipRegisterFatBinary) \
+	PASS(COMPILER, __hipGetPCH) \
+	PASS(COMPILER, __hipPopCallConfiguration) \
+	PASS(COMPILER, __hipPushCallConfiguration) \
+	PASS(COMPILER, __hipRegisterFatBinary) \
 	HOOK(__hipRegisterFunction) \
-	PASS(__hipRegisterManagedVar) \
-	PASS(__hipRegisterSurface) \
-	PASS(__hipRegisterTexture) \
-	PASS(__hipRegisterVar) \
-	PASS(__hipUnregisterFatBinary) \
-	PASS(hipApiName) \
+	PASS(COMPILER, __hipRegisterManagedVar) \
+	PASS(COMPILER, __hipRegisterSurface) \
+	PASS(COMPILER, __hipRegisterTexture) \
+	PASS(COMPILER, __hipRegisterVar) \
+	PASS(COMPILER, __hipReportDevices) \
+	PASS(COMPILER, __hipUnregisterFatBinary) \
+	PASS(TOOL, hipApiName) \
 	HOOK(hipArray3DCreate) \
-	PASS(hipArray3DGetDescriptor) \
+	PASS(QUERY, hipArray3DGetDescriptor) \
 	HOOK(hipArrayCreate) \
 	HOOK(hipArrayDestroy) \
-	PASS(hipArrayGetDescriptor) \
-	PASS(hipArrayGetInfo) \
-	PASS(hipBindTexture) \
-	PASS(hipBindTexture2D) \
-	PASS(hipBindTextureToArray) \
-	PASS(hipBindTextureToMipmappedArray) \
-	PASS(hipChooseDevice) \
-	PASS(hipChooseDeviceR0000) \
-	PASS(hipChooseDeviceR0600) \
-	PASS(hipConfigureCall) \
-	PASS(hipCreateChannelDesc) \
-	PASS(hipCreateSurfaceObject) \
-	PASS(hipCreateTextureObject) \
+	PASS(QUERY, hipArrayGetDescriptor) \
+	PASS(QUERY, hipArrayGetInfo) \
+	PASS(TEXTURE, hipBindTexture) \
+	PASS(TEXTURE, hipBindTexture2D) \
+	PASS(TEXTURE, hipBindTextureToArray) \
+	PASS(TEXTURE, hipBindTextureToMipmappedArray) \
+	PASS(QUERY, hipChooseDevice) \
+	PASS(QUERY, hipChooseDeviceR0000) \
+	PASS(QUERY, hipChooseDeviceR0600) \
+	HOOK(hipConfigureCall) \
+	PASS(TEXTURE, hipCreateChannelDesc) \
+	PASS(TEXTURE, hipCreateSurfaceObject) \
+	PASS(TEXTURE, hipCreateTextureObject) \
 	HOOK(hipCtxCreate) \
 	HOOK(hipCtxDestroy) \
-	PASS(hipCtxDisablePeerAccess) \
-	PASS(hipCtxEnablePeerAccess) \
-	PASS(hipCtxGetApiVersion) \
-	PASS(hipCtxGetCacheConfig) \
-	PASS(hipCtxGetCurrent) \
-	PASS(hipCtxGetDevice) \
-	PASS(hipCtxGetFlags) \
-	PASS(hipCtxGetSharedMemConfig) \
+	PASS(SETTING, hipCtxDisablePeerAccess) \
+	PASS(SETTING, hipCtxEnablePeerAccess) \
+	PASS(QUERY, hipCtxGetApiVersion) \
+	PASS(QUERY, hipCtxGetCacheConfig) \
+	PASS(QUERY, hipCtxGetCurrent) \
+	PASS(QUERY, hipCtxGetDevice) \
+	PASS(QUERY, hipCtxGetFlags) \
+	PASS(QUERY, hipCtxGetSharedMemConfig) \
 	HOOK(hipCtxPopCurrent) \
 	HOOK(hipCtxPushCurrent) \
-	PASS(hipCtxSetCacheConfig) \
+	PASS(SETTING, hipCtxSetCacheConfig) \
 	HOOK(hipCtxSetCurrent) \
-	PASS(hipCtxSetSharedMemConfig) \
+	PASS(SETTING, hipCtxSetSharedMemConfig) \
 	HOOK(hipCtxSynchronize) \
-	PASS(hipDestroyExternalMemory) \
-	PASS(hipDestroyExternalSemaphore) \
-	PASS(hipDestroySurfaceObject) \
-	PASS(hipDestroyTextureObject) \
-	PASS(hipDeviceCanAccessPeer) \
-	PASS(hipDeviceComputeCapability) \
-	PASS(hipDeviceDisablePeerAccess) \
-	PASS(hipDeviceEnablePeerAccess) \
-	PASS(hipDeviceGet) \
-	PASS(hipDeviceGetAttribute) \
-	PASS(hipDeviceGetByPCIBusId) \
-	PASS(hipDeviceGetCacheConfig) \
-	PASS(hipDeviceGetDefaultMemPool) \
-	PASS(hipDeviceGetGraphMemAttribute) \
-	PASS(hipDeviceGetLimit) \
-	PASS(hipDeviceGetMemPool) \
-	PASS(hipDeviceGetName) \
-	PASS(hipDeviceGetP2PAttribute) \
-	PASS(hipDeviceGetPCIBusId) \
-	PASS(hipDeviceGetSharedMemConfig) \
-	PASS(hipDeviceGetStreamPriorityRange) \
-	PASS(hipDeviceGetTexture1DLinearMaxWidth) \
-	PASS(hipDeviceGetUuid) \
-	PASS(hipDeviceGraphMemTrim) \
-	PASS(hipDevicePrimaryCtxGetState) \
+	PASS(SHARING, hipDestroyExternalMemory) \
+	PASS(SHARING, hipDestroyExternalSemaphore) \
+	PASS(TEXTURE, hipDestroySurfaceObject) \
+	PASS(TEXTURE, hipDestroyTextureObject) \
+	PASS(QUERY, hipDeviceCanAccessPeer) \
+	PASS(QUERY, hipDeviceComputeCapability) \
+	PASS(SETTING, hipDeviceDisablePeerAccess) \
+	PASS(SETTING, hipDeviceEnablePeerAccess) \
+	PASS(QUERY, hipDeviceGet) \
+	PASS(QUERY, hipDeviceGetAttribute) \
+	PASS(QUERY, hipDeviceGetByPCIBusId) \
+	PASS(QUERY, hipDeviceGetCacheConfig) \
+	PASS(QUERY, hipDeviceGetDefaultMemPool) \
+	PASS(QUERY, hipDeviceGetGraphMemAttribute) \
+	PASS(QUERY, hipDeviceGetLimit) \
+	PASS(QUERY, hipDeviceGetMemPool) \
+	PASS(QUERY, hipDeviceGetName) \
+	PASS(QUERY, hipDeviceGetP2PAttribute) \
+	PASS(QUERY, hipDeviceGetPCIBusId) \
+	PASS(QUERY, hipDeviceGetSharedMemConfig) \
+	PASS(QUERY, hipDeviceGetStreamPriorityRange) \
+	PASS(TEXTURE, hipDeviceGetTexture1DLinearMaxWidth) \
+	PASS(QUERY, hipDeviceGetUuid) \
+	PASS(SETTING, hipDeviceGraphMemTrim) \
+	PASS(QUERY, hipDevicePrimaryCtxGetState) \
 	HOOK(hipDevicePrimaryCtxRelease) \
 	HOOK(hipDevicePrimaryCtxReset) \
 	HOOK(hipDevicePrimaryCtxRetain) \
-	PASS(hipDevicePrimaryCtxSetFlags) \
+	PASS(SETTING, hipDevicePrimaryCtxSetFlags) \
 	HOOK(hipDeviceReset) \
-	PASS(hipDeviceSetCacheConfig) \
-	PASS(hipDeviceSetGraphMemAttribute) \
-	PASS(hipDeviceSetLimit) \
-	PASS(hipDeviceSetMemPool) \
-	PASS(hipDeviceSetSharedMemConfig) \
+	PASS(SETTING, hipDeviceSetCacheConfig) \
+	PASS(SETTING, hipDeviceSetGraphMemAttribute) \
+	PASS(SETTING, hipDeviceSetLimit) \
+	PASS(SETTING, hipDeviceSetMemPool) \
+	PASS(SETTING, hipDeviceSetSharedMemConfig) \
 	HOOK(hipDeviceSynchronize) \
-	PASS(hipDeviceTotalMem) \
-	PASS(hipDriverGetVersion) \
-	PASS(hipDrvGetErrorName) \
-	PASS(hipDrvGetErrorString) \
-	PASS(hipDrvGraphAddMemFreeNode) \
-	PASS(hipDrvGraphAddMemcpyNode) \
-	PASS(hipDrvGraphAddMemsetNode) \
-	PASS(hipDrvGraphExecMemcpyNodeSetParams) \
-	PASS(hipDrvGraphExecMemsetNodeSetParams) \
-	PASS(hipDrvGraphMemcpyNodeGetParams) \
-	PASS(hipDrvGraphMemcpyNodeSetParams) \
+	PASS(QUERY, hipDeviceTotalMem) \
+	PASS(QUERY, hipDriverGetVersion) \
+	PASS(QUERY, hipDrvGetErrorName) \
+	PASS(QUERY, hipDrvGetErrorString) \
+	PASS(GRAPH, hipDrvGraphAddMemFreeNode) \
+	PASS(GRAPH, hipDrvGraphAddMemcpyNode) \
+	PASS(GRAPH, hipDrvGraphAddMemsetNode) \
+	PASS(GRAPH, hipDrvGraphExecMemcpyNodeSetParams) \
+	PASS(GRAPH, hipDrvGraphExecMemsetNodeSetParams) \
+	PASS(GRAPH, hipDrvGraphMemcpyNodeGetParams) \
+	PASS(GRAPH, hipDrvGraphMemcpyNodeSetParams) \
 	HOOK(hipDrvLaunchKernelEx) \
 	HOOK(hipDrvMemcpy2DUnaligned) \
 	HOOK(hipDrvMemcpy3D) \
 	HOOK(hipDrvMemcpy3DAsync) \
-	PASS(hipDrvPointerGetAttributes) \
-	PASS(hipEventCreate) \
-	PASS(hipEventCreateWithFlags) \
-	PASS(hipEventDestroy) \
-	PASS(hipEventElapsedTime) \
+	PASS(QUERY, hipDrvPointerGetAttributes) \
+	PASS(HANDLE, hipEventCreate) \
+	PASS(HANDLE, hipEventCreateWithFlags) \
+	PASS(HANDLE, hipEventDestroy) \
+	PASS(QUERY, hipEventElapsedTime) \
 	HOOK(hipEventQuery) \
 	HOOK(hipEventRecord) \
 	HOOK(hipEventRecordWithFlags) \
 	HOOK(hipEventRecord_spt) \
 	HOOK(hipEventSynchronize) \
-	PASS(hipExtDisableLogging) \
-	PASS(hipExtEnableLogging) \
-	PASS(hipExtGetLastError) \
-	PASS(hipExtGetLinkTypeAndHopCount) \
+	PASS(TOOL, hipExtDisableLogging) \
+	PASS(TOOL, hipExtEnableLogging) \
+	PASS(QUERY, hipExtGetLastError) \
+	PASS(QUERY, hipExtGetLinkTypeAndHopCount) \
 	HOOK(hipExtHostAlloc) \
 	HOOK(hipExtLaunchKernel) \
 	HOOK(hipExtLaunchMultiKernelMultiDevice) \
 	HOOK(hipExtMallocWithFlags) \
 	HOOK(hipExtModuleLaunchKernel) \
-	PASS(hipExtSetLoggingParams) \
+	PASS(TOOL, hipExtSetLoggingParams) \
 	HOOK(hipExtStreamCreateWithCUMask) \
-	PASS(hipExtStreamGetCUMask) \
+	PASS(QUERY, hipExtStreamGetCUMask) \
 	HOOK(hipExternalMemoryGetMappedBuffer) \
 	HOOK(hipExternalMemoryGetMappedMipmappedArray) \
 	HOOK(hipFree) \
@@ -134,154 +145,155 @@
 	HOOK(hipFreeAsync) \
 	HOOK(hipFreeHost) \
 	HOOK(hipFreeMipmappedArray) \
-	PASS(hipFuncGetAttribute) \
-	PASS(hipFuncGetAttributes) \
-	PASS(hipFuncSetAttribute) \
-	PASS(hipFuncSetCacheConfig) \
-	PASS(hipFuncSetSharedMemConfig) \
-	PASS(hipGLGetDevices) \
-	PASS(hipGetChannelDesc) \
-	PASS(hipGetCmdName) \
-	PASS(hipGetDevice) \
-	PASS(hipGetDeviceCount) \
-	PASS(hipGetDeviceFlags) \
-	PASS(hipGetDeviceProperties) \
-	PASS(hipGetDevicePropertiesR0000) \
-	PASS(hipGetDevicePropertiesR0600) \
+	PASS(QUERY, hipFuncGetAttribute) \
+	PASS(QUERY, hipFuncGetAttributes) \
+	PASS(SETTING, hipFuncSetAttribute) \
+	PASS(SETTING, hipFuncSetCacheConfig) \
+	PASS(SETTING, hipFuncSetSharedMemConfig) \
+	PASS(GRAPHICS, hipGLGetDevices) \
+	PASS(TEXTURE, hipGetChannelDesc) \
+	PASS(TOOL, hipGetCmdName) \
+	PASS(QUERY, hipGetDevice) \
+	PASS(QUERY, hipGetDeviceCount) \
+	PASS(QUERY, hipGetDeviceFlags) \
+	PASS(QUERY, hipGetDeviceProperties) \
+	PASS(QUERY, hipGetDevicePropertiesR0000) \
+	PASS(QUERY, hipGetDevicePropertiesR0600) \
 	HOOK(hipGetDriverEntryPoint) \
 	HOOK(hipGetDriverEntryPoint_spt) \
-	PASS(hipGetErrorName) \
-	PASS(hipGetErrorString) \
+	PASS(QUERY, hipGetErrorName) \
+	PASS(QUERY, hipGetErrorString) \
 	HOOK(hipGetFuncBySymbol) \
-	PASS(hipGetLastError) \
-	PASS(hipGetMipmappedArrayLevel) \
+	PASS(QUERY, hipGetLastError) \
+	PASS(QUERY, hipGetMipmappedArrayLevel) \
 	HOOK(hipGetProcAddress) \
 	HOOK(hipGetProcAddress_spt) \
-	PASS(hipGetStreamDeviceId) \
-	PASS(hipGetSymbolAddress) \
-	PASS(hipGetSymbolSize) \
-	PASS(hipGetTextureAlignmentOffset) \
-	PASS(hipGetTextureObjectResourceDesc) \
-	PASS(hipGetTextureObjectResourceViewDesc) \
-	PASS(hipGetTextureObjectTextureDesc) \
-	PASS(hipGetTextureReference) \
-	PASS(hipGraphAddBatchMemOpNode) \
-	PASS(hipGraphAddChildGraphNode) \
-	PASS(hipGraphAddDependencies) \
-	PASS(hipGraphAddEmptyNode) \
-	PASS(hipGraphAddEventRecordNode) \
-	PASS(hipGraphAddEventWaitNode) \
-	PASS(hipGraphAddExternalSemaphoresSignalNode) \
-	PASS(hipGraphAddExternalSemaphoresWaitNode) \
-	PASS(hipGraphAddHostNode) \
-	PASS(hipGraphAddKernelNode) \
-	PASS(hipGraphAddMemAllocNode) \
-	PASS(hipGraphAddMemFreeNode) \
-	PASS(hipGraphAddMemcpyNode) \
-	PASS(hipGraphAddMemcpyNode1D) \
-	PASS(hipGraphAddMemcpyNodeFromSymbol) \
-	PASS(hipGraphAddMemcpyNodeToSymbol) \
-	PASS(hipGraphAddMemsetNode) \
-	PASS(hipGraphAddNode) \
-	PASS(hipGraphBatchMemOpNodeGetParams) \
-	PASS(hipGraphBatchMemOpNodeSetParams) \
-	PASS(hipGraphChildGraphNodeGetGraph) \
-	PASS(hipGraphClone) \
-	PASS(hipGraphCreate) \
-	PASS(hipGraphDebugDotPrint) \
-	PASS(hipGraphDestroy) \
-	PASS(hipGraphDestroyNode) \
-	PASS(hipGraphEventRecordNodeGetEvent) \
-	PASS(hipGraphEventRecordNodeSetEvent) \
-	PASS(hipGraphEventWaitNodeGetEvent) \
-	PASS(hipGraphEventWaitNodeSetEvent) \
-	PASS(hipGraphExecBatchMemOpNodeSetParams) \
-	PASS(hipGraphExecChildGraphNodeSetParams) \
+	PASS(TOOL, hipGetStreamDeviceId) \
+	PASS(QUERY, hipGetSymbolAddress) \
+	PASS(QUERY, hipGetSymbolSize) \
+	PASS(TEXTURE, hipGetTextureAlignmentOffset) \
+	PASS(TEXTURE, hipGetTextureObjectResourceDesc) \
+	PASS(TEXTURE, hipGetTextureObjectResourceViewDesc) \
+	PASS(TEXTURE, hipGetTextureObjectTextureDesc) \
+	PASS(TEXTURE, hipGetTextureReference) \
+	PASS(GRAPH, hipGraphAddBatchMemOpNode) \
+	PASS(GRAPH, hipGraphAddChildGraphNode) \
+	PASS(GRAPH, hipGraphAddDependencies) \
+	PASS(GRAPH, hipGraphAddEmptyNode) \
+	PASS(GRAPH, hipGraphAddEventRecordNode) \
+	PASS(GRAPH, hipGraphAddEventWaitNode) \
+	PASS(GRAPH, hipGraphAddExternalSemaphoresSignalNode) \
+	PASS(GRAPH, hipGraphAddExternalSemaphoresWaitNode) \
+	PASS(GRAPH, hipGraphAddHostNode) \
+	PASS(GRAPH, hipGraphAddKernelNode) \
+	PASS(GRAPH, hipGraphAddMemAllocNode) \
+	PASS(GRAPH, hipGraphAddMemFreeNode) \
+	PASS(GRAPH, hipGraphAddMemcpyNode) \
+	PASS(GRAPH, hipGraphAddMemcpyNode1D) \
+	PASS(GRAPH, hipGraphAddMemcpyNodeFromSymbol) \
+	PASS(GRAPH, hipGraphAddMemcpyNodeToSymbol) \
+	PASS(GRAPH, hipGraphAddMemsetNode) \
+	PASS(GRAPH, hipGraphAddNode) \
+	PASS(GRAPH, hipGraphBatchMemOpNodeGetParams) \
+	PASS(GRAPH, hipGraphBatchMemOpNodeSetParams) \
+	PASS(GRAPH, hipGraphChildGraphNodeGetGraph) \
+	PASS(GRAPH, hipGraphClone) \
+	PASS(GRAPH, hipGraphCreate) \
+	PASS(GRAPH, hipGraphDebugDotPrint) \
+	PASS(GRAPH, hipGraphDestroy) \
+	PASS(GRAPH, hipGraphDestroyNode) \
+	PASS(GRAPH, hipGraphEventRecordNodeGetEvent) \
+	PASS(GRAPH, hipGraphEventRecordNodeSetEvent) \
+	PASS(GRAPH, hipGraphEventWaitNodeGetEvent) \
+	PASS(GRAPH, hipGraphEventWaitNodeSetEvent) \
+	PASS(GRAPH, hipGraphExecBatchMemOpNodeSetParams) \
+	PASS(GRAPH, hipGraphExecChildGraphNodeSetParams) \
 	HOOK(hipGraphExecDestroy) \
-	PASS(hipGraphExecEventRecordNodeSetEvent) \
-	PASS(hipGraphExecEventWaitNodeSetEvent) \
-	PASS(hipGraphExecExternalSemaphoresSignalNodeSetParams) \
-	PASS(hipGraphExecExternalSemaphoresWaitNodeSetParams) \
-	PASS(hipGraphExecGetFlags) \
-	PASS(hipGraphExecHostNodeSetParams) \
-	PASS(hipGraphExecKernelNodeSetParams) \
-	PASS(hipGraphExecMemcpyNodeSetParams) \
-	PASS(hipGraphExecMemcpyNodeSetParams1D) \
-	PASS(hipGraphExecMemcpyNodeSetParamsFromSymbol) \
-	PASS(hipGraphExecMemcpyNodeSetParamsToSymbol) \
-	PASS(hipGraphExecMemsetNodeSetParams) \
-	PASS(hipGraphExecNodeSetParams) \
+	PASS(GRAPH, hipGraphExecEventRecordNodeSetEvent) \
+	PASS(GRAPH, hipGraphExecEventWaitNodeSetEvent) \
+	PASS(GRAPH, hipGraphExecExternalSemaphoresSignalNodeSetParams) \
+	PASS(GRAPH, hipGraphExecExternalSemaphoresWaitNodeSetParams) \
+	PASS(GRAPH, hipGraphExecGetFlags) \
+	PASS(GRAPH, hipGraphExecHostNodeSetParams) \
+	PASS(GRAPH, hipGraphExecKernelNodeSetParams) \
+	PASS(GRAPH, hipGraphExecMemcpyNodeSetParams) \
+	PASS(GRAPH, hipGraphExecMemcpyNodeSetParams1D) \
+	PASS(GRAPH, hipGraphExecMemcpyNodeSetParamsFromSymbol) \
+	PASS(GRAPH, hipGraphExecMemcpyNodeSetParamsToSymbol) \
+	PASS(GRAPH, hipGraphExecMemsetNodeSetParams) \
+	PASS(GRAPH, hipGraphExecNodeSetParams) \
 	HOOK(hipGraphExecUpdate) \
-	PASS(hipGraphExternalSemaphoresSignalNodeGetParams) \
-	PASS(hipGraphExternalSemaphoresSignalNodeSetParams) \
-	PASS(hipGraphExternalSemaphoresWaitNodeGetParams) \
-	PASS(hipGraphExternalSemaphoresWaitNodeSetParams) \
-	PASS(hipGraphGetEdges) \
-	PASS(hipGraphGetNodes) \
-	PASS(hipGraphGetRootNodes) \
-	PASS(hipGraphHostNodeGetParams) \
-	PASS(hipGraphHostNodeSetParams) \
+	PASS(GRAPH, hipGraphExternalSemaphoresSignalNodeGetParams) \
+	PASS(GRAPH, hipGraphExternalSemaphoresSignalNodeSetParams) \
+	PASS(GRAPH, hipGraphExternalSemaphoresWaitNodeGetParams) \
+	PASS(GRAPH, hipGraphExternalSemaphoresWaitNodeSetParams) \
+	PASS(GRAPH, hipGraphGetEdges) \
+	PASS(GRAPH, hipGraphGetNodes) \
+	PASS(GRAPH, hipGraphGetRootNodes) \
+	PASS(GRAPH, hipGraphHostNodeGetParams) \
+	PASS(GRAPH, hipGraphHostNodeSetParams) \
 	HOOK(hipGraphInstantiate) \
 	HOOK(hipGraphInstantiateWithFlags) \
 	HOOK(hipGraphInstantiateWithParams) \
-	PASS(hipGraphKernelNodeCopyAttributes) \
-	PASS(hipGraphKernelNodeGetAttribute) \
-	PASS(hipGraphKernelNodeGetParams) \
-	PASS(hipGraphKernelNodeSetAttribute) \
-	PASS(hipGraphKernelNodeSetParams) \
+	PASS(GRAPH, hipGraphKernelNodeCopyAttributes) \
+	PASS(GRAPH, hipGraphKernelNodeGetAttribute) \
+	PASS(GRAPH, hipGraphKernelNodeGetParams) \
+	PASS(GRAPH, hipGraphKernelNodeSetAttribute) \
+	PASS(GRAPH, hipGraphKernelNodeSetParams) \
 	HOOK(hipGraphLaunch) \
 	HOOK(hipGraphLaunch_spt) \
-	PASS(hipGraphMemAllocNodeGetParams) \
-	PASS(hipGraphMemFreeNodeGetParams) \
-	PASS(hipGraphMemcpyNodeGetParams) \
-	PASS(hipGraphMemcpyNodeSetParams) \
-	PASS(hipGraphMemcpyNodeSetParams1D) \
-	PASS(hipGraphMemcpyNodeSetParamsFromSymbol) \
-	PASS(hipGraphMemcpyNodeSetParamsToSymbol) \
-	PASS(hipGraphMemsetNodeGetParams) \
-	PASS(hipGraphMemsetNodeSetParams) \
-	PASS(hipGraphNodeFindInClone) \
-	PASS(hipGraphNodeGetDependencies) \
-	PASS(hipGraphNodeGetDependentNodes) \
-	PASS(hipGraphNodeGetEnabled) \
-	PASS(hipGraphNodeGetType) \
-	PASS(hipGraphNodeSetEnabled) \
-	PASS(hipGraphNodeSetParams) \
-	PASS(hipGraphReleaseUserObject) \
-	PASS(hipGraphRemoveDependencies) \
-	PASS(hipGraphRetainUserObject) \
-	PASS(hipGraphUpload) \
-	PASS(hipGraphicsGLRegisterBuffer) \
-	PASS(hipGraphicsGLRegisterImage) \
-	PASS(hipGraphicsMapResources) \
-	PASS(hipGraphicsResourceGetMappedPointer) \
-	PASS(hipGraphicsSubResourceGetMappedArray) \
-	PASS(hipGraphicsUnmapResources) \
-	PASS(hipGraphicsUnregisterResource) \
+	PASS(GRAPH, hipGraphMemAllocNodeGetParams) \
+	PASS(GRAPH, hipGraphMemFreeNodeGetParams) \
+	PASS(GRAPH, hipGraphMemcpyNodeGetParams) \
+	PASS(GRAPH, hipGraphMemcpyNodeSetParams) \
+	PASS(GRAPH, hipGraphMemcpyNodeSetParams1D) \
+	PASS(GRAPH, hipGraphMemcpyNodeSetParamsFromSymbol) \
+	PASS(GRAPH, hipGraphMemcpyNodeSetParamsToSymbol) \
+	PASS(GRAPH, hipGraphMemsetNodeGetParams) \
+	PASS(GRAPH, hipGraphMemsetNodeSetParams) \
+	PASS(GRAPH, hipGraphNodeFindInClone) \
+	PASS(GRAPH, hipGraphNodeGetDependencies) \
+	PASS(GRAPH, hipGraphNodeGetDependentNodes) \
+	PASS(GRAPH, hipGraphNodeGetEnabled) \
+	PASS(GRAPH, hipGraphNodeGetType) \
+	PASS(GRAPH, hipGraphNodeSetEnabled) \
+	PASS(GRAPH, hipGraphNodeSetParams) \
+	PASS(GRAPH, hipGraphReleaseUserObject) \
+	PASS(GRAPH, hipGraphRemoveDependencies) \
+	PASS(GRAPH, hipGraphRetainUserObject) \
+	PASS(GRAPH, hipGraphUpload) \
+	PASS(GRAPHICS, hipGraphicsGLRegisterBuffer) \
+	PASS(GRAPHICS, hipGraphicsGLRegisterImage) \
+	PASS(GRAPHICS, hipGraphicsMapResources) \
+	PASS(GRAPHICS, hipGraphicsResourceGetMappedPointer) \
+	PASS(GRAPHICS, hipGraphicsSubResourceGetMappedArray) \
+	PASS(GRAPHICS, hipGraphicsUnmapResources) \
+	PASS(GRAPHICS, hipGraphicsUnregisterResource) \
 	HOOK(hipHccModuleLaunchKernel) \
 	HOOK(hipHostAlloc) \
 	HOOK(hipHostFree) \
-	PASS(hipHostGetDevicePointer) \
-	PASS(hipHostGetFlags) \
+	PASS(QUERY, hipHostGetDevicePointer) \
+	PASS(QUERY, hipHostGetFlags) \
 	HOOK(hipHostMalloc) \
 	HOOK(hipHostRegister) \
 	HOOK(hipHostUnregister) \
-	PASS(hipImportExternalMemory) \
-	PASS(hipImportExternalSemaphore) \
-	PASS(hipInit) \
+	PASS(SHARING, hipImportExternalMemory) \
+	PASS(SHARING, hipImportExternalSemaphore) \
+	PASS(SETTING, hipInit) \
 	HOOK(hipIpcCloseMemHandle) \
-	PASS(hipIpcGetEventHandle) \
-	PASS(hipIpcGetMemHandle) \
-	PASS(hipIpcOpenEventHandle) \
+	PASS(SHARING, hipIpcGetEventHandle) \
+	PASS(SHARING, hipIpcGetMemHandle) \
+	PASS(SHARING, hipIpcOpenEventHandle) \
 	HOOK(hipIpcOpenMemHandle) \
-	PASS(hipKernelGetAttribute) \
-	PASS(hipKernelGetFunction) \
-	PASS(hipKernelGetLibrary) \
-	PASS(hipKernelGetName) \
-	PASS(hipKernelGetParamInfo) \
-	PASS(hipKernelNameRef) \
-	PASS(hipKernelNameRefByPtr) \
-	PASS(hipKernelSetAttribute) \
+	PASS(QUERY, hipKernelGetAttribute) \
+	PASS(QUERY, hipKernelGetFunction) \
+	PASS(QUERY, hipKernelGetLibrary) \
+	PASS(QUERY, hipKernelGetName) \
+	PASS(QUERY, hipKernelGetParamInfo) \
+	PASS(TOOL, hipKernelNameRef) \
+	PASS(TOOL, hipKernelNameRefByPtr) \
+	PASS(SETTING, hipKernelSetAttribute) \
+	HOOK(hipLaunchByPtr) \
 	HOOK(hipLaunchCooperativeKernel) \
 	HOOK(hipLaunchCooperativeKernelMultiDevice) \
 	HOOK(hipLaunchCooperativeKernel_spt) \
@@ -290,14 +302,19 @@
 	HOOK(hipLaunchKernel) \
 	HOOK(hipLaunchKernelExC) \
 	HOOK(hipLaunchKernel_spt) \
-	PASS(hipLibraryEnumerateKernels) \
-	PASS(hipLibraryGetGlobal) \
+	PASS(QUERY, hipLibraryEnumerateKernels) \
+	PASS(QUERY, hipLibraryGetGlobal) \
 	HOOK(hipLibraryGetKernel) \
-	PASS(hipLibraryGetKernelCount) \
-	PASS(hipLibraryGetManaged) \
+	PASS(QUERY, hipLibraryGetKernelCount) \
+	PASS(QUERY, hipLibraryGetManaged) \
 	HOOK(hipLibraryLoadData) \
 	HOOK(hipLibraryLoadFromFile) \
-	PASS(hipLibraryUnload) \
+	PASS(HANDLE, hipLibraryUnload) \
+	HOOK(hipLinkAddData) \
+	HOOK(hipLinkAddFile) \
+	HOOK(hipLinkComplete) \
+	PASS(HANDLE, hipLinkCreate) \
+	PASS(HANDLE, hipLinkDestroy) \
 	HOOK(hipMalloc) \
 	HOOK(hipMalloc3D) \
 	HOOK(hipMalloc3DArray) \
@@ -310,42 +327,43 @@
 	HOOK(hipMallocPitch) \
 	HOOK(hipMemAddressFree) \
 	HOOK(hipMemAddressReserve) \
-	PASS(hipMemAdvise) \
-	PASS(hipMemAdvise_v2) \
+	PASS(SETTING, hipMemAdvise) \
+	PASS(SETTING, hipMemAdvise_v2) \
 	HOOK(hipMemAllocHost) \
 	HOOK(hipMemAllocPitch) \
 	HOOK(hipMemCreate) \
 	HOOK(hipMemExportToShareableHandle) \
-	PASS(hipMemGetAccess) \
-	PASS(hipMemGetAddressRange) \
-	PASS(hipMemGetAllocationGranularity) \
-	PASS(hipMemGetAllocationPropertiesFromHandle) \
-	PASS(hipMemGetDefaultMemPool) \
-	PASS(hipMemGetHandleForAddressRange) \
-	PASS(hipMemGetInfo) \
-	PASS(hipMemGetMemPool) \
+	PASS(QUERY, hipMemGetAccess) \
+	PASS(QUERY, hipMemGetAddressRange) \
+	PASS(QUERY, hipMemGetAllocationGranularity) \
+	PASS(QUERY, hipMemGetAllocationPropertiesFromHandle) \
+	PASS(QUERY, hipMemGetDefaultMemPool) \
+	PASS(SHARING, hipMemGetHandleForAddressRange) \
+	PASS(QUERY, hipMemGetInfo) \
+	PASS(QUERY, hipMemGetMemPool) \
 	HOOK(hipMemImportFromShareableHandle) \
 	HOOK(hipMemMap) \
+	HOOK(hipMemMapArrayAsync) \
 	HOOK(hipMemPoolCreate) \
 	HOOK(hipMemPoolDestroy) \
-	PASS(hipMemPoolExportPointer) \
+	PASS(SHARING, hipMemPoolExportPointer) \
 	HOOK(hipMemPoolExportToShareableHandle) \
-	PASS(hipMemPoolGetAccess) \
-	PASS(hipMemPoolGetAttribute) \
+	PASS(QUERY, hipMemPoolGetAccess) \
+	PASS(QUERY, hipMemPoolGetAttribute) \
 	HOOK(hipMemPoolImportFromShareableHandle) \
 	HOOK(hipMemPoolImportPointer) \
-	PASS(hipMemPoolSetAccess) \
-	PASS(hipMemPoolSetAttribute) \
+	PASS(SETTING, hipMemPoolSetAccess) \
+	PASS(SETTING, hipMemPoolSetAttribute) \
 	HOOK(hipMemPoolTrimTo) \
 	HOOK(hipMemPrefetchAsync) \
 	HOOK(hipMemPrefetchAsync_v2) \
-	PASS(hipMemPtrGetInfo) \
-	PASS(hipMemRangeGetAttribute) \
-	PASS(hipMemRangeGetAttributes) \
+	PASS(QUERY, hipMemPtrGetInfo) \
+	PASS(QUERY, hipMemRangeGetAttribute) \
+	PASS(QUERY, hipMemRangeGetAttributes) \
 	HOOK(hipMemRelease) \
 	HOOK(hipMemRetainAllocationHandle) \
 	HOOK(hipMemSetAccess) \
-	PASS(hipMemSetMemPool) \
+	PASS(SETTING, hipMemSetMemPool) \
 	HOOK(hipMemUnmap) \
 	HOOK(hipMemcpy) \
 	HOOK(hipMemcpy2D) \
@@ -364,6 +382,9 @@
 	HOOK(hipMemcpy3D) \
 	HOOK(hipMemcpy3DAsync) \
 	HOOK(hipMemcpy3DAsync_spt) \
+	HOOK(hipMemcpy3DBatchAsync) \
+	HOOK(hipMemcpy3DPeer) \
+	HOOK(hipMemcpy3DPeerAsync) \
 	HOOK(hipMemcpy3D_spt) \
 	HOOK(hipMemcpyAsync) \
 	HOOK(hipMemcpyAsync_spt) \
@@ -371,6 +392,7 @@
 	HOOK(hipMemcpyAtoD) \
 	HOOK(hipMemcpyAtoH) \
 	HOOK(hipMemcpyAtoHAsync) \
+	HOOK(hipMemcpyBatchAsync) \
 	HOOK(hipMemcpyDtoA) \
 	HOOK(hipMemcpyDtoD) \
 	HOOK(hipMemcpyDtoDAsync) \
@@ -423,38 +445,39 @@
 	HOOK(hipMemset_spt) \
 	HOOK(hipMipmappedArrayCreate) \
 	HOOK(hipMipmappedArrayDestroy) \
-	PASS(hipMipmappedArrayGetLevel) \
+	PASS(QUERY, hipMipmappedArrayGetLevel) \
 	HOOK(hipModuleGetFunction) \
-	PASS(hipModuleGetFunctionCount) \
-	PASS(hipModuleGetGlobal) \
-	PASS(hipModuleGetTexRef) \
+	PASS(QUERY, hipModuleGetFunctionCount) \
+	PASS(QUERY, hipModuleGetGlobal) \
+	PASS(TEXTURE, hipModuleGetTexRef) \
 	HOOK(hipModuleLaunchCooperativeKernel) \
 	HOOK(hipModuleLaunchCooperativeKernelMultiDevice) \
 	HOOK(hipModuleLaunchKernel) \
 	HOOK(hipModuleLoad) \
 	HOOK(hipModuleLoadData) \
 	HOOK(hipModuleLoadDataEx) \
-	PASS(hipModuleOccupancyMaxActiveBlocksPerMultiprocessor) \
-	PASS(hipModuleOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
-	PASS(hipModuleOccupancyMaxPotentialBlockSize) \
-	PASS(hipModuleOccupancyMaxPotentialBlockSizeWithFlags) \
-	PASS(hipModuleUnload) \
-	PASS(hipOccupancyAvailableDynamicSMemPerBlock) \
-	PASS(hipOccupancyMaxActiveBlocksPerMultiprocessor) \
-	PASS(hipOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
-	PASS(hipOccupancyMaxPotentialBlockSize) \
-	PASS(hipPeekAtLastError) \
-	PASS(hipPointerGetAttribute) \
-	PASS(hipPointerGetAttributes) \
-	PASS(hipPointerSetAttribute) \
-	PASS(hipProfilerStart) \
-	PASS(hipProfilerStop) \
-	PASS(hipRegisterTracerCallback) \
-	PASS(hipRuntimeGetVersion) \
+	HOOK(hipModuleLoadFatBinary) \
+	PASS(QUERY, hipModuleOccupancyMaxActiveBlocksPerMultiprocessor) \
+	PASS(QUERY, hipModuleOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
+	PASS(QUERY, hipModuleOccupancyMaxPotentialBlockSize) \
+	PASS(QUERY, hipModuleOccupancyMaxPotentialBlockSizeWithFlags) \
+	PASS(HANDLE, hipModuleUnload) \
+	PASS(QUERY, hipOccupancyAvailableDynamicSMemPerBlock) \
+	PASS(QUERY, hipOccupancyMaxActiveBlocksPerMultiprocessor) \
+	PASS(QUERY, hipOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
+	PASS(QUERY, hipOccupancyMaxPotentialBlockSize) \
+	PASS(QUERY, hipPeekAtLastError) \
+	PASS(QUERY, hipPointerGetAttribute) \
+	PASS(QUERY, hipPointerGetAttributes) \
+	PASS(SETTING, hipPointerSetAttribute) \
+	PASS(TOOL, hipProfilerStart) \
+	PASS(TOOL, hipProfilerStop) \
+	PASS(TOOL, hipRegisterTracerCallback) \
+	PASS(QUERY, hipRuntimeGetVersion) \
 	HOOK(hipSetDevice) \
-	PASS(hipSetDeviceFlags) \
-	PASS(hipSetValidDevices) \
-	PASS(hipSetupArgument) \
+	PASS(SETTING, hipSetDeviceFlags) \
+	PASS(SETTING, hipSetValidDevices) \
+	PASS(COMPILER, hipSetupArgument) \
 	HOOK(hipSignalExternalSemaphoresAsync) \
 	HOOK(hipStreamAddCallback) \
 	HOOK(hipStreamAddCallback_spt) \
@@ -463,72 +486,73 @@
 	HOOK(hipStreamBeginCapture) \
 	HOOK(hipStreamBeginCaptureToGraph) \
 	HOOK(hipStreamBeginCapture_spt) \
+	PASS(SETTING, hipStreamCopyAttributes) \
 	HOOK(hipStreamCreate) \
 	HOOK(hipStreamCreateWithFlags) \
 	HOOK(hipStreamCreateWithPriority) \
 	HOOK(hipStreamDestroy) \
 	HOOK(hipStreamEndCapture) \
 	HOOK(hipStreamEndCapture_spt) \
-	PASS(hipStreamGetAttribute) \
-	PASS(hipStreamGetCaptureInfo) \
-	PASS(hipStreamGetCaptureInfo_spt) \
-	PASS(hipStreamGetCaptureInfo_v2) \
-	PASS(hipStreamGetCaptureInfo_v2_spt) \
-	PASS(hipStreamGetDevice) \
-	PASS(hipStreamGetFlags) \
-	PASS(hipStreamGetFlags_spt) \
-	PASS(hipStreamGetId) \
-	PASS(hipStreamGetPriority) \
-	PASS(hipStreamGetPriority_spt) \
-	PASS(hipStreamIsCapturing) \
-	PASS(hipStreamIsCapturing_spt) \
+	PASS(QUERY, hipStreamGetAttribute) \
+	PASS(QUERY, hipStreamGetCaptureInfo) \
+	PASS(QUERY, hipStreamGetCaptureInfo_spt) \
+	PASS(QUERY, hipStreamGetCaptureInfo_v2) \
+	PASS(QUERY, hipStreamGetCaptureInfo_v2_spt) \
+	PASS(QUERY, hipStreamGetDevice) \
+	PASS(QUERY, hipStreamGetFlags) \
+	PASS(QUERY, hipStreamGetFlags_spt) \
+	PASS(QUERY, hipStreamGetId) \
+	PASS(QUERY, hipStreamGetPriority) \
+	PASS(QUERY, hipStreamGetPriority_spt) \
+	PASS(QUERY, hipStreamIsCapturing) \
+	PASS(QUERY, hipStreamIsCapturing_spt) \
 	HOOK(hipStreamQuery) \
 	HOOK(hipStreamQuery_spt) \
-	PASS(hipStreamSetAttribute) \
+	PASS(SETTING, hipStreamSetAttribute) \
 	HOOK(hipStreamSynchronize) \
 	HOOK(hipStreamSynchronize_spt) \
-	PASS(hipStreamUpdateCaptureDependencies) \
+	PASS(GRAPH, hipStreamUpdateCaptureDependencies) \
 	HOOK(hipStreamWaitEvent) \
 	HOOK(hipStreamWaitEvent_spt) \
 	HOOK(hipStreamWaitValue32) \
 	HOOK(hipStreamWaitValue64) \
 	HOOK(hipStreamWriteValue32) \
 	HOOK(hipStreamWriteValue64) \
-	PASS(hipTexObjectCreate) \
-	PASS(hipTexObjectDestroy) \
-	PASS(hipTexObjectGetResourceDesc) \
-	PASS(hipTexObjectGetResourceViewDesc) \
-	PASS(hipTexObjectGetTextureDesc) \
-	PASS(hipTexRefGetAddress) \
-	PASS(hipTexRefGetAddressMode) \
-	PASS(hipTexRefGetArray) \
-	PASS(hipTexRefGetBorderColor) \
-	PASS(hipTexRefGetFilterMode) \
-	PASS(hipTexRefGetFlags) \
-	PASS(hipTexRefGetFormat) \
-	PASS(hipTexRefGetMaxAnisotropy) \
-	PASS(hipTexRefGetMipMappedArray) \
-	PASS(hipTexRefGetMipmapFilterMode) \
-	PASS(hipTexRefGetMipmapLevelBias) \
-	PASS(hipTexRefGetMipmapLevelClamp) \
-	PASS(hipTexRefSetAddress) \
-	PASS(hipTexRefSetAddress2D) \
-	PASS(hipTexRefSetAddressMode) \
-	PASS(hipTexRefSetArray) \
-	PASS(hipTexRefSetBorderColor) \
-	PASS(hipTexRefSetFilterMode) \
-	PASS(hipTexRefSetFlags) \
-	PASS(hipTexRefSetFormat) \
-	PASS(hipTexRefSetMaxAnisotropy) \
-	PASS(hipTexRefSetMipmapFilterMode) \
-	PASS(hipTexRefSetMipmapLevelBias) \
-	PASS(hipTexRefSetMipmapLevelClamp) \
-	PASS(hipTexRefSetMipmappedArray) \
-	PASS(hipThreadExchangeStreamCaptureMode) \
-	PASS(hipUnbindTexture) \
-	PASS(hipUserObjectCreate) \
-	PASS(hipUserObjectRelease) \
-	PASS(hipUserObjectRetain) \
+	PASS(TEXTURE, hipTexObjectCreate) \
+	PASS(TEXTURE, hipTexObjectDestroy) \
+	PASS(TEXTURE, hipTexObjectGetResourceDesc) \
+	PASS(TEXTURE, hipTexObjectGetResourceViewDesc) \
+	PASS(TEXTURE, hipTexObjectGetTextureDesc) \
+	PASS(TEXTURE, hipTexRefGetAddress) \
+	PASS(TEXTURE, hipTexRefGetAddressMode) \
+	PASS(TEXTURE, hipTexRefGetArray) \
+	PASS(TEXTURE, hipTexRefGetBorderColor) \
+	PASS(TEXTURE, hipTexRefGetFilterMode) \
+	PASS(TEXTURE, hipTexRefGetFlags) \
+	PASS(TEXTURE, hipTexRefGetFormat) \
+	PASS(TEXTURE, hipTexRefGetMaxAnisotropy) \
+	PASS(TEXTURE, hipTexRefGetMipMappedArray) \
+	PASS(TEXTURE, hipTexRefGetMipmapFilterMode) \
+	PASS(TEXTURE, hipTexRefGetMipmapLevelBias) \
+	PASS(TEXTURE, hipTexRefGetMipmapLevelClamp) \
+	PASS(TEXTURE, hipTexRefSetAddress) \
+	PASS(TEXTURE, hipTexRefSetAddress2D) \
+	PASS(TEXTURE, hipTexRefSetAddressMode) \
+	PASS(TEXTURE, hipTexRefSetArray) \
+	PASS(TEXTURE, hipTexRefSetBorderColor) \
+	PASS(TEXTURE, hipTexRefSetFilterMode) \
+	PASS(TEXTURE, hipTexRefSetFlags) \
+	PASS(TEXTURE, hipTexRefSetFormat) \
+	PASS(TEXTURE, hipTexRefSetMaxAnisotropy) \
+	PASS(TEXTURE, hipTexRefSetMipmapFilterMode) \
+	PASS(TEXTURE, hipTexRefSetMipmapLevelBias) \
+	PASS(TEXTURE, hipTexRefSetMipmapLevelClamp) \
+	PASS(TEXTURE, hipTexRefSetMipmappedArray) \
+	PASS(GRAPH, hipThreadExchangeStreamCaptureMode) \
+	PASS(TEXTURE, hipUnbindTexture) \
+	PASS(GRAPH, hipUserObjectCreate) \
+	PASS(GRAPH, hipUserObjectRelease) \
+	PASS(GRAPH, hipUserObjectRetain) \
 	HOOK(hipWaitExternalSemaphoresAsync)
 /* clang-format on */
 

@@ -22,6 +22,16 @@ HIP_PAIR(hipLaunchCooperativeKernel, LAUNCH_HOST(stream, f, threads_of(gridDim, 
 HIP_WRAP(hipExtLaunchKernel,
 	 LAUNCH_HOST(stream, function_address, threads_of(numBlocks, dimBlocks)))
 
+/* Of the launch to come, which only names the kernel. */
+static __thread struct {
+	void *stream;
+	uint64_t threads;
+} configured __attribute__((tls_model("initial-exec")));
+
+HIP_WRAP(hipConfigureCall, configured.stream = stream;
+	 configured.threads = threads_of(gridDim, blockDim))
+HIP_WRAP(hipLaunchByPtr, LAUNCH_HOST(configured.stream, func, configured.threads))
+
 /* hipLaunchConfig_t, and HIP_LAUNCH_CONFIG below it. */
 struct launch_config {
 	struct hip_dim3 grid, block;

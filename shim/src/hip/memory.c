@@ -1,15 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Memory: what the map of addresses is made from, pools, and virtual memory. */
+#include "core/span.h"
 #include "hip/hip.h"
 
 #define PINNED(memory) (ANAROS_FLAG_PINNED | ANAROS_MEMORY_##memory)
 
+#define MEMORY_MASK 7u
+
+/* Memory whose place a copy may have to be told by: the low bits of flags have its class. */
+static void allocated(const struct anaros_call *call, const struct anaros_fields *fields)
+{
+	uint16_t memory = fields->flags & MEMORY_MASK;
+
+	if (memory == ANAROS_MEMORY_DEVICE || memory == ANAROS_MEMORY_STREAM_ORDERED ||
+	    memory == ANAROS_MEMORY_IMPORTED)
+		anaros_span_made(fields->object, fields->size_bytes, ANAROS_PLACE_DEVICE);
+	else if (memory == ANAROS_MEMORY_MANAGED)
+		anaros_span_made(fields->object, fields->size_bytes, ANAROS_PLACE_MANAGED);
+	anaros_record(call, fields);
+}
+
+static void freed(const struct anaros_call *call, const struct anaros_fields *fields)
+{
+	if (fields->status == HIP_SUCCESS)
+		anaros_span_gone(fields->object, 0, call->start_ns);
+	anaros_record(call, fields);
+}
+
+#define MEMORY(how, ...) how(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
 #define ALLOC(object_, bytes, flags_, address_)                                                    \
-	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_ALLOC, .flags = (flags_),                              \
-		    .object = (uintptr_t)(object_), .size_bytes = (bytes),                         \
-		    .address = (uintptr_t)(address_))
+	MEMORY(allocated, .kind = ANAROS_KIND_GPU_ALLOC, .flags = (flags_),                        \
+	       .object = (uintptr_t)(object_), .size_bytes = (bytes),                              \
+	       .address = (uintptr_t)(address_))
 #define FREE(object_, flags_)                                                                      \
-	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_FREE, .flags = (flags_), .object = (uintptr_t)(object_))
+	MEMORY(freed, .kind = ANAROS_KIND_GPU_FREE, .flags = (flags_),                             \
+	       .object = (uintptr_t)(object_))
 
 #define HOST_ALLOC(bytes) ALLOC(DEVICE_OUT(ptr), bytes, PINNED(HOST), DEVICE_OUT(ptr))
 
@@ -38,31 +63,16 @@ HIP_WRAP(hipHostFree, FREE(ptr, PINNED(HOST)))
 HIP_WRAP(hipFreeHost, FREE(ptr, PINNED(HOST)))
 HIP_WRAP(hipHostUnregister, FREE(hostPtr, PINNED(REGISTERED)))
 
-/* The runtime decides how many bytes an array takes: not told. */
-#define ARRAY(array_) ALLOC(DEVICE_OUT(array_), 0, ANAROS_MEMORY_ARRAY, 0)
-
-HIP_WRAP(hipMallocArray, ARRAY(array))
-HIP_WRAP(hipMalloc3DArray, ARRAY(array))
-HIP_WRAP(hipArrayCreate, ARRAY(pHandle))
-HIP_WRAP(hipArray3DCreate, ARRAY(array))
-HIP_WRAP(hipMallocMipmappedArray, ARRAY(mipmappedArray))
-HIP_WRAP(hipMipmappedArrayCreate, ARRAY(pHandle))
-HIP_WRAP(hipFreeArray, FREE(array, ANAROS_MEMORY_ARRAY))
-HIP_WRAP(hipArrayDestroy, FREE(array, ANAROS_MEMORY_ARRAY))
-HIP_WRAP(hipFreeMipmappedArray, FREE(mipmappedArray, ANAROS_MEMORY_ARRAY))
-HIP_WRAP(hipMipmappedArrayDestroy, FREE(hMipmappedArray, ANAROS_MEMORY_ARRAY))
-
 /* The address is where it comes from: the stream's own pool, or the one named. */
 #define ORDERED (HIP_FLAGS(stream, ANAROS_FLAG_ASYNC) | ANAROS_MEMORY_STREAM_ORDERED)
 #define ALLOC_ASYNC(from)                                                                          \
-	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_ALLOC, .flags = ORDERED,                             \
-		      .object = (uintptr_t)DEVICE_OUT(dev_ptr), .size_bytes = size,                \
-		      .address = (from))
+	MEMORY(allocated, .kind = ANAROS_KIND_GPU_ALLOC, .flags = ORDERED,                         \
+	       .object = (uintptr_t)DEVICE_OUT(dev_ptr), .size_bytes = size, .address = (from))
 
 HIP_WRAP(hipMallocAsync, ALLOC_ASYNC(HIP_STREAM(stream)))
 HIP_WRAP(hipMallocFromPoolAsync, ALLOC_ASYNC((uintptr_t)mem_pool))
-HIP_WRAP(hipFreeAsync, DEVICE_RECORD(.kind = ANAROS_KIND_GPU_FREE, .flags = ORDERED,
-				     .object = (uintptr_t)dev_ptr, .address = HIP_STREAM(stream)))
+HIP_WRAP(hipFreeAsync, MEMORY(freed, .kind = ANAROS_KIND_GPU_FREE, .flags = ORDERED,
+			      .object = (uintptr_t)dev_ptr, .address = HIP_STREAM(stream)))
 
 enum { POOL_DESTROYED = 0, POOL_MADE = 1, POOL_IMPORTED = 2, POOL_EXPORTED = 3, POOL_TRIMMED = 4 };
 
@@ -107,8 +117,48 @@ HIP_WRAP(hipMemRelease, FREE(handle, ANAROS_MEMORY_PHYSICAL))
 HIP_WRAP(hipMemImportFromShareableHandle, IMPORTED(DEVICE_OUT(handle), 0))
 /* One reference more to memory that is known: no bytes. */
 HIP_WRAP(hipMemRetainAllocationHandle, ALLOC(DEVICE_OUT(handle), 0, ANAROS_MEMORY_PHYSICAL, 0))
-HIP_WRAP(hipMemMap, MAP(ptr, handle, size))
+HIP_WRAP(hipMemMap,
+	 if (result == HIP_SUCCESS) anaros_span_made((uintptr_t)ptr, size, ANAROS_PLACE_DEVICE);
+	 MAP(ptr, handle, size))
 HIP_WRAP(hipMemSetAccess, MAP(ptr, 0, size))
 HIP_WRAP(hipMemExportToShareableHandle, MAP(0, handle, 0))
-HIP_WRAP(hipMemUnmap, DEVICE_NOTE(.kind = ANAROS_KIND_GPU_VM_UNMAP, .object = (uintptr_t)ptr,
-				  .size_bytes = size))
+HIP_WRAP(hipMemUnmap,
+	 if (result == HIP_SUCCESS) anaros_span_gone((uintptr_t)ptr, size, call.start_ns);
+	 DEVICE_NOTE(.kind = ANAROS_KIND_GPU_VM_UNMAP, .object = (uintptr_t)ptr,
+		     .size_bytes = size))
+
+/* hipArrayMapInfo: tiles of a sparse array. */
+struct array_map {
+	unsigned int resource_type;
+	uint64_t resource[8]; /* an array, or a mipmapped one itself */
+	unsigned int subresource_type;
+	uint64_t subresource[4];
+	unsigned int operation; /* 1 = map, 2 = unmap */
+	unsigned int handle_type;
+	void *handle;
+	uint64_t rest[3];
+};
+
+_Static_assert(sizeof(struct array_map) == 152, "the runtime's");
+
+#define TILE_UNMAPPED 2u
+
+static void map_tiles(const struct anaros_call *call, struct anaros_fields fields,
+		      const struct array_map *list, unsigned int count)
+{
+	uint64_t end_ns = anaros_now_ns();
+
+	for (unsigned int i = 0; list != NULL && i < count; i++) {
+		fields.kind = list[i].operation == TILE_UNMAPPED ? ANAROS_KIND_GPU_VM_UNMAP
+								 : ANAROS_KIND_GPU_VM_MAP;
+		fields.object = list[i].resource[0];
+		fields.address = (uintptr_t)list[i].handle;
+		anaros_record_at(call->start_ns, end_ns, &fields);
+	}
+}
+
+HIP_WRAP(hipMemMapArrayAsync,
+	 map_tiles(&call,
+		   (struct anaros_fields){.flags = HIP_FLAGS(stream, ANAROS_FLAG_ASYNC),
+					  .status = result},
+		   (const void *)mapInfoList, count))

@@ -31,8 +31,13 @@ void anaros_hip_name_launched(const void *function)
 HIP_WRAP(hipModuleLoad, BUILD(DEVICE_OUT(module)))
 HIP_WRAP(hipModuleLoadData, BUILD(DEVICE_OUT(module)))
 HIP_WRAP(hipModuleLoadDataEx, BUILD(DEVICE_OUT(module)))
+HIP_WRAP(hipModuleLoadFatBinary, BUILD(DEVICE_OUT(module)))
 HIP_WRAP(hipLibraryLoadData, BUILD(DEVICE_OUT(library)))
 HIP_WRAP(hipLibraryLoadFromFile, BUILD(DEVICE_OUT(library)))
+/* Where code is compiled for the device, it is in these. */
+HIP_WRAP(hipLinkAddData, BUILD(state))
+HIP_WRAP(hipLinkAddFile, BUILD(state))
+HIP_WRAP(hipLinkComplete, BUILD(state))
 
 #define NAMED(out, name_) anaros_device_name((uintptr_t)DEVICE_OUT(out), name_)
 

@@ -74,13 +74,13 @@ static void batch(const struct anaros_call *call, struct anaros_fields fields,
 	uint64_t end_ns = anaros_now_ns();
 
 	for (unsigned int i = 0; list != NULL && i < count; i++) {
-		unsigned int operation = list[i].operation;
+		unsigned int what = list[i].operation;
+		bool waits = what == OP_WAIT_32 || what == OP_WAIT_64;
+		bool has_address = waits || what == OP_WRITE_32 || what == OP_WRITE_64;
 
-		if (operation != OP_WAIT_32 && operation != OP_WRITE_32 &&
-		    operation != OP_WAIT_64 && operation != OP_WRITE_64)
-			continue;
-		fields.address = list[i].address;
-		fields.size_bytes = operation == OP_WAIT_32 || operation == OP_WAIT_64;
+		/* Barriers and flushes have none; only a wait can hold the stream back. */
+		fields.address = has_address ? list[i].address : 0;
+		fields.size_bytes = waits;
 		anaros_record_at(call->start_ns, end_ns, &fields);
 	}
 }

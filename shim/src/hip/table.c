@@ -5,7 +5,7 @@
 void *anaros_hip_next[ANAROS_HIP_COUNT];
 void *anaros_hip_found[ANAROS_HIP_COUNT];
 
-#define NOTHING(name)
+#define NOTHING(reason, name)
 
 /* Addresses only: the prototypes are where the wrappers are. */
 #define DECLARED(name) extern int anaros_found_##name(void) __attribute__((visibility("hidden")));
@@ -16,19 +16,22 @@ static int (*const wrappers[ANAROS_HIP_COUNT])(void) = {
     ANAROS_HIP(WRAPPER_OF, NOTHING)};
 
 static const struct {
-#define TEXT(name) char name_##name[sizeof(#name)];
-	ANAROS_HIP(TEXT, TEXT)
+#define TEXT(name)                char name_##name[sizeof(#name)];
+#define PASSED_TEXT(reason, name) TEXT(name)
+	ANAROS_HIP(TEXT, PASSED_TEXT)
 } names = {
-#define WORD(name) #name,
-    ANAROS_HIP(WORD, WORD)};
+#define WORD(name)                #name,
+#define PASSED_WORD(reason, name) WORD(name)
+    ANAROS_HIP(WORD, PASSED_WORD)};
 
 static const uint16_t offsets[] = {
-#define OFFSET(name) offsetof(__typeof__(names), name_##name),
-    ANAROS_HIP(OFFSET, OFFSET)};
+#define OFFSET(name)                offsetof(__typeof__(names), name_##name),
+#define PASSED_OFFSET(reason, name) OFFSET(name)
+    ANAROS_HIP(OFFSET, PASSED_OFFSET)};
 
 static const uint16_t hooks[] = {
-#define HOOKED(name) ANAROS_HIP_##name,
-#define PASSED(name) ANAROS_HIP_COUNT,
+#define HOOKED(name)         ANAROS_HIP_##name,
+#define PASSED(reason, name) ANAROS_HIP_COUNT,
     ANAROS_HIP(HOOKED, PASSED)};
 
 _Static_assert(sizeof(names) <= UINT16_MAX, "offsets of 16 bits");

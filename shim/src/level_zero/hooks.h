@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every Level Zero function that is known, sorted by name. HOOK(name):
- * wrapped and exported. PASS(name): it neither moves nor waits for anything:
- * a query, a setting, the making of an event. A name that is not here came
- * with a later release; what resolves it is counted.
+ * wrapped and exported. GETTER(name): likewise, it fills a table. PASS(REASON,
+ * name): not recorded, and why. A name that is not here came with a later
+ * release; what resolves it is counted.
  */
 #ifndef ANAROS_LEVEL_ZERO_HOOKS_H
 #define ANAROS_LEVEL_ZERO_HOOKS_H
 
 /* clang-format off */
-#define ANAROS_LEVEL_ZERO(HOOK, PASS) \
+#define ANAROS_LEVEL_ZERO_REASONS(REASON) \
+	REASON(QUERY, "it asks, and changes nothing") \
+	REASON(SETTING, "it sets how later work is done, which its own call tells") \
+	REASON(HANDLE, "it makes or ends a handle, and moves no memory") \
+	REASON(GRAPH, "it edits or describes a graph; what runs is told when it is executed") \
+	REASON(MUTABLE, "it edits commands of a list; what runs is told when it is executed") \
+	REASON(SHARING, "it names memory or an event for others; what is opened is recorded") \
+	REASON(RESIDENT, "it holds memory on the device or lets it go; what moves, it does not tell") \
+	REASON(TIMES, "the program takes times of its own") \
+	REASON(RAYS, "it builds structures for ray tracing on the host")
+
+#define ANAROS_LEVEL_ZERO(HOOK, GETTER, PASS) \
 	HOOK(zeCommandListAppendBarrier) \
-	PASS(zeCommandListAppendEventReset) \
+	PASS(SETTING, zeCommandListAppendEventReset) \
 	HOOK(zeCommandListAppendGraphExt) \
 	HOOK(zeCommandListAppendHostFunction) \
 	HOOK(zeCommandListAppendImageCopy) \
@@ -26,7 +37,7 @@
 	HOOK(zeCommandListAppendLaunchKernelWithArguments) \
 	HOOK(zeCommandListAppendLaunchKernelWithParameters) \
 	HOOK(zeCommandListAppendLaunchMultipleKernelsIndirect) \
-	PASS(zeCommandListAppendMemAdvise) \
+	PASS(SETTING, zeCommandListAppendMemAdvise) \
 	HOOK(zeCommandListAppendMemoryCopy) \
 	HOOK(zeCommandListAppendMemoryCopyFromContext) \
 	HOOK(zeCommandListAppendMemoryCopyRegion) \
@@ -35,257 +46,258 @@
 	HOOK(zeCommandListAppendMemoryFillWithParameters) \
 	HOOK(zeCommandListAppendMemoryPrefetch) \
 	HOOK(zeCommandListAppendMemoryRangesBarrier) \
-	PASS(zeCommandListAppendQueryKernelTimestamps) \
+	PASS(TIMES, zeCommandListAppendQueryKernelTimestamps) \
 	HOOK(zeCommandListAppendSignalEvent) \
 	HOOK(zeCommandListAppendSignalExternalSemaphoreExt) \
 	HOOK(zeCommandListAppendWaitExternalSemaphoreExt) \
 	HOOK(zeCommandListAppendWaitOnEvents) \
-	PASS(zeCommandListAppendWriteGlobalTimestamp) \
+	PASS(TIMES, zeCommandListAppendWriteGlobalTimestamp) \
 	HOOK(zeCommandListBeginCaptureIntoGraphExt) \
 	HOOK(zeCommandListBeginGraphCaptureExt) \
 	HOOK(zeCommandListClose) \
 	HOOK(zeCommandListCreate) \
-	PASS(zeCommandListCreateCloneExp) \
+	HOOK(zeCommandListCreateCloneExp) \
 	HOOK(zeCommandListCreateImmediate) \
 	HOOK(zeCommandListDestroy) \
 	HOOK(zeCommandListEndGraphCaptureExt) \
-	PASS(zeCommandListGetContextHandle) \
-	PASS(zeCommandListGetDeviceHandle) \
-	PASS(zeCommandListGetFlags) \
-	PASS(zeCommandListGetGraphExt) \
-	PASS(zeCommandListGetNextCommandIdExp) \
-	PASS(zeCommandListGetNextCommandIdWithKernelsExp) \
-	PASS(zeCommandListGetOrdinal) \
+	PASS(QUERY, zeCommandListGetContextHandle) \
+	PASS(QUERY, zeCommandListGetDeviceHandle) \
+	PASS(QUERY, zeCommandListGetFlags) \
+	PASS(GRAPH, zeCommandListGetGraphExt) \
+	PASS(MUTABLE, zeCommandListGetNextCommandIdExp) \
+	PASS(MUTABLE, zeCommandListGetNextCommandIdWithKernelsExp) \
+	PASS(QUERY, zeCommandListGetOrdinal) \
 	HOOK(zeCommandListHostSynchronize) \
 	HOOK(zeCommandListImmediateAppendCommandListsExp) \
 	HOOK(zeCommandListImmediateAppendCommandListsWithParameters) \
-	PASS(zeCommandListImmediateGetFlags) \
-	PASS(zeCommandListImmediateGetIndex) \
-	PASS(zeCommandListImmediateGetMode) \
-	PASS(zeCommandListImmediateGetPriority) \
-	PASS(zeCommandListIsGraphCaptureEnabledExt) \
-	PASS(zeCommandListIsImmediate) \
-	PASS(zeCommandListIsMutableExp) \
+	PASS(QUERY, zeCommandListImmediateGetFlags) \
+	PASS(QUERY, zeCommandListImmediateGetIndex) \
+	PASS(QUERY, zeCommandListImmediateGetMode) \
+	PASS(QUERY, zeCommandListImmediateGetPriority) \
+	PASS(GRAPH, zeCommandListIsGraphCaptureEnabledExt) \
+	PASS(QUERY, zeCommandListIsImmediate) \
+	PASS(QUERY, zeCommandListIsMutableExp) \
 	HOOK(zeCommandListReset) \
-	PASS(zeCommandListUpdateMutableCommandKernelsExp) \
-	PASS(zeCommandListUpdateMutableCommandSignalEventExp) \
-	PASS(zeCommandListUpdateMutableCommandWaitEventsExp) \
-	PASS(zeCommandListUpdateMutableCommandsExp) \
+	PASS(MUTABLE, zeCommandListUpdateMutableCommandKernelsExp) \
+	PASS(MUTABLE, zeCommandListUpdateMutableCommandSignalEventExp) \
+	PASS(MUTABLE, zeCommandListUpdateMutableCommandWaitEventsExp) \
+	PASS(MUTABLE, zeCommandListUpdateMutableCommandsExp) \
 	HOOK(zeCommandQueueCreate) \
 	HOOK(zeCommandQueueDestroy) \
 	HOOK(zeCommandQueueExecuteCommandLists) \
-	PASS(zeCommandQueueGetFlags) \
-	PASS(zeCommandQueueGetIndex) \
-	PASS(zeCommandQueueGetMode) \
-	PASS(zeCommandQueueGetOrdinal) \
-	PASS(zeCommandQueueGetPriority) \
+	PASS(QUERY, zeCommandQueueGetFlags) \
+	PASS(QUERY, zeCommandQueueGetIndex) \
+	PASS(QUERY, zeCommandQueueGetMode) \
+	PASS(QUERY, zeCommandQueueGetOrdinal) \
+	PASS(QUERY, zeCommandQueueGetPriority) \
 	HOOK(zeCommandQueueSynchronize) \
 	HOOK(zeContextCreate) \
 	HOOK(zeContextCreateEx) \
 	HOOK(zeContextDestroy) \
-	PASS(zeContextEvictImage) \
-	PASS(zeContextEvictMemory) \
-	PASS(zeContextGetStatus) \
-	PASS(zeContextMakeImageResident) \
-	PASS(zeContextMakeMemoryResident) \
-	PASS(zeContextSystemBarrier) \
-	PASS(zeDeviceCanAccessPeer) \
-	PASS(zeDeviceGet) \
-	PASS(zeDeviceGetAggregatedCopyOffloadIncrementValue) \
-	PASS(zeDeviceGetCacheProperties) \
-	PASS(zeDeviceGetCommandQueueGroupProperties) \
-	PASS(zeDeviceGetComputeProperties) \
-	PASS(zeDeviceGetCounterBasedEventMaxValue) \
-	PASS(zeDeviceGetExternalMemoryProperties) \
-	PASS(zeDeviceGetFabricVertexExp) \
-	PASS(zeDeviceGetGlobalTimestamps) \
-	PASS(zeDeviceGetImageProperties) \
-	PASS(zeDeviceGetMemoryAccessProperties) \
-	PASS(zeDeviceGetMemoryProperties) \
-	PASS(zeDeviceGetModuleProperties) \
-	PASS(zeDeviceGetP2PProperties) \
-	PASS(zeDeviceGetProperties) \
-	PASS(zeDeviceGetRootDevice) \
-	PASS(zeDeviceGetRuntimeRequirements) \
-	PASS(zeDeviceGetRuntimeRequirementsKey) \
-	PASS(zeDeviceGetStatus) \
-	PASS(zeDeviceGetSubDevices) \
-	PASS(zeDeviceGetVectorWidthPropertiesExt) \
-	PASS(zeDeviceImportExternalSemaphoreExt) \
-	PASS(zeDevicePciGetPropertiesExt) \
-	PASS(zeDeviceReleaseExternalSemaphoreExt) \
-	PASS(zeDeviceReserveCacheExt) \
-	PASS(zeDeviceSetCacheAdviceExt) \
+	PASS(RESIDENT, zeContextEvictImage) \
+	PASS(RESIDENT, zeContextEvictMemory) \
+	PASS(QUERY, zeContextGetStatus) \
+	PASS(RESIDENT, zeContextMakeImageResident) \
+	PASS(RESIDENT, zeContextMakeMemoryResident) \
+	PASS(RESIDENT, zeContextSystemBarrier) \
+	PASS(QUERY, zeDeviceCanAccessPeer) \
+	PASS(QUERY, zeDeviceGet) \
+	PASS(QUERY, zeDeviceGetAggregatedCopyOffloadIncrementValue) \
+	PASS(QUERY, zeDeviceGetCacheProperties) \
+	PASS(QUERY, zeDeviceGetCommandQueueGroupProperties) \
+	PASS(QUERY, zeDeviceGetComputeProperties) \
+	PASS(QUERY, zeDeviceGetCounterBasedEventMaxValue) \
+	PASS(QUERY, zeDeviceGetExternalMemoryProperties) \
+	PASS(QUERY, zeDeviceGetFabricVertexExp) \
+	PASS(QUERY, zeDeviceGetGlobalTimestamps) \
+	PASS(QUERY, zeDeviceGetImageProperties) \
+	PASS(QUERY, zeDeviceGetMemoryAccessProperties) \
+	PASS(QUERY, zeDeviceGetMemoryProperties) \
+	PASS(QUERY, zeDeviceGetModuleProperties) \
+	PASS(QUERY, zeDeviceGetP2PProperties) \
+	PASS(QUERY, zeDeviceGetProperties) \
+	PASS(QUERY, zeDeviceGetRootDevice) \
+	PASS(QUERY, zeDeviceGetRuntimeRequirements) \
+	PASS(QUERY, zeDeviceGetRuntimeRequirementsKey) \
+	PASS(QUERY, zeDeviceGetStatus) \
+	PASS(QUERY, zeDeviceGetSubDevices) \
+	PASS(QUERY, zeDeviceGetVectorWidthPropertiesExt) \
+	PASS(SHARING, zeDeviceImportExternalSemaphoreExt) \
+	PASS(QUERY, zeDevicePciGetPropertiesExt) \
+	PASS(SHARING, zeDeviceReleaseExternalSemaphoreExt) \
+	PASS(SETTING, zeDeviceReserveCacheExt) \
+	PASS(SETTING, zeDeviceSetCacheAdviceExt) \
 	HOOK(zeDeviceSynchronize) \
-	PASS(zeDeviceValidateRuntimeRequirements) \
-	PASS(zeDriverGet) \
-	PASS(zeDriverGetApiVersion) \
-	PASS(zeDriverGetExtensionFunctionAddress) \
-	PASS(zeDriverGetExtensionProperties) \
-	PASS(zeDriverGetIpcProperties) \
-	PASS(zeDriverGetLastErrorDescription) \
-	PASS(zeDriverGetProperties) \
-	PASS(zeDriverRTASFormatCompatibilityCheckExp) \
-	PASS(zeDriverRTASFormatCompatibilityCheckExt) \
-	PASS(zeEventCounterBasedCloseIpcHandle) \
-	PASS(zeEventCounterBasedCreate) \
-	PASS(zeEventCounterBasedGetDeviceAddress) \
-	PASS(zeEventCounterBasedGetIpcHandle) \
-	PASS(zeEventCounterBasedOpenIpcHandle) \
-	PASS(zeEventCreate) \
-	PASS(zeEventDestroy) \
-	PASS(zeEventGetCounterBasedFlags) \
-	PASS(zeEventGetEventPool) \
-	PASS(zeEventGetSignalScope) \
-	PASS(zeEventGetWaitScope) \
-	PASS(zeEventHostReset) \
+	PASS(QUERY, zeDeviceValidateRuntimeRequirements) \
+	PASS(QUERY, zeDriverGet) \
+	PASS(QUERY, zeDriverGetApiVersion) \
+	PASS(QUERY, zeDriverGetDefaultContext) \
+	HOOK(zeDriverGetExtensionFunctionAddress) \
+	PASS(QUERY, zeDriverGetExtensionProperties) \
+	PASS(SHARING, zeDriverGetIpcProperties) \
+	PASS(QUERY, zeDriverGetLastErrorDescription) \
+	PASS(QUERY, zeDriverGetProperties) \
+	PASS(RAYS, zeDriverRTASFormatCompatibilityCheckExp) \
+	PASS(RAYS, zeDriverRTASFormatCompatibilityCheckExt) \
+	PASS(SHARING, zeEventCounterBasedCloseIpcHandle) \
+	PASS(HANDLE, zeEventCounterBasedCreate) \
+	PASS(QUERY, zeEventCounterBasedGetDeviceAddress) \
+	PASS(SHARING, zeEventCounterBasedGetIpcHandle) \
+	PASS(SHARING, zeEventCounterBasedOpenIpcHandle) \
+	PASS(HANDLE, zeEventCreate) \
+	PASS(HANDLE, zeEventDestroy) \
+	PASS(QUERY, zeEventGetCounterBasedFlags) \
+	PASS(QUERY, zeEventGetEventPool) \
+	PASS(QUERY, zeEventGetSignalScope) \
+	PASS(QUERY, zeEventGetWaitScope) \
+	PASS(SETTING, zeEventHostReset) \
 	HOOK(zeEventHostSignal) \
 	HOOK(zeEventHostSynchronize) \
-	PASS(zeEventPoolCloseIpcHandle) \
-	PASS(zeEventPoolCreate) \
-	PASS(zeEventPoolDestroy) \
-	PASS(zeEventPoolGetContextHandle) \
-	PASS(zeEventPoolGetFlags) \
-	PASS(zeEventPoolGetIpcHandle) \
-	PASS(zeEventPoolOpenIpcHandle) \
-	PASS(zeEventPoolPutIpcHandle) \
-	PASS(zeEventQueryKernelTimestamp) \
-	PASS(zeEventQueryKernelTimestampsExt) \
+	PASS(SHARING, zeEventPoolCloseIpcHandle) \
+	PASS(HANDLE, zeEventPoolCreate) \
+	PASS(HANDLE, zeEventPoolDestroy) \
+	PASS(QUERY, zeEventPoolGetContextHandle) \
+	PASS(QUERY, zeEventPoolGetFlags) \
+	PASS(SHARING, zeEventPoolGetIpcHandle) \
+	PASS(SHARING, zeEventPoolOpenIpcHandle) \
+	PASS(SHARING, zeEventPoolPutIpcHandle) \
+	PASS(TIMES, zeEventQueryKernelTimestamp) \
+	PASS(TIMES, zeEventQueryKernelTimestampsExt) \
 	HOOK(zeEventQueryStatus) \
-	PASS(zeEventQueryTimestampsExp) \
+	PASS(TIMES, zeEventQueryTimestampsExp) \
 	HOOK(zeExecutableGraphDestroyExt) \
-	PASS(zeExecutableGraphGetSourceGraphExt) \
-	PASS(zeFabricEdgeGetExp) \
-	PASS(zeFabricEdgeGetPropertiesExp) \
-	PASS(zeFabricEdgeGetVerticesExp) \
-	PASS(zeFabricVertexGetDeviceExp) \
-	PASS(zeFabricVertexGetExp) \
-	PASS(zeFabricVertexGetPropertiesExp) \
-	PASS(zeFabricVertexGetSubVerticesExp) \
-	PASS(zeFenceCreate) \
-	PASS(zeFenceDestroy) \
+	PASS(GRAPH, zeExecutableGraphGetSourceGraphExt) \
+	PASS(QUERY, zeFabricEdgeGetExp) \
+	PASS(QUERY, zeFabricEdgeGetPropertiesExp) \
+	PASS(QUERY, zeFabricEdgeGetVerticesExp) \
+	PASS(QUERY, zeFabricVertexGetDeviceExp) \
+	PASS(QUERY, zeFabricVertexGetExp) \
+	PASS(QUERY, zeFabricVertexGetPropertiesExp) \
+	PASS(QUERY, zeFabricVertexGetSubVerticesExp) \
+	PASS(HANDLE, zeFenceCreate) \
+	PASS(HANDLE, zeFenceDestroy) \
 	HOOK(zeFenceHostSynchronize) \
 	HOOK(zeFenceQueryStatus) \
-	PASS(zeFenceReset) \
-	HOOK(zeGetCommandListExpProcAddrTable) \
-	HOOK(zeGetCommandListProcAddrTable) \
-	HOOK(zeGetCommandQueueProcAddrTable) \
-	HOOK(zeGetContextProcAddrTable) \
-	PASS(zeGetDeviceExpProcAddrTable) \
-	HOOK(zeGetDeviceProcAddrTable) \
-	PASS(zeGetDriverExpProcAddrTable) \
-	PASS(zeGetDriverProcAddrTable) \
-	PASS(zeGetEventExpProcAddrTable) \
-	PASS(zeGetEventPoolProcAddrTable) \
-	HOOK(zeGetEventProcAddrTable) \
-	HOOK(zeGetExecutableGraphProcAddrTable) \
-	PASS(zeGetFabricEdgeExpProcAddrTable) \
-	PASS(zeGetFabricVertexExpProcAddrTable) \
-	HOOK(zeGetFenceProcAddrTable) \
-	PASS(zeGetGlobalProcAddrTable) \
-	HOOK(zeGetGraphProcAddrTable) \
-	PASS(zeGetImageExpProcAddrTable) \
-	PASS(zeGetImageProcAddrTable) \
-	PASS(zeGetKernelExpProcAddrTable) \
-	HOOK(zeGetKernelProcAddrTable) \
-	PASS(zeGetMemExpProcAddrTable) \
-	HOOK(zeGetMemProcAddrTable) \
-	PASS(zeGetModuleBuildLogProcAddrTable) \
-	HOOK(zeGetModuleProcAddrTable) \
-	HOOK(zeGetPhysicalMemProcAddrTable) \
-	PASS(zeGetRTASBuilderExpProcAddrTable) \
-	PASS(zeGetRTASBuilderProcAddrTable) \
-	PASS(zeGetRTASParallelOperationExpProcAddrTable) \
-	PASS(zeGetRTASParallelOperationProcAddrTable) \
-	PASS(zeGetSamplerProcAddrTable) \
-	HOOK(zeGetVirtualMemProcAddrTable) \
-	PASS(zeGraphCreateExt) \
-	PASS(zeGraphDestroyExt) \
-	PASS(zeGraphDumpContentsExt) \
-	PASS(zeGraphGetPrimaryCommandListExt) \
+	PASS(SETTING, zeFenceReset) \
+	GETTER(zeGetCommandListExpProcAddrTable) \
+	GETTER(zeGetCommandListProcAddrTable) \
+	GETTER(zeGetCommandQueueProcAddrTable) \
+	GETTER(zeGetContextProcAddrTable) \
+	GETTER(zeGetDeviceExpProcAddrTable) \
+	GETTER(zeGetDeviceProcAddrTable) \
+	GETTER(zeGetDriverExpProcAddrTable) \
+	GETTER(zeGetDriverProcAddrTable) \
+	GETTER(zeGetEventExpProcAddrTable) \
+	GETTER(zeGetEventPoolProcAddrTable) \
+	GETTER(zeGetEventProcAddrTable) \
+	GETTER(zeGetExecutableGraphProcAddrTable) \
+	GETTER(zeGetFabricEdgeExpProcAddrTable) \
+	GETTER(zeGetFabricVertexExpProcAddrTable) \
+	GETTER(zeGetFenceProcAddrTable) \
+	GETTER(zeGetGlobalProcAddrTable) \
+	GETTER(zeGetGraphProcAddrTable) \
+	GETTER(zeGetImageExpProcAddrTable) \
+	GETTER(zeGetImageProcAddrTable) \
+	GETTER(zeGetKernelExpProcAddrTable) \
+	GETTER(zeGetKernelProcAddrTable) \
+	GETTER(zeGetMemExpProcAddrTable) \
+	GETTER(zeGetMemProcAddrTable) \
+	GETTER(zeGetModuleBuildLogProcAddrTable) \
+	GETTER(zeGetModuleProcAddrTable) \
+	GETTER(zeGetPhysicalMemProcAddrTable) \
+	GETTER(zeGetRTASBuilderExpProcAddrTable) \
+	GETTER(zeGetRTASBuilderProcAddrTable) \
+	GETTER(zeGetRTASParallelOperationExpProcAddrTable) \
+	GETTER(zeGetRTASParallelOperationProcAddrTable) \
+	GETTER(zeGetSamplerProcAddrTable) \
+	GETTER(zeGetVirtualMemProcAddrTable) \
+	PASS(GRAPH, zeGraphCreateExt) \
+	PASS(GRAPH, zeGraphDestroyExt) \
+	PASS(GRAPH, zeGraphDumpContentsExt) \
+	PASS(GRAPH, zeGraphGetPrimaryCommandListExt) \
 	HOOK(zeGraphInstantiateExt) \
-	PASS(zeGraphIsEmptyExt) \
-	PASS(zeGraphSetDestructionCallbackExt) \
-	PASS(zeImageCreate) \
-	PASS(zeImageDestroy) \
-	PASS(zeImageGetAllocPropertiesExt) \
-	PASS(zeImageGetDeviceOffsetExp) \
-	PASS(zeImageGetMemoryPropertiesExp) \
-	PASS(zeImageGetProperties) \
-	PASS(zeImageViewCreateExp) \
-	PASS(zeImageViewCreateExt) \
-	PASS(zeInit) \
-	PASS(zeInitDrivers) \
+	PASS(GRAPH, zeGraphIsEmptyExt) \
+	PASS(GRAPH, zeGraphSetDestructionCallbackExt) \
+	HOOK(zeImageCreate) \
+	HOOK(zeImageDestroy) \
+	PASS(QUERY, zeImageGetAllocPropertiesExt) \
+	PASS(QUERY, zeImageGetDeviceOffsetExp) \
+	PASS(QUERY, zeImageGetMemoryPropertiesExp) \
+	PASS(QUERY, zeImageGetProperties) \
+	PASS(HANDLE, zeImageViewCreateExp) \
+	PASS(HANDLE, zeImageViewCreateExt) \
+	PASS(SETTING, zeInit) \
+	PASS(SETTING, zeInitDrivers) \
 	HOOK(zeKernelCreate) \
 	HOOK(zeKernelDestroy) \
-	PASS(zeKernelGetAllocationPropertiesExp) \
-	PASS(zeKernelGetBinaryExp) \
-	PASS(zeKernelGetIndirectAccess) \
-	PASS(zeKernelGetName) \
-	PASS(zeKernelGetProperties) \
-	PASS(zeKernelGetSourceAttributes) \
-	PASS(zeKernelSchedulingHintExp) \
-	PASS(zeKernelSetArgumentValue) \
-	PASS(zeKernelSetCacheConfig) \
-	PASS(zeKernelSetGlobalOffsetExp) \
+	PASS(QUERY, zeKernelGetAllocationPropertiesExp) \
+	PASS(QUERY, zeKernelGetBinaryExp) \
+	PASS(QUERY, zeKernelGetIndirectAccess) \
+	PASS(QUERY, zeKernelGetName) \
+	PASS(QUERY, zeKernelGetProperties) \
+	PASS(QUERY, zeKernelGetSourceAttributes) \
+	PASS(SETTING, zeKernelSchedulingHintExp) \
+	PASS(SETTING, zeKernelSetArgumentValue) \
+	PASS(SETTING, zeKernelSetCacheConfig) \
+	PASS(SETTING, zeKernelSetGlobalOffsetExp) \
 	HOOK(zeKernelSetGroupSize) \
-	PASS(zeKernelSetIndirectAccess) \
-	PASS(zeKernelSuggestGroupSize) \
-	PASS(zeKernelSuggestMaxCooperativeGroupCount) \
+	PASS(SETTING, zeKernelSetIndirectAccess) \
+	PASS(QUERY, zeKernelSuggestGroupSize) \
+	PASS(QUERY, zeKernelSuggestMaxCooperativeGroupCount) \
 	HOOK(zeMemAllocDevice) \
 	HOOK(zeMemAllocHost) \
 	HOOK(zeMemAllocShared) \
 	HOOK(zeMemCloseIpcHandle) \
 	HOOK(zeMemFree) \
 	HOOK(zeMemFreeExt) \
-	PASS(zeMemGetAddressRange) \
-	PASS(zeMemGetAllocProperties) \
-	PASS(zeMemGetAtomicAccessAttributeExp) \
-	PASS(zeMemGetFileDescriptorFromIpcHandleExp) \
-	PASS(zeMemGetIpcHandle) \
-	PASS(zeMemGetIpcHandleFromFileDescriptorExp) \
-	PASS(zeMemGetIpcHandleWithProperties) \
-	PASS(zeMemGetPitchFor2dImage) \
+	PASS(QUERY, zeMemGetAddressRange) \
+	PASS(QUERY, zeMemGetAllocProperties) \
+	PASS(QUERY, zeMemGetAtomicAccessAttributeExp) \
+	PASS(SHARING, zeMemGetFileDescriptorFromIpcHandleExp) \
+	PASS(SHARING, zeMemGetIpcHandle) \
+	PASS(SHARING, zeMemGetIpcHandleFromFileDescriptorExp) \
+	PASS(SHARING, zeMemGetIpcHandleWithProperties) \
+	PASS(QUERY, zeMemGetPitchFor2dImage) \
 	HOOK(zeMemOpenIpcHandle) \
-	PASS(zeMemPutIpcHandle) \
-	PASS(zeMemSetAtomicAccessAttributeExp) \
-	PASS(zeModuleBuildLogDestroy) \
-	PASS(zeModuleBuildLogGetString) \
+	PASS(SHARING, zeMemPutIpcHandle) \
+	PASS(SETTING, zeMemSetAtomicAccessAttributeExp) \
+	PASS(HANDLE, zeModuleBuildLogDestroy) \
+	PASS(QUERY, zeModuleBuildLogGetString) \
 	HOOK(zeModuleCreate) \
-	PASS(zeModuleDestroy) \
-	PASS(zeModuleDynamicLink) \
-	PASS(zeModuleGetFunctionPointer) \
-	PASS(zeModuleGetGlobalPointer) \
-	PASS(zeModuleGetKernelNames) \
-	PASS(zeModuleGetNativeBinary) \
-	PASS(zeModuleGetProperties) \
-	PASS(zeModuleInspectLinkageExt) \
+	PASS(HANDLE, zeModuleDestroy) \
+	HOOK(zeModuleDynamicLink) \
+	PASS(QUERY, zeModuleGetFunctionPointer) \
+	PASS(QUERY, zeModuleGetGlobalPointer) \
+	PASS(QUERY, zeModuleGetKernelNames) \
+	PASS(QUERY, zeModuleGetNativeBinary) \
+	PASS(QUERY, zeModuleGetProperties) \
+	PASS(QUERY, zeModuleInspectLinkageExt) \
 	HOOK(zePhysicalMemCreate) \
 	HOOK(zePhysicalMemDestroy) \
-	PASS(zePhysicalMemGetProperties) \
-	PASS(zeRTASBuilderBuildExp) \
-	PASS(zeRTASBuilderBuildExt) \
-	PASS(zeRTASBuilderCommandListAppendCopyExt) \
-	PASS(zeRTASBuilderCreateExp) \
-	PASS(zeRTASBuilderCreateExt) \
-	PASS(zeRTASBuilderDestroyExp) \
-	PASS(zeRTASBuilderDestroyExt) \
-	PASS(zeRTASBuilderGetBuildPropertiesExp) \
-	PASS(zeRTASBuilderGetBuildPropertiesExt) \
-	PASS(zeRTASParallelOperationCreateExp) \
-	PASS(zeRTASParallelOperationCreateExt) \
-	PASS(zeRTASParallelOperationDestroyExp) \
-	PASS(zeRTASParallelOperationDestroyExt) \
-	PASS(zeRTASParallelOperationGetPropertiesExp) \
-	PASS(zeRTASParallelOperationGetPropertiesExt) \
-	PASS(zeRTASParallelOperationJoinExp) \
-	PASS(zeRTASParallelOperationJoinExt) \
-	PASS(zeSamplerCreate) \
-	PASS(zeSamplerDestroy) \
+	PASS(QUERY, zePhysicalMemGetProperties) \
+	PASS(RAYS, zeRTASBuilderBuildExp) \
+	PASS(RAYS, zeRTASBuilderBuildExt) \
+	HOOK(zeRTASBuilderCommandListAppendCopyExt) \
+	PASS(RAYS, zeRTASBuilderCreateExp) \
+	PASS(RAYS, zeRTASBuilderCreateExt) \
+	PASS(RAYS, zeRTASBuilderDestroyExp) \
+	PASS(RAYS, zeRTASBuilderDestroyExt) \
+	PASS(RAYS, zeRTASBuilderGetBuildPropertiesExp) \
+	PASS(RAYS, zeRTASBuilderGetBuildPropertiesExt) \
+	PASS(RAYS, zeRTASParallelOperationCreateExp) \
+	PASS(RAYS, zeRTASParallelOperationCreateExt) \
+	PASS(RAYS, zeRTASParallelOperationDestroyExp) \
+	PASS(RAYS, zeRTASParallelOperationDestroyExt) \
+	PASS(RAYS, zeRTASParallelOperationGetPropertiesExp) \
+	PASS(RAYS, zeRTASParallelOperationGetPropertiesExt) \
+	PASS(RAYS, zeRTASParallelOperationJoinExp) \
+	PASS(RAYS, zeRTASParallelOperationJoinExt) \
+	PASS(HANDLE, zeSamplerCreate) \
+	PASS(HANDLE, zeSamplerDestroy) \
 	HOOK(zeVirtualMemFree) \
-	PASS(zeVirtualMemGetAccessAttribute) \
+	PASS(QUERY, zeVirtualMemGetAccessAttribute) \
 	HOOK(zeVirtualMemMap) \
-	PASS(zeVirtualMemQueryPageSize) \
+	PASS(QUERY, zeVirtualMemQueryPageSize) \
 	HOOK(zeVirtualMemReserve) \
 	HOOK(zeVirtualMemSetAccessAttribute) \
 	HOOK(zeVirtualMemUnmap)

@@ -12,6 +12,7 @@
 
 #include "cuda/cuda.h"
 #include "core/device.h"
+#include "core/span.h"
 #include "level_zero/abi.h"
 #include "level_zero/hooks.h"
 
@@ -21,8 +22,8 @@
 
 enum anaros_ze_hook {
 #define ANAROS_ZE_HOOK(name) ANAROS_ZE_##name,
-#define ANAROS_ZE_NONE(name)
-	ANAROS_LEVEL_ZERO(ANAROS_ZE_HOOK, ANAROS_ZE_NONE)
+#define ANAROS_ZE_NONE(reason, name)
+	ANAROS_LEVEL_ZERO(ANAROS_ZE_HOOK, ANAROS_ZE_HOOK, ANAROS_ZE_NONE)
 #undef ANAROS_ZE_HOOK
 #undef ANAROS_ZE_NONE
 	    ANAROS_ZE_COUNT
@@ -65,10 +66,12 @@ static inline void *anaros_ze_real_tabled(enum anaros_ze_hook hook)
 #define ZE_WITH_ABI(name, abi, ...) ZE_ALL(name, abi, __VA_ARGS__)
 #define ZE_WRAP(name, ...)          ZE_WITH_ABI(name, ZE_ABI_##name, __VA_ARGS__)
 
-/* list.c: ASYNC on an immediate list, CAPTURE on a regular one. */
-uint16_t anaros_ze_list_flags(const void *list);
+/* image.c: of a region, counted in elements, or of all where there is none; 0: not told. */
+uint64_t anaros_ze_image_bytes(const void *image, const void *region);
 /* table.c: puts wrappers in a table that a getter filled for `caller`. */
-void anaros_ze_exchange(int result, unsigned int getter, uint32_t version, void **table,
-			const void *caller) COLD;
+void anaros_ze_exchange(int result, unsigned int getter, const char *name, uint32_t version,
+			void **table, const void *caller) COLD;
+/* The same for one function that a driver gave by its name. */
+void *anaros_ze_exchange_one(const char *name, void *function) COLD;
 
 #endif

@@ -11,7 +11,8 @@ struct known {
 	uint64_t value;
 };
 
-static struct known immediates[SLOTS]; /* value: unused */
+/* Immediate lists and queues: ASYNC, or 0 where a call waits for what it enqueues. */
+static struct known ways[SLOTS];
 static struct known group_sizes[SLOTS];
 
 static struct known *find(struct known *map, uint64_t handle)
@@ -54,18 +55,92 @@ static bool forget(struct known *map, uint64_t handle)
 	return slot != NULL;
 }
 
-uint16_t anaros_ze_list_flags(const void *list)
+static uint16_t flags_of(const void *list)
 {
-	if (find(immediates, (uintptr_t)list) == NULL)
+	const struct known *way = find(ways, (uintptr_t)list);
+
+	if (way == NULL)
 		return ANAROS_FLAG_CAPTURE;
-	return anaros_cuda_flags((uintptr_t)list, ANAROS_FLAG_ASYNC);
+	return anaros_cuda_flags((uintptr_t)list,
+				 (uint16_t)__atomic_load_n(&way->value, __ATOMIC_RELAXED));
 }
 
+static uint16_t queue_flags(const void *queue)
+{
+	const struct known *way = find(ways, (uintptr_t)queue);
+
+	return way != NULL ? (uint16_t)__atomic_load_n(&way->value, __ATOMIC_RELAXED)
+			   : ANAROS_FLAG_ASYNC;
+}
+
+/* ze_command_queue_desc_t. */
+struct queue_description {
+	int type;
+	const void *next;
+	uint32_t ordinal, index, flags;
+	int mode;
+	int priority;
+};
+
+#define SYNCHRONOUS 1
+
+static uint64_t way_of(const struct queue_description *told)
+{
+	return told != NULL && told->mode == SYNCHRONOUS ? 0 : ANAROS_FLAG_ASYNC;
+}
+
+/* The events that a command waits for, and the one that it signals. */
+struct events {
+	void *signal;
+	uint32_t count;
+	void *const *waits;
+};
+
+static void event(struct anaros_fields fields, uint64_t start_ns, uint64_t end_ns,
+		  const void *handle, uint64_t waited)
+{
+	uint64_t list = fields.object, address = (uintptr_t)handle;
+
+	if (handle == NULL)
+		return;
+	fields.kind = ANAROS_KIND_GPU_EVENT;
+	fields.address = address;
+	fields.size_bytes = waited;
+	anaros_cuda_joins(fields.status, waited ? list : address, waited ? address : list);
+	anaros_record_at(start_ns, end_ns, &fields);
+}
+
+/* In the order in which a device does it; all with the times of the call. */
+static void command(const struct anaros_call *call, const struct anaros_fields *fields,
+		    struct events events)
+{
+	uint64_t end_ns = anaros_now_ns();
+
+	for (uint32_t i = 0; events.waits != NULL && i < events.count; i++)
+		event(*fields, call->start_ns, end_ns, events.waits[i], 1);
+	anaros_record_at(call->start_ns, end_ns, fields);
+	event(*fields, call->start_ns, end_ns, events.signal, 0);
+}
+
+#define EVENTS ((struct events){hSignalEvent, numWaitEvents, phWaitEvents})
+#define NONE   ((struct events){NULL, 0, NULL})
+
+#define ENQUEUED(kind_, list, flags_, address_, bytes, events_)                                    \
+	command(&call,                                                                             \
+		&(struct anaros_fields){.kind = (kind_),                                           \
+					.status = result,                                          \
+					.flags = (flags_),                                         \
+					.object = (uintptr_t)(list),                               \
+					.address = (uintptr_t)(address_),                          \
+					.size_bytes = (bytes)},                                    \
+		events_)
 #define COMMAND(kind_, address_, bytes)                                                            \
-	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_##kind_,                                             \
-		      .flags = anaros_ze_list_flags(hCommandList),                                 \
-		      .object = (uintptr_t)hCommandList, .address = (uintptr_t)(address_),         \
-		      .size_bytes = (bytes))
+	ENQUEUED(ANAROS_KIND_GPU_##kind_, hCommandList, flags_of(hCommandList), address_, bytes,   \
+		 EVENTS)
+/* One that neither waits nor signals. */
+#define COMMAND_ALONE(kind_, address_, bytes)                                                      \
+	ENQUEUED(ANAROS_KIND_GPU_##kind_, hCommandList, flags_of(hCommandList), address_, bytes,   \
+		 NONE)
 
 static uint64_t threads_of(const void *kernel, const struct ze_group *groups)
 {
@@ -92,18 +167,30 @@ ZE_WRAP(zeCommandListAppendLaunchKernelWithArguments,
 		    .y *groupSizes.z))
 /* How many groups is in memory, and may be written by the device: not told. */
 ZE_WRAP(zeCommandListAppendLaunchKernelIndirect, COMMAND(LAUNCH, hKernel, 0))
-ZE_WRAP(zeCommandListAppendLaunchMultipleKernelsIndirect,
-	for (uint32_t i = 0; phKernels != NULL && i < numKernels; i++)
-	    COMMAND(LAUNCH, phKernels[i], 0))
+/* They wait together, and the last of them signals. */
+ZE_WRAP(
+    zeCommandListAppendLaunchMultipleKernelsIndirect, struct events events = EVENTS;
+    for (uint32_t i = 0; phKernels != NULL && i < numKernels; i++) {
+	    events.count = i == 0 ? numWaitEvents : 0;
+	    events.signal = i + 1 == numKernels ? hSignalEvent : NULL;
+	    ENQUEUED(ANAROS_KIND_GPU_LAUNCH, hCommandList, flags_of(hCommandList), phKernels[i], 0,
+		     events);
+    })
 ZE_WRAP(zeCommandListAppendHostFunction, COMMAND(HOST_CALL, pfnHostFunction, 0))
 
-/* All memory is of one address space: the direction is in the map of addresses. */
-ZE_WRAP(zeCommandListAppendMemoryCopy, COMMAND(COPY, dstptr, size))
-ZE_WRAP(zeCommandListAppendMemoryCopyWithParameters, COMMAND(COPY, dstptr, size))
-ZE_WRAP(zeCommandListAppendMemoryCopyFromContext, COMMAND(COPY, dstptr, size))
+/* All memory is of one address space: the direction is where it was allocated. */
+#define COPY(dst, src, bytes)                                                                      \
+	const struct anaros_span_way way = anaros_span_way_of((uintptr_t)(dst), (uintptr_t)(src)); \
+	ENQUEUED(way.kind, hCommandList, flags_of(hCommandList), way.address, bytes, EVENTS)
+
+ZE_WRAP(zeCommandListAppendMemoryCopy, COPY(dstptr, srcptr, size))
+ZE_WRAP(zeCommandListAppendMemoryCopyWithParameters, COPY(dstptr, srcptr, size))
+ZE_WRAP(zeCommandListAppendMemoryCopyFromContext, COPY(dstptr, srcptr, size))
 ZE_WRAP(zeCommandListAppendMemoryFill, COMMAND(MEMSET, ptr, size))
 ZE_WRAP(zeCommandListAppendMemoryFillWithParameters, COMMAND(MEMSET, ptr, size))
-ZE_WRAP(zeCommandListAppendMemoryPrefetch, COMMAND(PREFETCH, ptr, size))
+ZE_WRAP(zeCommandListAppendMemoryPrefetch, COMMAND_ALONE(PREFETCH, ptr, size))
+/* What is built for ray tracing: how large it is, only its builder knows. */
+ZE_WRAP(zeRTASBuilderCommandListAppendCopyExt, COPY(dstptr, srcptr, size))
 
 /* ze_copy_region_t; a depth of 0 is that of two dimensions. */
 struct copy_region {
@@ -118,54 +205,114 @@ static uint64_t region_bytes(const struct copy_region *region)
 	       (region->depth != 0 ? region->depth : 1);
 }
 
-ZE_WRAP(zeCommandListAppendMemoryCopyRegion, COMMAND(COPY, dstptr, region_bytes(dstRegion)))
-/* The bytes of an image are its driver's to know. */
-ZE_WRAP(zeCommandListAppendImageCopy, COMMAND(COPY_D2D, hDstImage, 0))
-ZE_WRAP(zeCommandListAppendImageCopyRegion, COMMAND(COPY_D2D, hDstImage, 0))
-ZE_WRAP(zeCommandListAppendImageCopyToMemory, COMMAND(COPY, dstptr, 0))
-ZE_WRAP(zeCommandListAppendImageCopyFromMemory, COMMAND(COPY, hDstImage, 0))
-ZE_WRAP(zeCommandListAppendImageCopyToMemoryExt, COMMAND(COPY, dstptr, 0))
-ZE_WRAP(zeCommandListAppendImageCopyFromMemoryExt, COMMAND(COPY, hDstImage, 0))
+/* The start of a region: rows and slices as the call says they are apart. */
+static uint64_t region_start(const void *memory, const struct copy_region *region, uint32_t pitch,
+			     uint32_t slice_pitch)
+{
+	if (region == NULL)
+		return (uintptr_t)memory;
+	return (uintptr_t)memory + region->origin[0] + (uint64_t)region->origin[1] * pitch +
+	       (uint64_t)region->origin[2] * slice_pitch;
+}
 
-/* A barrier waits for all that was appended before, and may signal an event. */
-ZE_WRAP(zeCommandListAppendBarrier, COMMAND(EVENT, hSignalEvent, 1))
-ZE_WRAP(zeCommandListAppendMemoryRangesBarrier, COMMAND(EVENT, hSignalEvent, 1))
-ZE_WRAP(zeCommandListAppendSignalEvent, COMMAND(EVENT, hEvent, 0))
+ZE_WRAP(zeCommandListAppendMemoryCopyRegion,
+	COPY(region_start(dstptr, dstRegion, dstPitch, dstSlicePitch),
+	     region_start(srcptr, srcRegion, srcPitch, srcSlicePitch), region_bytes(dstRegion)))
+
+/* A region of an image is counted in elements; without one it is the whole image. */
+#define IMAGE(image, region) anaros_ze_image_bytes(image, region)
+/* Memory that an image is copied from or to: it tells the direction. */
+#define MANAGED_OR_HOST(memory)                                                                    \
+	(anaros_span_of((uintptr_t)(memory)) == ANAROS_PLACE_HOST ||                               \
+	 anaros_span_of((uintptr_t)(memory)) == ANAROS_PLACE_MANAGED)
+#define TO_MEMORY                                                                                  \
+	ENQUEUED(MANAGED_OR_HOST(dstptr) ? ANAROS_KIND_GPU_COPY_D2H : ANAROS_KIND_GPU_COPY_D2D,    \
+		 hCommandList, flags_of(hCommandList), dstptr, IMAGE(hSrcImage, pSrcRegion),       \
+		 EVENTS)
+#define FROM_MEMORY                                                                                \
+	bool host = MANAGED_OR_HOST(srcptr);                                                       \
+	ENQUEUED(host ? ANAROS_KIND_GPU_COPY_H2D : ANAROS_KIND_GPU_COPY_D2D, hCommandList,         \
+		 flags_of(hCommandList), host ? (uintptr_t)srcptr : (uintptr_t)hDstImage,          \
+		 IMAGE(hDstImage, pDstRegion), EVENTS)
+
+ZE_WRAP(zeCommandListAppendImageCopy, COMMAND(COPY_D2D, hDstImage, IMAGE(hDstImage, NULL)))
+ZE_WRAP(zeCommandListAppendImageCopyRegion,
+	COMMAND(COPY_D2D, hDstImage, IMAGE(hDstImage, pDstRegion)))
+ZE_WRAP(zeCommandListAppendImageCopyToMemory, TO_MEMORY)
+ZE_WRAP(zeCommandListAppendImageCopyFromMemory, FROM_MEMORY)
+ZE_WRAP(zeCommandListAppendImageCopyToMemoryExt, TO_MEMORY)
+ZE_WRAP(zeCommandListAppendImageCopyFromMemoryExt, FROM_MEMORY)
+
+/* A barrier waits for all that was appended before, or for the events that it names. */
+#define EVENT(handle, waited)                                                                      \
+	event((struct anaros_fields){.status = result,                                             \
+				     .flags = flags_of(hCommandList),                              \
+				     .object = (uintptr_t)hCommandList},                           \
+	      call.start_ns, anaros_now_ns(), handle, waited)
+#define BARRIER                                                                                    \
+	for (uint32_t i = 0; phWaitEvents != NULL && i < numWaitEvents; i++)                       \
+		EVENT(phWaitEvents[i], 1);                                                         \
+	EVENT(hSignalEvent, 0)
+
+ZE_WRAP(zeCommandListAppendBarrier, BARRIER)
+ZE_WRAP(zeCommandListAppendMemoryRangesBarrier, BARRIER)
+ZE_WRAP(zeCommandListAppendSignalEvent, EVENT(hEvent, 0))
 ZE_WRAP(zeCommandListAppendWaitOnEvents,
-	for (uint32_t i = 0; phEvents != NULL && i < numEvents; i++) COMMAND(EVENT, phEvents[i], 1))
-ZE_WRAP(zeCommandListAppendSignalExternalSemaphoreExt,
-	for (uint32_t i = 0; phSemaphores != NULL && i < numSemaphores; i++)
-	    COMMAND(SIGNAL, phSemaphores[i], 0))
-ZE_WRAP(zeCommandListAppendWaitExternalSemaphoreExt,
-	for (uint32_t i = 0; phSemaphores != NULL && i < numSemaphores; i++)
-	    COMMAND(SIGNAL, phSemaphores[i], 1))
+	for (uint32_t i = 0; phEvents != NULL && i < numEvents; i++) EVENT(phEvents[i], 1))
+
+/* Semaphores of another library: they wait, or are signalled, between the events. */
+#define SEMAPHORES(waits)                                                                          \
+	struct events events = EVENTS;                                                             \
+	for (uint32_t i = 0; phSemaphores != NULL && i < numSemaphores; i++) {                     \
+		events.count = i == 0 ? numWaitEvents : 0;                                         \
+		events.signal = i + 1 == numSemaphores ? hSignalEvent : NULL;                      \
+		ENQUEUED(ANAROS_KIND_GPU_SIGNAL, hCommandList, flags_of(hCommandList),             \
+			 phSemaphores[i], waits, events);                                          \
+	}
+
+ZE_WRAP(zeCommandListAppendSignalExternalSemaphoreExt, SEMAPHORES(0))
+ZE_WRAP(zeCommandListAppendWaitExternalSemaphoreExt, SEMAPHORES(1))
 
 #define NOTE(kind_, object_, address_, bytes)                                                      \
 	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_##kind_, .object = (uintptr_t)(object_),               \
 		    .address = (uintptr_t)(address_), .size_bytes = (bytes))
 
 /* size_bytes 1: made; 0: destroyed. */
-ZE_WRAP(zeCommandListCreateImmediate, keep(immediates, (uintptr_t)DEVICE_OUT(phCommandList), 1);
+ZE_WRAP(zeCommandListCreateImmediate,
+	keep(ways, (uintptr_t)DEVICE_OUT(phCommandList), way_of(altdesc));
 	NOTE(STREAM, DEVICE_OUT(phCommandList), 0, 1))
-ZE_WRAP(zeCommandQueueCreate, NOTE(STREAM, DEVICE_OUT(phCommandQueue), 0, 1))
-ZE_WRAP(zeCommandQueueDestroy, NOTE(STREAM, hCommandQueue, 0, 0))
+ZE_WRAP(zeCommandQueueCreate, keep(ways, (uintptr_t)DEVICE_OUT(phCommandQueue), way_of(desc));
+	NOTE(STREAM, DEVICE_OUT(phCommandQueue), 0, 1))
+ZE_WRAP(zeCommandQueueDestroy, forget(ways, (uintptr_t)hCommandQueue);
+	NOTE(STREAM, hCommandQueue, 0, 0))
 ZE_WRAP(zeCommandListDestroy,
-	if (forget(immediates, (uintptr_t)hCommandList)) NOTE(STREAM, hCommandList, 0, 0);
+	if (forget(ways, (uintptr_t)hCommandList)) NOTE(STREAM, hCommandList, 0, 0);
 	else NOTE(INSTANTIATE, hCommandList, 0, 0))
 
 /* A regular list takes commands from here on, and is the graph when it is closed. */
 ZE_WRAP(zeCommandListCreate, NOTE(CAPTURE, DEVICE_OUT(phCommandList), 0, 0))
 ZE_WRAP(zeCommandListReset, NOTE(CAPTURE, hCommandList, 0, 0))
 ZE_WRAP(zeCommandListClose, NOTE(CAPTURE, hCommandList, hCommandList, 0))
+ZE_WRAP(zeCommandListCreateCloneExp,
+	NOTE(INSTANTIATE, DEVICE_OUT(phClonedCommandList), hCommandList, 0))
 
-#define EXECUTED(on)                                                                               \
-	for (uint32_t i = 0; phCommandLists != NULL && i < numCommandLists; i++)                   \
-	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_GRAPH, .flags = ANAROS_FLAG_ASYNC,                   \
-		      .object = (uintptr_t)(on), .address = (uintptr_t)phCommandLists[i])
+/* One after the other: the first waits, the last signals. */
+#define EXECUTED(on, events_)                                                                      \
+	const struct events all = events_;                                                         \
+	struct events events = all;                                                                \
+	for (uint32_t i = 0; phCommandLists != NULL && i < numCommandLists; i++) {                 \
+		events.count = i == 0 ? all.count : 0;                                             \
+		events.signal = i + 1 == numCommandLists ? all.signal : NULL;                      \
+		ENQUEUED(ANAROS_KIND_GPU_GRAPH, on, queue_flags(on), phCommandLists[i], 0,         \
+			 events);                                                                  \
+	}
 
-ZE_WRAP(zeCommandQueueExecuteCommandLists, EXECUTED(hCommandQueue))
-ZE_WRAP(zeCommandListImmediateAppendCommandListsExp, EXECUTED(hCommandListImmediate))
-ZE_WRAP(zeCommandListImmediateAppendCommandListsWithParameters, EXECUTED(hCommandListImmediate))
+/* A fence is signalled as an event is. */
+ZE_WRAP(zeCommandQueueExecuteCommandLists,
+	EXECUTED(hCommandQueue, ((struct events){hFence, 0, NULL})))
+ZE_WRAP(zeCommandListImmediateAppendCommandListsExp, EXECUTED(hCommandListImmediate, EVENTS))
+ZE_WRAP(zeCommandListImmediateAppendCommandListsWithParameters,
+	EXECUTED(hCommandListImmediate, EVENTS))
 
 /* Graphs of their own, captured from an immediate list. */
 #define BEGINS                                                                                     \

@@ -9,15 +9,21 @@
 #define FREE(object_, flags_)                                                                      \
 	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_FREE, .flags = (flags_), .object = (uintptr_t)(object_))
 
-ZE_WRAP(zeMemAllocDevice, ALLOC(DEVICE_OUT(pptr), size, ANAROS_MEMORY_DEVICE, 0))
-ZE_WRAP(zeMemAllocShared, ALLOC(DEVICE_OUT(pptr), size, ANAROS_MEMORY_MANAGED, DEVICE_OUT(pptr)))
+#define MADE(place, bytes)                                                                         \
+	anaros_span_made((uintptr_t)DEVICE_OUT(pptr), bytes, ANAROS_PLACE_##place)
+#define GONE(start) anaros_span_gone((uintptr_t)(start), 0, call.start_ns)
+
+ZE_WRAP(zeMemAllocDevice, MADE(DEVICE, size);
+	ALLOC(DEVICE_OUT(pptr), size, ANAROS_MEMORY_DEVICE, 0))
+ZE_WRAP(zeMemAllocShared, MADE(MANAGED, size);
+	ALLOC(DEVICE_OUT(pptr), size, ANAROS_MEMORY_MANAGED, DEVICE_OUT(pptr)))
 ZE_WRAP(zeMemAllocHost,
 	ALLOC(DEVICE_OUT(pptr), size, ANAROS_FLAG_PINNED | ANAROS_MEMORY_HOST, DEVICE_OUT(pptr)))
 /* What is freed tells its class by the address that was allocated. */
-ZE_WRAP(zeMemFree, FREE(ptr, ANAROS_MEMORY_DEVICE))
-ZE_WRAP(zeMemFreeExt, FREE(ptr, ANAROS_MEMORY_DEVICE))
-ZE_WRAP(zeMemOpenIpcHandle, ALLOC(DEVICE_OUT(pptr), 0, ANAROS_MEMORY_IMPORTED, 0))
-ZE_WRAP(zeMemCloseIpcHandle, FREE(ptr, ANAROS_MEMORY_IMPORTED))
+ZE_WRAP(zeMemFree, GONE(ptr); FREE(ptr, ANAROS_MEMORY_DEVICE))
+ZE_WRAP(zeMemFreeExt, GONE(ptr); FREE(ptr, ANAROS_MEMORY_DEVICE))
+ZE_WRAP(zeMemOpenIpcHandle, MADE(DEVICE, 0); ALLOC(DEVICE_OUT(pptr), 0, ANAROS_MEMORY_IMPORTED, 0))
+ZE_WRAP(zeMemCloseIpcHandle, GONE(ptr); FREE(ptr, ANAROS_MEMORY_IMPORTED))
 
 /* What every descriptor begins with. */
 struct description {
@@ -49,12 +55,19 @@ ZE_WRAP(zePhysicalMemDestroy, FREE(hPhysicalMemory, ANAROS_MEMORY_PHYSICAL))
 
 ZE_WRAP(zeVirtualMemReserve, RANGE(RESERVE, DEVICE_OUT(pptr), 1))
 ZE_WRAP(zeVirtualMemFree, RANGE(RESERVE, ptr, 0))
-ZE_WRAP(zeVirtualMemMap, RANGE(VM_MAP, ptr, hPhysicalMemory))
+ZE_WRAP(zeVirtualMemMap,
+	if (result == ZE_SUCCESS) anaros_span_made((uintptr_t)ptr, size, ANAROS_PLACE_DEVICE);
+	RANGE(VM_MAP, ptr, hPhysicalMemory))
 ZE_WRAP(zeVirtualMemSetAccessAttribute, RANGE(VM_MAP, ptr, 0))
-ZE_WRAP(zeVirtualMemUnmap, RANGE(VM_UNMAP, ptr, 0))
+ZE_WRAP(zeVirtualMemUnmap, anaros_span_gone((uintptr_t)ptr, size, call.start_ns);
+	RANGE(VM_UNMAP, ptr, 0))
 
 ZE_WRAP(zeModuleCreate,
 	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)DEVICE_OUT(phModule)))
+/* Modules that are linked to each other. */
+ZE_WRAP(zeModuleDynamicLink,
+	DEVICE_NOTE(.kind = ANAROS_KIND_GPU_BUILD,
+		    .object = phModules != NULL && numModules != 0 ? (uintptr_t)phModules[0] : 0))
 ZE_WRAP(zeKernelCreate, const struct kernel_description *told = desc;
 	anaros_device_name((uintptr_t)DEVICE_OUT(phKernel), told != NULL ? told->name : NULL))
 

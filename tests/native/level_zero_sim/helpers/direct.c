@@ -13,10 +13,11 @@ int direct_copy(void *dst, const void *src, size_t size);
 
 int direct_copy(void *dst, const void *src, size_t size)
 {
+	static const uint64_t described[5]; /* by nothing but zeros */
 	void *list;
 	int result = zeInit(0);
 
-	result = result != 0 ? result : zeCommandListCreateImmediate(NULL, NULL, "", &list);
+	result = result != 0 ? result : zeCommandListCreateImmediate(NULL, NULL, described, &list);
 	result = result != 0 ? result
 			     : zeCommandListAppendMemoryCopy(list, dst, src, size, NULL, 0, NULL);
 	result = result != 0 ? result : zeCommandListHostSynchronize(list, UINT64_MAX);

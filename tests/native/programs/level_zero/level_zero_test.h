@@ -23,6 +23,15 @@ struct group {
 	uint32_t x, y, z;
 };
 
+/* As Level Zero's description of a queue. */
+struct described_queue {
+	int type;
+	const void *next;
+	uint32_t ordinal, index, flags;
+	int mode; /* 1 is synchronous */
+	int priority;
+};
+
 typedef int (*ze_copy)(void *, void *, const void *, size_t, void *, uint32_t, void **);
 
 static inline void *ze_open(void)

@@ -9,6 +9,7 @@
 #define N     512u
 #define BYTES (4 * N)
 
+static const struct described_queue described;
 static struct harness harness;
 static void *library;
 
@@ -68,10 +69,10 @@ static void regular(void *run, void *const *device, float *const *host)
 	struct wanted captured = {.flags = ANAROS_FLAG_CAPTURE};
 	void *list, *queue;
 
-	OK(ZE(library, zeCommandListCreate, void *, void *, const void *, void **)(NULL, NULL, "",
-										   &list));
-	OK(ZE(library, zeCommandQueueCreate, void *, void *, const void *, void **)(NULL, NULL, "",
-										    &queue));
+	OK(ZE(library, zeCommandListCreate, void *, void *, const void *,
+	      void **)(NULL, NULL, &described, &list));
+	OK(ZE(library, zeCommandQueueCreate, void *, void *, const void *,
+	      void **)(NULL, NULL, &described, &queue));
 	OK(copy(list, device[0], host[0], BYTES));
 	OK(copy(list, device[1], host[1], BYTES));
 	for (uint32_t i = 0; i < 3; i++)
@@ -83,8 +84,12 @@ static void regular(void *run, void *const *device, float *const *host)
 	OK(ZE(library, zeCommandListClose, void *)(list));
 	CHECK(copy(list, host[2], device[2], BYTES) != 0);
 	CHECK_EQUAL(sim_bytes(library), 0);
-	captured.kind = ANAROS_KIND_GPU_COPY;
-	CHECK_EQUAL(harness_count(&harness, captured), sim_calls(library, SIM_COPY));
+	captured.kind = ANAROS_KIND_GPU_COPY_H2D;
+	CHECK_EQUAL(harness_count(&harness, captured), 2);
+	CHECK_EQUAL(harness_find(&harness, captured).last.address, (uintptr_t)host[1]);
+	captured.kind = ANAROS_KIND_GPU_COPY_D2H;
+	CHECK_EQUAL(harness_count(&harness, captured), 2);
+	CHECK_EQUAL(sim_calls(library, SIM_COPY), 4);
 	captured.kind = ANAROS_KIND_GPU_LAUNCH;
 	CHECK_EQUAL(harness_count(&harness, captured), 1);
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_LAUNCH).last.size_bytes, N);
@@ -107,17 +112,17 @@ static void regular(void *run, void *const *device, float *const *host)
 
 static void immediate(void *device, float *host)
 {
-	uint64_t before = sim_bytes(library), recorded = last_of(ANAROS_KIND_GPU_COPY).bytes;
+	uint64_t before = sim_bytes(library), recorded = last_of(ANAROS_KIND_GPU_COPY_H2D).bytes;
 	const char zero = 0;
 	void *list, *event;
 
 	OK(ZE(library, zeCommandListCreateImmediate, void *, void *, const void *,
-	      void **)(NULL, NULL, "", &list));
+	      void **)(NULL, NULL, &described, &list));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_STREAM).last.object, (uintptr_t)list);
 	OK(ZE(library, zeEventCreate, void *, const void *, void **)(NULL, NULL, &event));
 	OK(copy(list, device, host, 100));
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY).last.flags, ANAROS_FLAG_ASYNC);
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY).last.address, (uintptr_t)device);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY_H2D).last.flags, ANAROS_FLAG_ASYNC);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY_H2D).last.address, (uintptr_t)host);
 	OK(ZE(library, zeCommandListAppendMemoryFill, void *, void *, const void *, size_t, size_t,
 	      void *, uint32_t, void **)(list, device, &zero, 1, 50, NULL, 0, NULL));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_MEMSET).bytes, 50);
@@ -132,7 +137,8 @@ static void immediate(void *device, float *host)
 	OK(ZE(library, zeEventQueryStatus, void *)(event));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_QUERY).count, 2);
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_QUERY).last.status, 0);
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY).bytes - recorded, sim_bytes(library) - before);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_COPY_H2D).bytes - recorded,
+		    sim_bytes(library) - before);
 	OK(ZE(library, zeCommandListDestroy, void *)(list));
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_STREAM).last.object, (uintptr_t)list);
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_STREAM).last.size_bytes, 0);

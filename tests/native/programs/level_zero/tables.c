@@ -21,6 +21,7 @@ static void not_found(void *handle, const char *name)
 
 int main(void)
 {
+	static const struct described_queue described;
 	struct harness harness = harness_open();
 	void *table[MEMBERS], *library, *direct, *list;
 	int (*get)(uint32_t, void **);
@@ -40,8 +41,8 @@ int main(void)
 		CHECK(table[i] == &table[i]);
 	CHECK_EQUAL(get(1, table), 0x78000002);
 
-	OK(((int (*)(void *, void *, const void *, void **))table[IMMEDIATE])(NULL, NULL, "",
-									      &list));
+	OK(((int (*)(void *, void *, const void *, void **))table[IMMEDIATE])(NULL, NULL,
+									      &described, &list));
 	OK(((ze_copy)table[COPY])(list, to, from, sizeof(from), NULL, 0, NULL));
 	OK(ZE(library, zeCommandListHostSynchronize, void *, uint64_t)(list, UINT64_MAX));
 	OK(((int (*)(void *))table[DESTROY])(list));
@@ -52,7 +53,7 @@ int main(void)
 
 	/* A program may have both, and they are two functions. */
 	OK(ZE(library, zeCommandListCreateImmediate, void *, void *, const void *,
-	      void **)(NULL, NULL, "", &list));
+	      void **)(NULL, NULL, &described, &list));
 	OK(((ze_copy)ze_symbol(library, "zeCommandListAppendMemoryCopy"))(list, to, from, 8, NULL,
 									  0, NULL));
 	OK(ZE(library, zeCommandListDestroy, void *)(list));
