@@ -63,6 +63,7 @@ class Kind(IntEnum):
     GPU_MIGRATE = 0x0420
     GPU_UNKNOWN = 0x0421
     GPU_TIMING = 0x0422
+    GPU_FLUSH = 0x0423
     SCHED_OFFCPU = 0x0501
     SCHED_RUNQUEUE = 0x0502
     SCHED_WAKEUP = 0x0503
@@ -150,6 +151,7 @@ KIND_NAMES: dict[int, str] = {
     0x0420: "gpu.migrate",
     0x0421: "gpu.unknown",
     0x0422: "gpu.timing",
+    0x0423: "gpu.flush",
     0x0501: "sched.offcpu",
     0x0502: "sched.runqueue",
     0x0503: "sched.wakeup",

@@ -90,6 +90,7 @@ def record(
     order: list[int] | None = None,
     *,
     hide_names: bool = False,
+    device_time: str = "queue",
 ) -> Recording:
     """Runs a command with the shim over an arena of its own, and reads what it left there."""
     from anaros.capture import names
@@ -101,6 +102,7 @@ def record(
         segment = Segment.create(arena.folder / "segment-0")
         arena.start_clock()
         arena.recording = True
+        arena.device_time = device_time
         arena.hide_names = hide_names
         if order is not None:
             arena.set_device_map("opencl", order)
@@ -198,7 +200,10 @@ def test_each_call_is_recorded_exactly(workload: Path, mode: str) -> None:
 
     calls = run.gpu.take(
         ((run.gpu.flags & FLAG_DEVICE_TIME) == 0)
-        & ~np.isin(run.gpu.kind, [Kind.GPU_ALLOC, Kind.GPU_STREAM, Kind.GPU_BUILD])
+        & ~np.isin(
+            run.gpu.kind,
+            [Kind.GPU_ALLOC, Kind.GPU_STREAM, Kind.GPU_BUILD, Kind.GPU_CONTEXT],
+        )
     )
     assert calls.kind.tolist() == [kind for kind, *_ in EACH]
     assert calls.size_bytes.tolist() == [size for _, size, _, _ in EACH]
@@ -214,7 +219,10 @@ def test_each_call_is_recorded_exactly(workload: Path, mode: str) -> None:
     assert allocated.object.tolist() == [handles["buffer"], handles["other"]]
     assert allocated.size_bytes.tolist() == [4096, 4096]
     assert run.of(Kind.GPU_STREAM).object.tolist() == [handles["queue"]]
-    assert len(run.of(Kind.GPU_BUILD)) == 1
+    source, built = run.of(Kind.GPU_BUILD).size_bytes.tolist()
+    assert (source > 0, built) == (True, 0)
+    # Made; the program ends with it.
+    assert run.of(Kind.GPU_CONTEXT).size_bytes.tolist()[0] == 1
     assert run.names[NameClass.KERNEL, handles["kernel"]] == "add"
     assert run.names[NameClass.STREAM, handles["queue"]].startswith("pthread-")
     assert run.drops == 0
@@ -266,6 +274,12 @@ def test_device_times_lie_between_enqueue_and_wait(workload: Path) -> None:
 def test_a_queue_without_profiling_has_no_device_times(workload: Path) -> None:
     run = record([workload, "plain"])
     assert not np.any(run.gpu.flags & FLAG_DEVICE_TIME)
+
+
+def test_device_times_are_not_asked_for_where_they_are_off(workload: Path) -> None:
+    run = record([workload, "each"], device_time="off")
+    assert not np.any(run.gpu.flags & FLAG_DEVICE_TIME)
+    assert len(run.of(Kind.GPU_LAUNCH)) == 2
 
 
 def test_nobody_waits_for_the_commands(workload: Path) -> None:

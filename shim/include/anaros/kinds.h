@@ -67,6 +67,7 @@
 	ANAROS_KIND(0x0420, GPU_MIGRATE, "gpu.migrate", "device + 1 it goes to, 0 = the host", "managed memory moved, in device time; address and size_bytes are the range") \
 	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for; address: 1 dlsym, 2 a resolver or table, 3 and 4 a slot of a library bound past the shim (4: it cannot be written), 5 another function of that name is recorded") \
 	ANAROS_KIND(0x0422, GPU_TIMING, "gpu.timing", "1 on, 2 the seat is held, 3 given up, 4 no library, 5 unknown version, 6 failed", "device time of the process is told, or not; size_bytes is the library's version, status its result; by whom or why is the name of address") \
+	ANAROS_KIND(0x0423, GPU_FLUSH, "gpu.flush", "queue", "what was enqueued is handed to the device; the thread does not wait for it") \
 	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \

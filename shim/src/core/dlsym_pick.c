@@ -77,10 +77,13 @@ dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 
 	if (unlikely((anaros_thread.guard & ANAROS_GUARD_REBIND) != 0))
 		anaros_may_record();
-	if (name != NULL && name[0] == 'c' && name[1] == 'l' && anaros_opencl_wraps(name)) {
+	if (name != NULL && anaros_opencl_may_have(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_opencl_from_dlsym;
-		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym() : not_there;
+		if (anaros_opencl_exports(name))
+			return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym()
+									  : not_there;
+		return handle == RTLD_DEFAULT ? anaros_opencl_from_dlsym : real_dlsym();
 	}
 	if (family != NULL) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)

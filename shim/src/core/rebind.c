@@ -18,6 +18,7 @@
 #include "cuda/runtime.h"
 #include "core/rebind.h"
 #include "core/sys.h"
+#include "opencl/opencl.h"
 
 #if defined(__x86_64__)
 #define IS_SLOT(type) ((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT)
@@ -66,8 +67,11 @@ static void *wanted(const struct scan *scan, const char *name, void *held)
 		return anaros_cuda_wrapper_of(name, held);
 	if (anaros_runtime_wraps(name))
 		return held != NULL ? anaros_runtime_wrapper_of(name, held) : ours;
+	/* By its name, which library is meant is found out where it is called. */
+	if (anaros_opencl_may_have(name) && anaros_opencl_wraps(name))
+		return held != NULL ? anaros_opencl_wrapper_of(name, held) : ours;
 	real = anaros_real_named(name);
-	/* OpenCL: which library it means, only the loader knows. */
+	/* HIP and Level Zero: which library they mean, only the loader knows. */
 	if (real == NULL)
 		return anaros_cuda_pass(name, ANAROS_WAY_SLOT, 0, NULL);
 	/* Another function of this name is what the library was bound for. */

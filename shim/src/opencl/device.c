@@ -53,7 +53,7 @@ static bool look(const struct cl_api *api, struct view *view)
 	struct anaros_device_map map;
 	struct view all;
 
-	if (likely(!control->opencl.active))
+	if (likely(!control->opencl.active) || api->passes)
 		return false;
 	memcpy(&map, &control->opencl, sizeof(map));
 	view->count = 0;
@@ -89,9 +89,9 @@ static cl_int answer_platforms(const struct view *view, cl_uint room, cl_platfor
 	return found != 0 ? CL_SUCCESS : CL_PLATFORM_NOT_FOUND_KHR;
 }
 
-cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *count)
+CL_HOOK(CL_RARE, cl_int, clGetPlatformIDs,
+	(cl_uint room, cl_platform_id *platforms, cl_uint *count), (room, platforms, count))
 {
-	const struct cl_api *api = CL_LIBRARY();
 	struct view view;
 
 	CL_REQUIRE(api, clGetPlatformIDs, CL_PLATFORM_NOT_FOUND_KHR);
@@ -127,10 +127,11 @@ static cl_int choose(const struct cl_api *api, const struct view *view, cl_platf
 	return chosen->count != 0 ? CL_SUCCESS : CL_DEVICE_NOT_FOUND;
 }
 
-cl_int clGetDeviceIDs(cl_platform_id platform, cl_bitfield type, cl_uint room,
-		      cl_device_id *devices, cl_uint *count)
+CL_HOOK(CL_RARE, cl_int, clGetDeviceIDs,
+	(cl_platform_id platform, cl_bitfield type, cl_uint room, cl_device_id *devices,
+	 cl_uint *count),
+	(platform, type, room, devices, count))
 {
-	const struct cl_api *api = CL_LIBRARY();
 	struct view view, chosen;
 	cl_int status;
 
@@ -155,21 +156,49 @@ static cl_platform_id platform_of(const cl_properties *properties)
 }
 
 /* Made from the visible devices, so the context's own list is the same. */
-cl_context clCreateContextFromType(const cl_properties *properties, cl_bitfield type,
-				   cl_notify_context notify, void *data, cl_int *status)
+static cl_context of_visible(const struct cl_api *api, const cl_properties *properties,
+			     cl_bitfield type, cl_notify_context notify, void *data, cl_int *status)
 {
-	const struct cl_api *api = CL_LIBRARY();
 	struct view view, chosen;
-	cl_int own;
 
-	CL_REQUIRE(api, clCreateContextFromType, NULL);
 	if (api->clCreateContext == NULL || !look(api, &view))
 		return api->clCreateContextFromType(properties, type, notify, data, status);
-	own = choose(api, &view, platform_of(properties), type, &chosen);
-	if (own == CL_SUCCESS)
-		return api->clCreateContext(properties, chosen.count, chosen.devices, notify, data,
-					    status);
-	if (status != NULL)
-		*status = own;
-	return NULL;
+	*status = choose(api, &view, platform_of(properties), type, &chosen);
+	if (*status != CL_SUCCESS)
+		return NULL;
+	return api->clCreateContext(properties, chosen.count, chosen.devices, notify, data, status);
 }
+
+#define DESTROYED 0
+#define CREATED   1
+#define CONTEXT(context, status_, what)                                                            \
+	CL_NOTE(status_, .kind = ANAROS_KIND_GPU_CONTEXT, .object = (uintptr_t)(context),          \
+		.size_bytes = (what))
+
+CL_HOOK(CL_RARE, cl_context, clCreateContextFromType,
+	(const cl_properties *properties, cl_bitfield type, cl_notify_context notify, void *data,
+	 cl_int *status),
+	(properties, type, notify, data, status))
+{
+	struct anaros_call call;
+	bool recording;
+	cl_int own = CL_SUCCESS;
+	cl_context made;
+
+	CL_REQUIRE(api, clCreateContextFromType, NULL);
+	recording = cl_enter(api, &call);
+	status = status != NULL ? status : &own;
+	made = of_visible(api, properties, type, notify, data, status);
+	if (recording)
+		CONTEXT(made, *status, CREATED);
+	return made;
+}
+
+CL_CREATE(cl_context, clCreateContext,
+	  (const cl_properties *properties, cl_uint count, const cl_device_id *devices,
+	   cl_notify_context notify, void *data, cl_int *status),
+	  (properties, count, devices, notify, data, status), CONTEXT(made, *status, CREATED))
+CL_PLAIN(clRetainContext, (cl_context context), (context), CONTEXT(context, result, CREATED))
+CL_PLAIN(clReleaseContext, (cl_context context), (context), CONTEXT(context, result, DESTROYED))
+CL_PLAIN_EXTENSION(clTerminateContextKHR, (cl_context context), (context),
+		   CONTEXT(context, result, DESTROYED))

@@ -5,8 +5,8 @@
  * process may hold two, with different platforms. Therefore the library is
  * looked up for each call site, the way the loader would have: the global
  * scope behind the shim, then the scope of the calling object. Callers that
- * have neither (a pointer taken with dlsym, generated code) get a library
- * that is known already, or the first loaded object that exports OpenCL.
+ * have neither, generated code for one, get a library that is known already,
+ * or the first loaded object that exports OpenCL.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,24 +22,24 @@
 /* Every OpenCL library has it, and none shares it with another. */
 static const char mark[] = "clGetPlatformIDs";
 
-static const struct {
-	const char *name;
-	size_t offset;
-	void *wrapper; /* NULL: not wrapped */
-} functions[] = {
+const struct cl_function cl_functions[] = {
 #define ANAROS_CL(type, name, arguments)                                                           \
-	{#name, offsetof(struct cl_api, name), (void *)(uintptr_t)name},
-#define ANAROS_CL_USED(type, name, arguments) {#name, offsetof(struct cl_api, name), NULL},
-    ANAROS_OPENCL(ANAROS_CL, ANAROS_CL_USED)
+	{#name, offsetof(struct cl_api, name), (void *)(uintptr_t)name, true},
+#define ANAROS_CL_EXTENSION(type, name, arguments)                                                 \
+	{#name, offsetof(struct cl_api, name), NULL, true},
+#define ANAROS_CL_USED(type, name, arguments) {#name, offsetof(struct cl_api, name), NULL, false},
+    ANAROS_OPENCL(ANAROS_CL, ANAROS_CL_EXTENSION, ANAROS_CL_USED)
 #undef ANAROS_CL
+#undef ANAROS_CL_EXTENSION
 #undef ANAROS_CL_USED
 };
 
-#define FUNCTIONS (sizeof(functions) / sizeof(*functions))
+const size_t cl_function_count = sizeof(cl_functions) / sizeof(*cl_functions);
 
 struct cl_site cl_sites[CL_SITES];
 
-static struct cl_api libraries[LIBRARIES];
+/* As programs see them, and as OpenCL libraries do. */
+static struct cl_api libraries[LIBRARIES][2];
 static unsigned int library_count;
 /* What callers get that have no library in their scope. */
 static const struct cl_api *preferred;
@@ -105,11 +105,9 @@ static void *scan_loaded_objects(void)
 
 static void fill(struct cl_api *api, void *handle)
 {
-	for (size_t i = 0; i < FUNCTIONS; i++) {
-		void *function = find(handle, functions[i].name);
-
-		memcpy((char *)api + functions[i].offset, &function, sizeof(function));
-	}
+	memset(api, 0, sizeof(*api));
+	for (size_t i = 0; i < cl_function_count; i++)
+		*cl_entry(api, i) = find(handle, cl_functions[i].name);
 }
 
 static void lock(void)
@@ -130,11 +128,12 @@ static const struct cl_api *keep_library(const struct cl_api *api)
 
 	lock();
 	for (unsigned int i = 0; kept == NULL && i < library_count; i++)
-		if (libraries[i].clGetPlatformIDs == api->clGetPlatformIDs)
-			kept = &libraries[i];
+		if (libraries[i][0].clGetPlatformIDs == api->clGetPlatformIDs)
+			kept = libraries[i];
 	if (kept == NULL && library_count < LIBRARIES) {
-		libraries[library_count] = *api;
-		kept = &libraries[library_count];
+		libraries[library_count][0] = libraries[library_count][1] = *api;
+		libraries[library_count][1].passes = true;
+		kept = libraries[library_count];
 		library_count++;
 		if (preferred == NULL)
 			__atomic_store_n(&preferred, kept, __ATOMIC_RELEASE);
@@ -143,14 +142,31 @@ static const struct cl_api *keep_library(const struct cl_api *api)
 	return kept;
 }
 
-static void keep_site(const void *caller, const struct cl_api *api)
+static struct cl_site *site_at(const void *caller, unsigned int probe)
+{
+	return &cl_sites[(cl_site_of(caller) + probe) % CL_SITES];
+}
+
+/* NULL: not known yet. */
+static const struct cl_site *known_site(const void *caller)
+{
+	for (unsigned int i = 0; i < PROBES; i++)
+		if (__atomic_load_n(&site_at(caller, i)->caller, __ATOMIC_ACQUIRE) == caller)
+			return site_at(caller, i);
+	return NULL;
+}
+
+/* `api` may be NULL: it was not needed yet. */
+static void keep_site(const void *caller, const struct cl_api *api, bool passes)
 {
 	lock();
 	for (unsigned int i = 0; i < PROBES; i++) {
-		struct cl_site *site = &cl_sites[(cl_site_of(caller) + i) % CL_SITES];
+		struct cl_site *site = site_at(caller, i);
 
-		if (site->caller == NULL) {
-			site->api = api;
+		if (site->caller == NULL || site->caller == caller) {
+			if (api != NULL)
+				__atomic_store_n(&site->api, api, __ATOMIC_RELEASE);
+			site->passes = passes;
 			__atomic_store_n(&site->caller, caller, __ATOMIC_RELEASE);
 			break;
 		}
@@ -180,91 +196,36 @@ static const struct cl_api *search(const void *caller)
 
 const struct cl_api *cl_library_slow(const void *caller)
 {
-	int saved = errno;
+	const struct cl_site *site = known_site(caller);
 	const struct cl_api *api;
+	int saved = errno;
+	bool passes;
 
-	for (unsigned int i = 1; i < PROBES; i++) {
-		const struct cl_site *site = &cl_sites[(cl_site_of(caller) + i) % CL_SITES];
-
-		if (__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller)
-			return site->api;
-	}
+	if (site != NULL && site->api != NULL)
+		return site->api;
 	/* No lock is held: the loader may run a constructor that calls OpenCL. */
+	passes = cl_in_library(caller);
 	api = search(caller);
 	/* What was not found left a message that is not the program's. */
 	dlerror();
-	if (api != NULL)
-		keep_site(caller, api);
+	if (api != NULL) {
+		api += passes;
+		keep_site(caller, api, passes);
+	}
 	errno = saved;
 	return api;
 }
 
-bool anaros_opencl_wraps(const char *name)
+bool cl_is_inside_slow(const void *caller)
 {
-	for (size_t i = 0; i < FUNCTIONS; i++)
-		if (functions[i].wrapper != NULL && strcmp(functions[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-/* A loader that looks into a driver must get what the driver has. */
-static bool is_library(const void *caller)
-{
-	Dl_info of_caller, of_mark;
-	void *handle;
-	bool is;
-
-	if (dladdr(caller, &of_caller) == 0 || (handle = handle_of(of_caller.dli_fname)) == NULL)
-		return false;
-	is = dladdr(find(handle, mark), &of_mark) != 0 && of_mark.dli_fbase == of_caller.dli_fbase;
-	dlclose(handle);
-	return is;
-}
-
-/* Our wrapper for what dlsym found, if the library behind it is known then. */
-static void *wrapper_of(const void *caller, const char *name, void *real)
-{
-	const struct cl_api *api;
-	struct cl_api found;
-	Dl_info info;
-	void *handle;
-
-	if (is_library(caller) || dladdr(real, &info) == 0 ||
-	    (handle = handle_of(info.dli_fname)) == NULL)
-		return real;
-	fill(&found, handle);
-	api = keep_library(&found);
-	for (size_t i = 0; api != NULL && i < FUNCTIONS; i++)
-		if (strcmp(functions[i].name, name) == 0 &&
-		    memcmp((const char *)api + functions[i].offset, &real, sizeof(real)) == 0) {
-			__atomic_store_n(&preferred, api, __ATOMIC_RELEASE);
-			return functions[i].wrapper;
-		}
-	return real;
-}
-
-static bool is_wrapper(const void *function)
-{
-	for (size_t i = 0; i < FUNCTIONS; i++)
-		if (functions[i].wrapper == function)
-			return true;
-	return false;
-}
-
-void *anaros_opencl_from_dlsym(void *handle, const char *name)
-{
-	const void *caller = __builtin_return_address(0);
-	void *real = anaros_next_dlsym(handle, name);
+	const struct cl_site *site = known_site(caller);
 	int saved = errno;
+	bool passes;
 
-	/* Not found: dlerror has the program's own message. */
-	if (real == NULL)
-		return NULL;
-	/* Ours, by the handle of the whole program: is there one without us? */
-	if (is_wrapper(real))
-		return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real : NULL;
-	real = wrapper_of(caller, name, real);
-	dlerror();
+	if (site != NULL)
+		return site->passes;
+	passes = cl_in_library(caller);
+	keep_site(caller, NULL, passes);
 	errno = saved;
-	return real;
+	return passes;
 }

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenCL: the part of its ABI that the shim uses, the real functions, and
- * the shapes of the wrappers.
+ * the shapes of the wrappers. A wrapper has an entry for each way in:
+ *
+ *   its name   what the loader would have bound the caller to is called
+ *              (library.c);
+ *   found      the program asked dlsym or OpenCL itself and the answer was an
+ *              address in a library: each library has an entry of its own
+ *              (found.c).
+ *
+ * What an OpenCL library itself calls, a loader its drivers for one, is part
+ * of a call that is recorded already, and passes.
  */
 #ifndef ANAROS_OPENCL_H
 #define ANAROS_OPENCL_H
 
-#include "opencl/hooks.h"
+#include "core/device.h"
 #include "core/shim.h"
+#include "opencl/hooks.h"
 
 typedef int32_t cl_int;
 typedef uint32_t cl_uint;
@@ -22,11 +32,13 @@ typedef struct cl_memory *cl_mem;
 typedef struct cl_program_object *cl_program;
 typedef struct cl_kernel_object *cl_kernel;
 typedef struct cl_event_object *cl_event;
+typedef struct cl_command_buffer_object *cl_command_buffer;
 typedef void (*cl_notify_context)(const char *, const void *, size_t, void *);
 typedef void (*cl_notify_memory)(cl_mem, void *);
 typedef void (*cl_notify_program)(cl_program, void *);
-
-#define CL_WAITS cl_uint, const cl_event *, cl_event *
+typedef void (*cl_notify_event)(cl_event, cl_int, void *);
+typedef void (*cl_notify_svm)(cl_command_queue, cl_uint, void **, void *);
+typedef void (*cl_native_kernel)(void *);
 
 enum {
 	CL_SUCCESS = 0,
@@ -38,11 +50,13 @@ enum {
 
 	CL_COMPLETE = 0,
 
+	CL_PLATFORM_VERSION = 0x0901,
 	CL_DEVICE_NAME = 0x102b,
 	CL_CONTEXT_PLATFORM = 0x1084,
 	CL_QUEUE_DEVICE = 0x1091,
 	CL_QUEUE_PROPERTIES = 0x1093,
 	CL_MEM_SIZE = 0x1102,
+	CL_MEM_ASSOCIATED_MEMOBJECT = 0x1107,
 	CL_IMAGE_ELEMENT_SIZE = 0x1111,
 	CL_KERNEL_FUNCTION_NAME = 0x1190,
 	CL_EVENT_COMMAND_QUEUE = 0x11d0,
@@ -55,6 +69,10 @@ enum {
 	CL_MEM_USE_HOST_PTR = 1 << 3,
 	CL_MEM_ALLOC_HOST_PTR = 1 << 4,
 	CL_DEVICE_TYPE_DEFAULT = 1 << 0,
+
+	/* Handles of other libraries' memory: the first and the last that may come. */
+	CL_EXTERNAL_MEMORY_HANDLE = 0x2060,
+	CL_EXTERNAL_MEMORY_HANDLE_LAST = 0x206f,
 };
 
 #define CL_DEVICE_TYPE_ALL ((cl_bitfield)0xffffffffu)
@@ -62,25 +80,35 @@ enum {
 /* The real functions of one OpenCL library; NULL where it lacks one. */
 struct cl_api {
 #define ANAROS_CL(type, name, arguments) type(*name) arguments;
-	ANAROS_OPENCL(ANAROS_CL, ANAROS_CL)
+	ANAROS_OPENCL(ANAROS_CL, ANAROS_CL, ANAROS_CL)
 #undef ANAROS_CL
+	bool passes; /* for calls that come from an OpenCL library */
 };
 
-/* What is exported has a prototype, so a wrapper that strays does not compile. */
-#define ANAROS_CL(type, name, arguments) EXPORT type name arguments;
-#define ANAROS_CL_NONE(type, name, arguments)
-ANAROS_OPENCL(ANAROS_CL, ANAROS_CL_NONE)
-#undef ANAROS_CL
-#undef ANAROS_CL_NONE
-
 /* library.c */
+struct cl_function {
+	const char *name;
+	size_t offset;
+	void *exported; /* NULL: handed out by address only, or not wrapped */
+	bool wrapped;
+};
+extern const struct cl_function cl_functions[] __attribute__((visibility("hidden")));
+extern const size_t cl_function_count __attribute__((visibility("hidden")));
+
+static inline void **cl_entry(struct cl_api *api, size_t function)
+{
+	return (void **)((char *)api + cl_functions[function].offset);
+}
+
 #define CL_SITES 4096u
 struct cl_site {
 	const void *caller;
-	const struct cl_api *api;
+	const struct cl_api *api; /* NULL: no library in its scope */
+	bool passes;              /* it lies in an OpenCL library */
 };
 extern struct cl_site cl_sites[CL_SITES] __attribute__((visibility("hidden")));
 const struct cl_api *cl_library_slow(const void *caller) COLD;
+bool cl_is_inside_slow(const void *caller) COLD;
 
 static inline unsigned int cl_site_of(const void *caller)
 {
@@ -92,19 +120,106 @@ static inline const struct cl_api *cl_library(const void *caller)
 {
 	const struct cl_site *site = &cl_sites[cl_site_of(caller)];
 
-	if (likely(__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller))
+	if (likely(__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller) &&
+	    likely(site->api != NULL))
 		return site->api;
 	return cl_library_slow(caller);
 }
 
+/* found.c: libraries that addresses were found in, as their own calls see them last. */
+#define CL_FOUND 4u
+extern struct cl_api cl_founds[CL_FOUND][2] __attribute__((visibility("hidden")));
+
+static inline const struct cl_api *cl_found(unsigned int way, const void *caller)
+{
+	const struct cl_site *site = &cl_sites[cl_site_of(caller)];
+	bool inside = likely(__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller)
+			  ? site->passes
+			  : cl_is_inside_slow(caller);
+
+	return &cl_founds[way][inside];
+}
+
+/* Whether an address lies in an object that is an OpenCL library. */
+bool cl_in_library(const void *address) COLD;
+/*
+ * What to give out for a function that came `by` some way. `api`, if not
+ * NULL, has what the shim itself calls where the function's library lacks it.
+ */
+void *cl_exchange(const struct cl_api *api, enum anaros_way by, const char *name,
+		  void *function) COLD;
+/* The wrapper for one that is in a library, NULL: none can stand for it. */
+void *anaros_opencl_wrapper_of(const char *name, void *function) COLD;
+
 /*
  * For the shim's dlsym: jumped to, so that the return address is the
- * program's. Not for RTLD_NEXT and RTLD_DEFAULT.
+ * program's. Not for RTLD_NEXT, nor for RTLD_DEFAULT where the shim exports
+ * the name.
  */
 bool anaros_opencl_wraps(const char *name);
+bool anaros_opencl_exports(const char *name);
+/* A name of OpenCL's form: clblas, clfft and others are libraries' own. */
+static inline bool anaros_opencl_may_have(const char *name)
+{
+	return name[0] == 'c' && name[1] == 'l' && name[2] >= 'A' && name[2] <= 'Z';
+}
 void *anaros_opencl_from_dlsym(void *handle, const char *name);
 
-#define CL_LIBRARY() cl_library(__builtin_return_address(0))
+static inline bool cl_may_record(const struct cl_api *api)
+{
+	return !api->passes && likely(!anaros_device_inside) && anaros_may_record();
+}
+
+static inline bool cl_enter(const struct cl_api *api, struct anaros_call *call)
+{
+	if (!cl_may_record(api))
+		return false;
+	call->start_ns = anaros_now_ns();
+	return true;
+}
+
+#define CL_UNPACK(...) __VA_ARGS__
+#define CL_ENTRY(linkage, entry, api, type, name, parameters, arguments)                           \
+	linkage type entry parameters;                                                             \
+	linkage type entry parameters                                                              \
+	{                                                                                          \
+		return cl_do_##name(api, CL_UNPACK arguments);                                     \
+	}
+#define CL_ENTRY_FOUND(way, type, name, parameters, arguments)                                     \
+	CL_ENTRY(, anaros_found##way##_##name, cl_found(way, __builtin_return_address(0)), type,   \
+		 name, parameters, arguments)
+
+/* Begins a wrapper: what follows is its body, which has the library in `api`. */
+#define CL_EXTENSION(attribute, type, name, parameters, arguments)                                 \
+	static attribute type cl_do_##name(const struct cl_api *api, CL_UNPACK parameters);        \
+	CL_ENTRY_FOUND(0, type, name, parameters, arguments)                                       \
+	CL_ENTRY_FOUND(1, type, name, parameters, arguments)                                       \
+	CL_ENTRY_FOUND(2, type, name, parameters, arguments)                                       \
+	CL_ENTRY_FOUND(3, type, name, parameters, arguments)                                       \
+	static attribute type cl_do_##name(const struct cl_api *api, CL_UNPACK parameters)
+#define CL_HOOK(attribute, type, name, parameters, arguments)                                      \
+	static attribute type cl_do_##name(const struct cl_api *api, CL_UNPACK parameters);        \
+	CL_ENTRY(EXPORT, name, cl_library(__builtin_return_address(0)), type, name, parameters,    \
+		 arguments)                                                                        \
+	CL_EXTENSION(attribute, type, name, parameters, arguments)
+
+/* Where calls are many, each entry has its own copy; elsewhere they share one. */
+#define CL_HOT  inline __attribute__((always_inline))
+#define CL_RARE __attribute__((noinline))
+
+/* What is exported has a prototype, so a wrapper that strays does not compile. */
+#define ANAROS_CL(type, name, arguments) EXPORT type name arguments;
+#define ANAROS_CL_NONE(type, name, arguments)
+ANAROS_OPENCL(ANAROS_CL, ANAROS_CL_NONE, ANAROS_CL_NONE)
+#undef ANAROS_CL
+#define ANAROS_CL(type, name, arguments)                                                           \
+	type anaros_found0_##name arguments __attribute__((visibility("hidden")));                 \
+	type anaros_found1_##name arguments __attribute__((visibility("hidden")));                 \
+	type anaros_found2_##name arguments __attribute__((visibility("hidden")));                 \
+	type anaros_found3_##name arguments __attribute__((visibility("hidden")));
+ANAROS_OPENCL(ANAROS_CL, ANAROS_CL, ANAROS_CL_NONE)
+#undef ANAROS_CL
+#undef ANAROS_CL_NONE
 
 /* Leaves the wrapper where there is nothing to call. */
 #define CL_REQUIRE(api, name, failure)                                                             \
@@ -142,15 +257,10 @@ struct cl_call {
 	bool recording;
 };
 
-void cl_begin(struct cl_call *call, cl_command_queue queue, cl_event *event);
+/* What the runtime is to be given for `event`. */
+cl_event *cl_begin(struct cl_call *call, const struct cl_api *api, cl_command_queue queue,
+		   cl_event *event);
 void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_fields *fields);
-
-#define CL_ENQUEUE(call_, name, queue, event_, failure)                                            \
-	do {                                                                                       \
-		(call_).api = CL_LIBRARY();                                                        \
-		CL_REQUIRE((call_).api, name, failure);                                            \
-		cl_begin(&(call_), (queue), (event_));                                             \
-	} while (0)
 
 /*
  * A command that goes into `queue`: the parameters with their types, the
@@ -158,42 +268,113 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
  * the rest. Parameters end in WAIT_LIST, arguments in WAITED.
  */
 #define WAIT_LIST cl_uint waits, const cl_event *list, cl_event *event
-#define WAITED    waits, list, call.event
-#define CL_COMMAND(name, parameters, arguments, record)                                            \
-	cl_int name parameters                                                                     \
+#define WAITED    waits, list, event
+#define CL_COMMAND_BODY(name, arguments, ...)                                                      \
 	{                                                                                          \
 		struct cl_call call;                                                               \
 		cl_int result;                                                                     \
                                                                                                    \
-		CL_ENQUEUE(call, name, queue, event, CL_INVALID_OPERATION);                        \
-		result = call.api->name arguments;                                                 \
-		record;                                                                            \
+		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
+		event = cl_begin(&call, api, queue, event);                                        \
+		result = api->name arguments;                                                      \
+		__VA_ARGS__;                                                                       \
 		return result;                                                                     \
 	}
+#define CL_COMMAND(name, parameters, arguments, ...)                                               \
+	CL_HOOK(CL_HOT, cl_int, name, parameters, arguments)                                       \
+	CL_COMMAND_BODY(name, arguments, __VA_ARGS__)
+#define CL_COMMAND_EXTENSION(name, parameters, arguments, ...)                                     \
+	CL_EXTENSION(CL_HOT, cl_int, name, parameters, arguments)                                  \
+	CL_COMMAND_BODY(name, arguments, __VA_ARGS__)
+/* For commands that are large, or few. */
+#define CL_COMMAND_RARE(name, parameters, arguments, ...)                                          \
+	CL_HOOK(CL_RARE, cl_int, name, parameters, arguments)                                      \
+	CL_COMMAND_BODY(name, arguments, __VA_ARGS__)
+#define CL_COMMAND_EXTENSION_RARE(name, parameters, arguments, ...)                                \
+	CL_EXTENSION(CL_RARE, cl_int, name, parameters, arguments)                                 \
+	CL_COMMAND_BODY(name, arguments, __VA_ARGS__)
 
 /*
  * A call that makes an object, `made`, and tells its success in `*status`,
  * its last parameter, which the application may leave out.
  */
-#define CL_CREATE(type, name, parameters, arguments, record)                                       \
-	type name parameters                                                                       \
+#define CL_CREATE_BODY(type, name, arguments, ...)                                                 \
 	{                                                                                          \
-		const struct cl_api *api = CL_LIBRARY();                                           \
 		struct anaros_call call;                                                           \
-		cl_int own;                                                                        \
+		cl_int own = CL_SUCCESS;                                                           \
 		type made;                                                                         \
                                                                                                    \
 		CL_REQUIRE(api, name, NULL);                                                       \
-		if (!anaros_enter(&call))                                                          \
+		if (!cl_enter(api, &call))                                                         \
 			return api->name arguments;                                                \
 		status = status != NULL ? status : &own;                                           \
 		made = api->name arguments;                                                        \
-		record;                                                                            \
+		__VA_ARGS__;                                                                       \
 		return made;                                                                       \
 	}
+#define CL_CREATE(type, name, parameters, arguments, ...)                                          \
+	CL_HOOK(CL_RARE, type, name, parameters, arguments)                                        \
+	CL_CREATE_BODY(type, name, arguments, __VA_ARGS__)
+#define CL_CREATE_EXTENSION(type, name, parameters, arguments, ...)                                \
+	CL_EXTENSION(CL_RARE, type, name, parameters, arguments)                                   \
+	CL_CREATE_BODY(type, name, arguments, __VA_ARGS__)
 
+/* A call of which no device time is told. */
+#define CL_PLAIN_BODY(name, arguments, ...)                                                        \
+	{                                                                                          \
+		struct anaros_call call;                                                           \
+		cl_int result;                                                                     \
+                                                                                                   \
+		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
+		if (!cl_enter(api, &call))                                                         \
+			return api->name arguments;                                                \
+		result = api->name arguments;                                                      \
+		__VA_ARGS__;                                                                       \
+		return result;                                                                     \
+	}
+#define CL_PLAIN(name, parameters, arguments, ...)                                                 \
+	CL_HOOK(CL_RARE, cl_int, name, parameters, arguments)                                      \
+	CL_PLAIN_BODY(name, arguments, __VA_ARGS__)
+#define CL_PLAIN_EXTENSION(name, parameters, arguments, ...)                                       \
+	CL_EXTENSION(CL_RARE, cl_int, name, parameters, arguments)                                 \
+	CL_PLAIN_BODY(name, arguments, __VA_ARGS__)
+
+#define CL_NOTE(status_, ...)                                                                      \
+	anaros_device_note(&call, &(struct anaros_fields){.status = (status_), __VA_ARGS__})
+
+/* event.c: NULL for an event of the user's, which belongs to no queue. */
+cl_command_queue cl_queue_of_event(const struct cl_api *api, cl_event event) COLD;
+/* memory.c: of several objects; 0: not told. */
+uint64_t cl_memory_bytes(const struct cl_api *api, cl_uint count, const cl_mem *objects) COLD;
 /* kernel.c */
 /* Sends a name unless it is the last that `object` was given. */
 void cl_name(uint16_t name_class, const void *object, const char *text);
+/* What the runtime refused may point anywhere. */
+static inline uint64_t cl_items(cl_int result, cl_uint dimensions, const size_t *global)
+{
+	uint64_t items = 1;
+
+	if (result != CL_SUCCESS || global == NULL)
+		return 0;
+	for (cl_uint i = 0; i < dimensions; i++)
+		items *= global[i];
+	return items;
+}
+
+/* Bytes of a block of `region` bytes, rows and slices. */
+static inline uint64_t cl_volume(const size_t *region)
+{
+	return region != NULL ? (uint64_t)region[0] * region[1] * region[2] : 0;
+}
+
+static inline void cl_copied(struct cl_call *call, cl_int result, bool blocking, uint16_t kind,
+			     uint64_t size, uint64_t address)
+{
+	cl_done(call, result, blocking,
+		&(struct anaros_fields){.kind = kind, .size_bytes = size, .address = address});
+}
+
+#define CL_COPIED(kind, blocking, size, at)                                                        \
+	cl_copied(&call, result, blocking, ANAROS_KIND_GPU_##kind, size, (uintptr_t)(at))
 
 #endif

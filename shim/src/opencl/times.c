@@ -371,21 +371,24 @@ static bool push(struct cl_queue *queue, const struct pending *command)
 	return room;
 }
 
-void cl_begin(struct cl_call *call, cl_command_queue queue, cl_event *event)
+cl_event *cl_begin(struct cl_call *call, const struct cl_api *api, cl_command_queue queue,
+		   cl_event *event)
 {
+	call->api = api;
 	call->event = event;
 	call->own = NULL;
 	call->queue = NULL;
 	call->handle = queue;
-	call->recording = anaros_may_record();
+	call->recording = cl_may_record(api);
 	if (!call->recording)
-		return;
-	call->queue = queue_of(call->api, queue);
-	if (!profiles(call->queue))
+		return event;
+	call->queue = queue_of(api, queue);
+	if (!profiles(call->queue) || anaros_control->device_time == ANAROS_DEVICE_TIME_OFF)
 		call->queue = NULL;
 	else if (event == NULL)
 		call->event = &call->own;
 	call->call.start_ns = anaros_now_ns();
+	return call->event;
 }
 
 /* Not a lost record: the enqueue was recorded, only its device time is unknown. */
@@ -396,7 +399,10 @@ static COLD void count_unread(void)
 
 static uint16_t kind_on_device(uint16_t kind)
 {
-	return kind == ANAROS_KIND_GPU_LAUNCH ? ANAROS_KIND_GPU_EXECUTE : ANAROS_KIND_GPU_TRANSFER;
+	bool executes = kind == ANAROS_KIND_GPU_LAUNCH || kind == ANAROS_KIND_GPU_GRAPH ||
+			kind == ANAROS_KIND_GPU_HOST_CALL;
+
+	return executes ? ANAROS_KIND_GPU_EXECUTE : ANAROS_KIND_GPU_TRANSFER;
 }
 
 static void keep_event(struct cl_call *call, uint64_t end_ns, bool waited,
