@@ -22,6 +22,7 @@ from anaros.records import Columns
 from anaros.store import segments
 from anaros.store.calls import FIELDS, Calls, tally
 from anaros.store.rundir import RunDirectory
+from anaros.store.unhooked import unhooked_names
 
 Window = tuple[int, int]
 
@@ -85,7 +86,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "calls": calls(tallied),
         "memory": memory_of(tables.memory, tables.calls, meta),
         "drops": drops_of(meta),
-        "coverage": _coverage(run, meta, timeline),
+        "coverage": _coverage(run, meta, tables),
         "overhead": _overhead(meta, (end - begin) / 1e9),
         "policy": _policy(meta),
     }
@@ -307,9 +308,8 @@ def drops_of(meta: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _coverage(
-    run: RunDirectory, meta: Mapping[str, Any], timeline: pofc.Timeline
-) -> dict[str, Any]:
+def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -> dict[str, Any]:
+    timeline = tables.timeline
     plane = meta.get("kernel_plane") or {}
     counters = meta.get("counters") or {}
     programs = meta.get("processes") or census(run)
@@ -338,6 +338,7 @@ def _coverage(
         "names_dropped": counters.get("names_dropped"),
         "vfork_calls": counters.get("vfork_calls"),
         "unhooked": counters.get("unhooked"),
+        "unhooked_names": unhooked_names(run) if Kind.GPU_UNKNOWN in tables.calls.kind else [],
         "device_times_unread": counters.get("device_times_unread"),
         "nccl_profiler": meta.get("nccl_profiler"),
     }

@@ -12,9 +12,9 @@ import pytest
 
 from anaros import report
 from anaros.errors import UsageError
-from anaros.kinds import KIND_NAMES, Kind
+from anaros.kinds import KIND_NAMES, Kind, NameClass
 from anaros.records import FLAG_KERNEL, Columns
-from anaros.store import segments
+from anaros.store import names, segments
 from anaros.store.calls import tally
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import write_segment
@@ -154,6 +154,34 @@ def test_programs_are_told_by_meta_else_by_the_records(run: RunDirectory) -> Non
     told = {"seen": 9, "with_shim": 9, "without_shim": [], "without_shim_count": 0}
     run.update_meta({"processes": told})
     assert report.build(run)["coverage"]["with_shim"] == 9
+
+
+def test_what_passed_by_the_shim_is_named(run: RunDirectory) -> None:
+    assert report.build(run)["coverage"]["unhooked_names"] == []
+    count = 200
+    columns = columns_of(
+        start_ns=[START_NS + at for at in range(count)],
+        kind=[Kind.GPU_UNKNOWN] * count,
+        object=[7, 7, 7, 8, *range(100, 100 + count - 4)],
+        size_bytes=[13080, 13080, 0, 0, *[1] * (count - 4)],
+        address=[2, 2, 1, 9, *[5] * (count - 4)],
+    )
+    write_segment(run, columns, 1)
+    known = names.Names(
+        object=np.array([7, 7, 7], np.uint64),
+        name_class=np.array([NameClass.FUNCTION, NameClass.FILE, NameClass.FUNCTION], np.uint8),
+        start_ns=np.array([1, 2, 3], np.uint64),
+        pid=np.array([1, 1, 2], np.uint32),
+        name=["cuNew", "/a/file", "cuNew"],
+    )
+    names.write_names(run, known)
+    found = report.build(run)["coverage"]["unhooked_names"]
+    assert found[:2] == [
+        {"name": None, "version": 1, "way": "second library", "count": count - 4},
+        {"name": "cuNew", "version": 13080, "way": "resolver", "count": 2},
+    ]
+    assert {"name": "cuNew", "version": None, "way": "dlsym", "count": 1} in found
+    assert {"name": None, "version": None, "way": None, "count": 1} in found
 
 
 def test_a_window_is_the_same_before_and_after_the_run_was_explained(run: RunDirectory) -> None:

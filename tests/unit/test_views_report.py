@@ -83,6 +83,7 @@ REPORT: dict[str, Any] = {
         "names_dropped": 0,
         "vfork_calls": 0,
         "unhooked": None,
+        "unhooked_names": [],
         "nccl_profiler": None,
         "device_times_unread": 0,
     },
@@ -329,6 +330,21 @@ def test_a_killed_supervisor_is_told_with_the_time(report: dict[str, Any]) -> No
     said = " ".join(drawn(report).split())
     assert "kernel plane on until 3.25 s" in said
     assert "the kernel's side from 3.25 s after the start on: the supervisor was killed" in said
+
+
+def test_what_passed_by_the_shim_is_named(report: dict[str, Any]) -> None:
+    one = {"name": "cuFromTheFuture", "version": 13080, "way": "resolver", "count": 1}
+    other = {"name": None, "version": None, "way": "second library", "count": 1200}
+    longest = {**one, "name": "cuStreamBeginRecaptureToGraph_v2_ptsz", "way": "read-only slot"}
+    report["coverage"] |= {"unhooked": 1206, "unhooked_names": [other, one, *[longest] * 5]}
+    said = drawn(report)
+    assert "1,206 functions resolved past the shim" in said
+    assert "  — (second library) 1,200 times\n" in said
+    assert "  cuFromTheFuture of CUDA 13.8 (resolver) 1 time\n" in said
+    assert said.count("Recapture") == 3
+    assert "  and 2 more" in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert "_v2_ptsz of CUDA 13.8 (read-only slot) 1 time" in " ".join(said.split())
 
 
 def test_device_times_that_were_not_read_are_no_drops(report: dict[str, Any]) -> None:

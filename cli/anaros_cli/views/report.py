@@ -29,6 +29,8 @@ _WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "devic
 _HIDDEN = "names of files, peers and threads, and the command's arguments"
 #: Programs without the shim that are named; the others are only counted.
 _PROGRAMS_MAX = 5
+#: Functions that passed the shim, likewise.
+_FUNCTIONS_MAX = 5
 
 
 def frame(report: Mapping[str, Any], width: int) -> RenderableType:
@@ -236,12 +238,26 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
     for key, text in (
         ("environments_lost", "program started without the shim"),
         ("vfork_calls", "call in vfork children"),
-        ("unhooked", "function resolved past the shim"),
         ("names_dropped", "name lost"),
     ):
         if coverage[key]:
             yield fmt.number(coverage[key], text)
+    yield from _unhooked(coverage)
     if coverage["nccl_profiler"]:
         yield f"NCCL: its profiler plugin is {coverage['nccl_profiler']}, not ours"
     if coverage["device_times_unread"]:
         yield f"device times not read: {coverage['device_times_unread']:,}"
+
+
+def _unhooked(coverage: Mapping[str, Any]) -> Iterator[str]:
+    """Functions that passed the shim: how many, and the most frequent by name, version and way."""
+    if coverage["unhooked"]:
+        yield fmt.number(coverage["unhooked"], "function resolved past the shim")
+    functions = coverage["unhooked_names"]
+    for function in functions[:_FUNCTIONS_MAX]:
+        version = function["version"]
+        asked = f" of CUDA {version // 1000}.{version % 1000 // 10}" if version else ""
+        times, way = fmt.number(function["count"], "time"), function["way"] or fmt.UNKNOWN
+        yield f"  {function['name'] or fmt.UNKNOWN}{asked} ({way}) {times}"
+    if len(functions) > _FUNCTIONS_MAX:
+        yield f"  and {len(functions) - _FUNCTIONS_MAX} more"
