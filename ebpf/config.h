@@ -32,7 +32,8 @@ enum anaros_probe {
 	ANAROS_PROBE_PROCESS = 1,
 	ANAROS_PROBE_BLOCK = 2,
 	ANAROS_PROBE_NET = 3,
-	ANAROS_PROBE_COUNT = 4,
+	ANAROS_PROBE_CUFILE = 4,
+	ANAROS_PROBE_COUNT = 5,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

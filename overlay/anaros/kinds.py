@@ -60,6 +60,7 @@ class Kind(IntEnum):
     GPU_HOST_CALL = 0x041C
     GPU_SIGNAL = 0x041D
     GPU_COLLECTIVE = 0x041E
+    GPU_STORAGE = 0x041F
     GPU_MIGRATE = 0x0420
     GPU_UNKNOWN = 0x0421
     GPU_TIMING = 0x0422
@@ -148,6 +149,7 @@ KIND_NAMES: dict[int, str] = {
     0x041C: "gpu.host_call",
     0x041D: "gpu.signal",
     0x041E: "gpu.collective",
+    0x041F: "gpu.storage",
     0x0420: "gpu.migrate",
     0x0421: "gpu.unknown",
     0x0422: "gpu.timing",

@@ -45,6 +45,7 @@ BYTE_KINDS = frozenset(
         Kind.GPU_ALLOC,
         Kind.GPU_MAP,
         Kind.GPU_TRANSFER,
+        Kind.GPU_STORAGE,
         Kind.BLOCK_IO,
         Kind.NIC_QUEUE,
     }
@@ -323,6 +324,10 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
         "kernel_until_s": _seconds(meta, plane.get("until_ns")),
         "kernel_reason": plane.get("reason") or None,
         "kernel_missing": plane.get("missing") or [],
+        "cufile": [
+            {"path": library["path"], "since_s": _seconds(meta, library["since_ns"])}
+            for library in plane.get("cufile") or ()
+        ],
         "damaged_segments": [
             {"name": str(damaged.path.relative_to(run.path)), "reason": damaged.reason}
             for damaged in segments.damaged_segments(run)

@@ -14,7 +14,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anaros import __version__
 from anaros.capture.child import Child, exit_code, find
@@ -195,6 +195,14 @@ def _meta_at_start(
     }
 
 
+def _libraries(followed: Mapping[str, int], *, hidden: bool) -> list[dict[str, object]]:
+    """Where libraries lie, and since when in ns they are followed."""
+    return [
+        {"path": path.rpartition("/")[2] if hidden else path, "since_ns": since_ns}
+        for path, since_ns in followed.items()
+    ]
+
+
 def _kernel_off(reason: str) -> dict[str, object]:
     return {"active": False, "missing": [], "reason": reason}
 
@@ -219,7 +227,12 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
         "exit_code": code if code >= 0 else None,
         "term_signal": -code if code < 0 else None,
         "host": host.identity(),
-        "kernel_plane": {"active": True, "missing": list(parts.kernel.missing()), "reason": None}
+        "kernel_plane": {
+            "active": True,
+            "missing": list(parts.kernel.missing()),
+            "reason": None,
+            "cufile": _libraries(parts.kernel.cufile(), hidden=parts.hide_names),
+        }
         if parts.kernel is not None
         else _kernel_off(parts.kernel_reason),
         "drops": {

@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from anaros.capture.cufile import CuFile
 from anaros.capture.probes import PROGRAMS, Loaded, Loading, Program
 from anaros.capture.switches import Switches
 from anaros.errors import KernelPlaneError
 
-PROBES = ("sched", "process", "block", "net")
+PROBES = ("sched", "process", "block", "net", "cufile")
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
 COUNTERS = ("dropped", "untracked", "others", "below_minimum", "unknown_owner")
@@ -45,6 +46,7 @@ class KernelPlane:
         self._links: list[Any] = []
         self._ring: Any = loaded.libbpf.ffi.NULL
         self._switches: Switches | None = None
+        self._cufile: CuFile | None = None
         self._sample = (0, 0)
         self._stats_fd = -1
         self._last_counts: dict[str, dict[str, int]] | None = None
@@ -77,6 +79,7 @@ class KernelPlane:
             plane._attach_switches(sample, context)
             plane._attach_programs()
             plane._seed(target)
+            plane._cufile = CuFile(loaded.libbpf, loaded.handle, target.pid)
         except BaseException:
             plane.stop()
             raise
@@ -231,7 +234,12 @@ class KernelPlane:
 
     def missing(self) -> tuple[str, ...]:
         """What this kernel does not offer, one sentence each."""
-        return tuple(self._missing.values())
+        problem = self._cufile.problem if self._cufile is not None else None
+        return (*self._missing.values(), *([problem] if problem else ()))
+
+    def cufile(self) -> dict[str, int]:
+        """Each cuFile library that is followed, and since when in ns."""
+        return dict(self._cufile.libraries) if self._cufile is not None else {}
 
     def run_time_ns(self) -> dict[str, int] | None:
         """CPU time that the probes took, by probe; None where the kernel does not measure it."""
@@ -240,6 +248,8 @@ class KernelPlane:
         total = dict.fromkeys(PROBES, 0)
         for program, info in self._program_info():
             total[program.probe] += info.run_time_ns
+        for fd in self._cufile.programs() if self._cufile is not None else ():
+            total["cufile"] += self._info(fd).run_time_ns
         return total if any(total.values()) else None
 
     def program_runs(self) -> dict[str, tuple[int, int]]:
@@ -249,15 +259,18 @@ class KernelPlane:
         }
 
     def _program_info(self) -> Iterator[tuple[Program, Any]]:
-        ffi, lib = self._libbpf.ffi, self._libbpf.lib
         for program in PROGRAMS:
-            if program.name in self._missing:
-                continue
-            info = ffi.new("struct bpf_prog_info *")
-            size = ffi.new("uint32_t *", ffi.sizeof("struct bpf_prog_info"))
-            fd = lib.bpf_program__fd(self._program(program.name))
-            if lib.bpf_obj_get_info_by_fd(fd, info, size) == 0:
-                yield program, info
+            if program.name not in self._missing:
+                fd = self._libbpf.lib.bpf_program__fd(self._program(program.name))
+                yield program, self._info(fd)
+
+    def _info(self, fd: int) -> Any:
+        """What the kernel says of a program; zeros where it says nothing."""
+        ffi = self._libbpf.ffi
+        info = ffi.new("struct bpf_prog_info *")
+        size = ffi.new("uint32_t *", ffi.sizeof("struct bpf_prog_info"))
+        self._libbpf.lib.bpf_obj_get_info_by_fd(fd, info, size)
+        return info
 
     def stop(self) -> None:
         """Detaches the probes, ships what still lies in the ring, and frees everything.
@@ -270,6 +283,8 @@ class KernelPlane:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         while self._links:
             lib.bpf_link__destroy(self._links.pop())
+        if self._cufile is not None:
+            self._cufile.stop()
         if self._switches is not None:
             self._switches.consume(*self._sample)
             self._switches.close()
@@ -280,6 +295,8 @@ class KernelPlane:
             self._ring = ffi.NULL
         self._last_run_time = self.run_time_ns()
         self._last_counts = self.counts()
+        if self._cufile is not None:
+            self._cufile.free()
         if self._stats_fd >= 0:
             os.close(self._stats_fd)
             self._stats_fd = -1

@@ -84,6 +84,7 @@ ffi.cdef(
                                                          const char *name);
 
     int bpf_map__fd(const struct bpf_map *map);
+    int bpf_map__reuse_fd(struct bpf_map *map, int fd);
     int bpf_map__set_max_entries(struct bpf_map *map, uint32_t max_entries);
     uint32_t bpf_map__max_entries(const struct bpf_map *map);
     uint32_t bpf_map__value_size(const struct bpf_map *map);
@@ -96,6 +97,26 @@ ffi.cdef(
     int bpf_link__fd(const struct bpf_link *link);
     int bpf_link__destroy(struct bpf_link *link);
     int bpf_iter_create(int link_fd);
+
+    /* As far as they are used; the rest is 0. */
+    struct bpf_usdt_opts {
+        size_t sz;
+        uint64_t usdt_cookie;
+    };
+    struct bpf_uprobe_opts {
+        size_t sz;
+        size_t ref_ctr_offset;
+        uint64_t bpf_cookie;
+        bool retprobe;
+        const char *func_name;
+    };
+    struct bpf_link *bpf_program__attach_usdt(const struct bpf_program *program, int pid,
+                                              const char *path, const char *provider,
+                                              const char *name,
+                                              const struct bpf_usdt_opts *options);
+    struct bpf_link *bpf_program__attach_uprobe_opts(const struct bpf_program *program, int pid,
+                                                     const char *path, size_t offset,
+                                                     const struct bpf_uprobe_opts *options);
 
     int bpf_map_lookup_elem(int fd, const void *key, void *value);
     int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
@@ -110,6 +131,7 @@ ffi.cdef(
     void ring_buffer__free(struct ring_buffer *ring);
 
     /* libc */
+    long syscall(long number, ...);
     int vsnprintf(char *text, size_t size, const char *format, void *arguments);
     """
 )

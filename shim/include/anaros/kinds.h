@@ -64,6 +64,7 @@
 	ANAROS_KIND(0x041c, GPU_HOST_CALL, "gpu.host_call", "stream", "a host function is enqueued; address is the function") \
 	ANAROS_KIND(0x041d, GPU_SIGNAL, "gpu.signal", "stream", "a word of memory or a semaphore is written or, with size_bytes 1, waited for on the device; address is where") \
 	ANAROS_KIND(0x041e, GPU_COLLECTIVE, "gpu.collective", "communicator, 0 = unknown", "NCCL: a collective or a transfer between two ranks is enqueued, or bytes go over the network for one, or that waits; what it is is the name of address") \
+	ANAROS_KIND(0x041f, GPU_STORAGE, "gpu.storage", "inode", "cuFile moved bytes between a file and memory of a device; flags tell which way; address is the device side, or with the flag for it the offset in the file; context is the device + 1; 0 ns: one of its own threads did it, since when is not told") \
 	ANAROS_KIND(0x0420, GPU_MIGRATE, "gpu.migrate", "device + 1 it goes to, 0 = the host", "managed memory moved, in device time; address and size_bytes are the range") \
 	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for; address: 1 dlsym, 2 a resolver or table, 3 and 4 a slot of a library bound past the shim (4: it cannot be written), 5 another function of that name is recorded") \
 	ANAROS_KIND(0x0422, GPU_TIMING, "gpu.timing", "1 on, 2 the seat is held, 3 given up, 4 no library, 5 unknown version, 6 failed", "device time of the process is told, or not; size_bytes is the library's version, status its result; by whom or why is the name of address") \
@@ -100,6 +101,15 @@ enum anaros_timing {
 	ANAROS_TIMING_NO_LIBRARY = 4,
 	ANAROS_TIMING_UNKNOWN_VERSION = 5,
 	ANAROS_TIMING_FAILED = 6,
+};
+
+/* How the bytes of a GPU_STORAGE went: the low three bits of flags, and one more. */
+enum anaros_storage {
+	ANAROS_STORAGE_WRITE = 1, /* from the device to the file */
+	ANAROS_STORAGE_POSIX = 0, /* through memory of the host */
+	ANAROS_STORAGE_DIRECT = 2,
+	ANAROS_STORAGE_RDMA = 4,
+	ANAROS_STORAGE_BOUNCED = 8, /* through a buffer of the library's on the device */
 };
 
 /* status of META_NAME: what sort of thing the name belongs to. */
