@@ -56,9 +56,10 @@ class Check:
     def _loops(self, programs: make.Programs) -> list[LoopResult]:
         rounds = 1 if self._arguments.quick else 7
         results = []
-        for loop in programs.loops:
+        for index, loop in enumerate(programs.loops):
             begin = time.monotonic()
-            result = measure_loop(loop, self._place, rounds, self._deadline)
+            deadline = self._deadline.share(len(programs.loops) - index)
+            result = measure_loop(loop, self._place, rounds, deadline)
             told = ", ".join(f"{way} {got:+.1f} %" for way, got in result.added_percent.items())
             _say(f"{loop.name}: {told or 'not measured'} ({time.monotonic() - begin:.1f} s)")
             results.append(result)

@@ -191,6 +191,7 @@ def _loops(programs: Programs, place: Place, quick: bool) -> None:
     except Missing:
         return
     start = (str(driver), str(place.image))
+    programs.loops.append(Loop("start", "a start", (*start, "start")))
     calls = 20_000 if quick else 300_000
     programs.loops.append(Loop("launch", "a launch", (*start, "launch", str(calls))))
     size = 1 << 16
@@ -249,6 +250,7 @@ def real(gpu: Gpu) -> Place:
     """The GPU of this host, with CUPTI where there is one."""
     environment = {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "SETTLE_MS": "1000",
         "TORCHINDUCTOR_CACHE_DIR": str(BUILD / "cache/inductor"),
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         "TRITON_CACHE_DIR": str(BUILD / "cache/triton"),

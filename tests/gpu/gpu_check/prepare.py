@@ -100,7 +100,8 @@ def _make_venv(source: Source) -> None:
             raise Missing(f"a virtual environment (python3 -m venv: {failed})")
     for folder in VENV.glob("lib/python*/site-packages"):
         lines = _host_folders() if source.sees_host else []
-        (folder / "host.pth").write_text("".join(f"{line}\n" for line in lines))
+        script = "".join(f"import site; site.addsitedir({line!r})\n" for line in lines)
+        (folder / "host.pth").write_text(script)
 
 
 def _install(source: Source, requirements: list[str], limit_s: float) -> str | None:

@@ -37,6 +37,10 @@ class Deadline:
         """Seconds until the end, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
+    def share(self, count: int) -> Deadline:
+        """The time of one of ``count`` that are still to come: none takes that of the next."""
+        return Deadline(self.left_s() / count)
+
 
 @dataclass(slots=True)
 class PartResult:

@@ -24,7 +24,15 @@ COLUMNS = (
     "same output",
     "counts",
 )
-WAYS = ("off", "queue", "kernel", "CUPTI", "torch.profiler", "nsys")
+#: Ways to run a loop, and their columns: with the bar for a launch where it has one.
+WAYS = {
+    "off": "off",
+    "queue": "queue (≤ 1 %)",
+    "kernel": "kernel (≤ 3 %)",
+    "CUPTI": "CUPTI",
+    "torch.profiler": "torch.profiler",
+    "nsys": "nsys",
+}
 
 
 def heading(gpu: Gpu | None) -> str:
@@ -99,8 +107,8 @@ def markdown(
     if loops:
         lines += [
             "",
-            f"| a call | bare | {' | '.join(WAYS)} | rounds |",
-            f"|---|---|{'---|' * len(WAYS)}---|",
+            f"| {' | '.join(['a call', 'bare', *WAYS.values(), 'rounds'])} |",
+            "|---" * (len(WAYS) + 3) + "|",
             *map(_loop_row, loops),
         ]
     reasons = [f"- {note}" for note in notes]
