@@ -24,6 +24,7 @@ from anaros.pofc.links import posterior
 from anaros.pofc.links.buffers import by_address
 from anaros.pofc.links.joins import links_of
 from anaros.pofc.links.model import Links
+from anaros.pofc.memory.allocations import memory_map
 from anaros.records import FLAG_CAPTURE, FLAG_PEEK, RECORD_DTYPE, Columns
 
 ACTS = (Kind.FILE_READ, Kind.NET_RECV, Kind.FILE_MMAP, Kind.FILE_MUNMAP, Kind.GPU_COPY_D2H)
@@ -43,7 +44,7 @@ def touches(draw: st.DrawFn) -> Columns:
                 st.integers(1, 200),
                 st.integers(0, 90),
                 st.sampled_from([0, 0, 0, 0, FLAG_CAPTURE, FLAG_PEEK]),
-                st.sampled_from([0, 0, 0, -5]),
+                st.sampled_from([0, 0, 0, 0, -5, 2]),
             ),
             max_size=40,
         )
@@ -62,7 +63,8 @@ def bytes_one_by_one(columns: Columns) -> dict[tuple[int, int], tuple[int, bool]
         kind, size = int(columns.kind[at]), int(columns.size_bytes[at])
         on_device = kind >> 8 == 4
         flags = int(columns.flags[at]) & (FLAG_CAPTURE if on_device else FLAG_PEEK)
-        if columns.status[at] < 0 or flags:
+        status = int(columns.status[at])
+        if flags or status < 0 or (on_device and status):
             continue
         for byte in range(int(columns.address[at]), int(columns.address[at]) + size):
             place = int(columns.pid[at]), byte
@@ -78,7 +80,7 @@ def bytes_one_by_one(columns: Columns) -> dict[tuple[int, int], tuple[int, bool]
     return {pair: (size, old * 2 > size) for pair, (size, old) in pairs.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(touches())
 def test_addresses_agree_with_a_loop_over_bytes(columns: Columns) -> None:
     found = by_address(columns, columns.pid.astype(np.int32))
@@ -102,6 +104,28 @@ def test_addresses_agree_with_a_loop_where_there_are_many() -> None:
     expected = {(*pair, size) for pair, (size, _) in bytes_one_by_one(columns).items()}
     assert set(rows) == expected
     assert len(expected) > 500
+
+
+WILD = st.one_of(st.integers(0, 300), st.integers(2**64 - 300, 2**64 - 1), st.just(2**63))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((*ACTS, Kind.GPU_COPY_H2D, Kind.PROC_SHIM)), *[WILD] * 5),
+        max_size=30,
+    )
+)
+def test_records_that_no_sane_program_makes(rows: list[tuple[int, ...]]) -> None:
+    records = np.zeros(len(rows), RECORD_DTYPE)
+    for at, (kind, start, took, thing, size, address) in enumerate(rows):
+        records[at] = (start, took, 7, 7, kind, 0, 0, thing, size, address, 0)
+    columns = Columns.from_records(records[np.argsort(records["start_ns"], kind="stable")])
+    nobody = np.full(len(rows), -1, np.int32)
+    links = links_of(columns, nobody, np.zeros(len(rows), np.uint8))
+    assert ((links.probability >= 0.5) & (links.probability < 1)).all()
+    assert (links.size_bytes <= np.minimum(links.read_bytes, links.copy_bytes)).all()
+    memory_map(columns)
 
 
 @settings(max_examples=60, deadline=None)

@@ -80,8 +80,9 @@ def by_address(columns: Columns, process: I32) -> Found:
 def _touches(columns: Columns, process: I32) -> tuple[I64, U8, U64, U64]:
     """What asks, writes and erases, in order of time: place, act, first and last address."""
     at = np.flatnonzero(_ACTS[columns.kind] != 255)
+    failed = np.where(_on_device(columns, at), columns.status[at] != 0, columns.status[at] < 0)
     at = at[
-        (columns.status[at] >= 0)
+        ~failed
         & (columns.size_bytes[at] > 0)
         & (columns.address[at] != 0)
         & (columns.flags[at] & _flags(columns, at) == 0)
@@ -106,8 +107,15 @@ def _touches(columns: Columns, process: I32) -> tuple[I64, U8, U64, U64]:
 
 def _flags(columns: Columns, at: I64) -> int | U64:
     """Which flags tell, by kind, that a call moved nothing, or that its address is none."""
-    on_device = (columns.kind[at] >> 8) == 0x04
-    return np.where(on_device, FLAG_CAPTURE, FLAG_OFFSET | FLAG_PEEK).astype(np.uint64)
+    return np.where(_on_device(columns, at), FLAG_CAPTURE, FLAG_OFFSET | FLAG_PEEK).astype(
+        np.uint64
+    )
+
+
+def _on_device(columns: Columns, at: I64) -> Mask:
+    kind = columns.kind[at]
+    on_device: Mask = (kind == Kind.GPU_COPY_H2D) | (kind == Kind.GPU_COPY_D2H)
+    return on_device
 
 
 def _trust(columns: Columns, copy: I64, source: I64, old: Mask, size: U64) -> F32:

@@ -9,7 +9,7 @@ from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
 from anaros.pofc.links.buffers import FILLED, by_address
 from anaros.pofc.links.model import Found, Links
-from anaros.pofc.links.payloads import Owners, by_payload
+from anaros.pofc.links.payloads import TOLD_MIN, Owners, by_payload
 from anaros.pofc.memory.allocations import programs_of
 from anaros.pofc.model import I32, I64, U8, Mask
 from anaros.records import FLAG_CAPTURE, Columns
@@ -49,6 +49,7 @@ def links_of(columns: Columns, owner: I32, evidence: U8) -> Links:
     _doubt(records, found, more)
     found = Found.joined(found, more)
     order = np.lexsort((records.address[found.source], found.copy))
+    order = order[found.probability[order] >= TOLD_MIN]
     return _rows(records, owners, Found(*(getattr(found, n)[order] for n in Found.__slots__)))
 
 

@@ -142,10 +142,10 @@ def _learn(pairs: Candidates, payloads: int) -> _Weights:
             share = (among + 1e-9) / (among.sum() + 1e-9 * width)
             linked = _counted(values, found, width)
             true = linked + _PSEUDO * share
-            others = np.maximum(among - linked, 0.0)
+            others = np.maximum(among - linked, 0.0) + 1e-3 * share
             # Of a value that nobody has the ratio is 1.
             false = others + _PSEUDO * share * others.sum() / max(linked.sum(), 1e-9)
-            ratios.append(true / true.sum() / (false / max(false.sum(), 1e-9)))
+            ratios.append(true / true.sum() / (false / false.sum()))
         all_linked = float(found.sum() / max(valid.sum(), 1))
         if n < _LEARN_ROUNDS - 2:
             all_linked = max(all_linked, hoped)
