@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 
+from anaros.demangle import readable
 from anaros.kinds import NameClass
 from anaros.store.names import Names
 
@@ -44,6 +45,13 @@ def socket_name(raw: bytes) -> str:
     return f"{text} -> {_address(peer, min(peer_size, 28))}" if peer_size else text
 
 
+def _spelled(name_class: int, raw: bytes) -> str:
+    if name_class == NameClass.SOCKET:
+        return socket_name(raw)
+    text = raw.decode(errors="backslashreplace")
+    return readable(text) if name_class == NameClass.KERNEL else text
+
+
 def parse(raw: bytes) -> Names:
     """The names in the bytes of one segment; what does not fit its size is left out."""
     objects: list[int] = []
@@ -62,8 +70,7 @@ def parse(raw: bytes) -> Names:
         classes.append(name_class & 0xFF)
         starts.append(start_ns)
         pids.append(pid)
-        is_socket = name_class == NameClass.SOCKET
-        texts.append(socket_name(text) if is_socket else text.decode(errors="backslashreplace"))
+        texts.append(_spelled(name_class, text))
     return Names(
         object=np.array(objects, np.uint64),
         name_class=np.array(classes, np.uint8),

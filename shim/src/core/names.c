@@ -8,7 +8,7 @@
 
 #include "core/shim.h"
 
-#define NAME_BYTES_MAX 1024u
+#define NAME_BYTES_MAX 4096u /* of C++ templates, whole or not to be read */
 #define KNOWN          4096u
 
 static uint64_t known[KNOWN];

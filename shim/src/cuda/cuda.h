@@ -175,6 +175,8 @@ static inline uint64_t anaros_cuda_threads(const unsigned int *grid, const unsig
 #define CUDA_NAMED 1024u
 extern uint64_t anaros_cuda_named[CUDA_NAMED] __attribute__((visibility("hidden")));
 void anaros_cuda_name_launched(const void *kernel) COLD;
+/* A kernel that the program has got without launching it. */
+void anaros_cuda_name_function(const void *handle, const char *name) COLD;
 
 static inline uint64_t *anaros_cuda_named_slot(uint64_t handle)
 {

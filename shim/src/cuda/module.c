@@ -8,7 +8,7 @@
 #include "cuda/cuda.h"
 
 #define KERNELS    1024u
-#define NAME_BYTES 112u
+#define NAME_BYTES 1008u
 
 /* Names of kernels that belong to a library, until a function is made of one.
  */
@@ -73,6 +73,11 @@ void anaros_cuda_name_launched(const void *kernel)
 	/* Also where the program never said what it is called: asked once. */
 	__atomic_store_n(anaros_cuda_named_slot(handle), handle, __ATOMIC_RELAXED);
 	name_kernel(CUDA_SUCCESS, handle, name);
+}
+
+void anaros_cuda_name_function(const void *handle, const char *name)
+{
+	name_kernel(CUDA_SUCCESS, (uintptr_t)handle, name);
 }
 
 static void name_function_of(int result, void *const *out, void *kernel)

@@ -177,12 +177,25 @@ RUNTIME(void, __cudaRegisterFunction,
 	, anaros_cuda_remember(function, name);
 	real(image, function, device_function, name, threads, tid, bid, block, grid, warp);)
 
-RUNTIME(int, __cudaGetKernel, (void **kernel, const void *function), CUDA_RUNTIME_NOT_FOUND,
-	int result = real(kernel, function);
+/* A handle in place of the address, which the runtime launches, or the driver too. */
+#define HANDLE(symbol, also)                                                                       \
+	RUNTIME(                                                                                   \
+	    int, symbol, (void **handle, const void *function), CUDA_RUNTIME_NOT_FOUND,            \
+	    int result = real(handle, function);                                                   \
+                                                                                                   \
+	    if (result == CUDA_SUCCESS && handle != NULL) {                                        \
+		    const char *name = anaros_cuda_function_name(function);                        \
+                                                                                                   \
+		    anaros_cuda_remember(*handle, name);                                           \
+		    also;                                                                          \
+	    } return result;)
+#define NAMED                                                                                      \
+	if (anaros_may_record())                                                                   \
+	anaros_cuda_name_function(*handle, name)
 
-	if (result == CUDA_SUCCESS && kernel != NULL)
-	    anaros_cuda_remember(*kernel, anaros_cuda_function_name(function));
-	return result;)
+HANDLE(__cudaGetKernel, (void)0)
+HANDLE(cudaGetKernel, NAMED)
+HANDLE(cudaGetFuncBySymbol, NAMED)
 
 #define ENTRY_POINT(name, twin, parameters, arguments, version)                                    \
 	RUNTIME(int, name, parameters, CUDA_RUNTIME_NOT_FOUND, int result = real arguments;        \

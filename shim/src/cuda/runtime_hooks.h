@@ -26,6 +26,8 @@
 	ROW(cudaLaunchCooperativeKernel_ptsz) \
 	ROW(__cudaRegisterFunction) \
 	ROW(__cudaGetKernel) \
+	ROW(cudaGetKernel) \
+	ROW(cudaGetFuncBySymbol) \
 	ROW(cudaGetDriverEntryPoint) \
 	ROW(cudaGetDriverEntryPoint_ptsz) \
 	ROW(cudaGetDriverEntryPointByVersion) \

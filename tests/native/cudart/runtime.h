@@ -34,6 +34,7 @@ int cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_p
 void __cudaRegisterFunction(void **image, const char *host, char *device, const char *name,
 			    int threads, void *tid, void *bid, void *block, void *grid, int *warp);
 int __cudaGetKernel(void **kernel, const void *host);
+int cudaGetFuncBySymbol(void **function, const void *host);
 int cudaLaunchKernel(const void *what, struct runtime_dim3 grid, struct runtime_dim3 block,
 		     void **values, size_t shared, void *stream);
 int __cudaLaunchKernel(const void *what, struct runtime_dim3 grid, struct runtime_dim3 block,

@@ -88,6 +88,24 @@ static void launches_have_names(const struct program *program)
 	CHECK_EQUAL(object_named("_Z6kernelPf"), (uintptr_t)program->facts->kernel);
 }
 
+/* What is launched by the driver gets its name where the runtime gives out the handle. */
+static void handles_have_names(const struct program *program)
+{
+	static const char here, name[] = "_Z5otherILi1EEvPf";
+	int (*get)(void **, const void *);
+	void (*enroll)(void **, const void *, const void *, const char *, int, void *, void *,
+		       void *, void *, int *);
+	void *handle = NULL;
+
+	*(void **)&get = dlsym(program->library, "cudaGetFuncBySymbol");
+	*(void **)&enroll = dlsym(program->library, "__cudaRegisterFunction");
+	CHECK(lies_in((void *)get, "libanaros") && lies_in((void *)enroll, "libanaros"));
+	CHECK(get(&handle, &here) != 0 && handle == NULL);
+	enroll(NULL, &here, name, name, -1, NULL, NULL, NULL, NULL, NULL);
+	OK(get(&handle, &here));
+	CHECK_EQUAL(object_named(name), (uintptr_t)handle);
+}
+
 static void copies_have_directions(const struct program *program)
 {
 	static const uint16_t kinds[] = {ANAROS_KIND_GPU_COPY, ANAROS_KIND_GPU_COPY_H2D,
@@ -216,6 +234,7 @@ int main(void)
 	one = load(WHEEL("one"));
 	it_starts_with_440_requests(&one);
 	launches_have_names(&one);
+	handles_have_names(&one);
 	copies_have_directions(&one);
 	copies_of_rows(&one);
 	symbols_by_handle(&one);
