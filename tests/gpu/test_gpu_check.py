@@ -141,6 +141,14 @@ def test_what_is_wrong_fails(
 
 
 @pytest.mark.usefixtures("tools")
+def test_why_there_is_no_device_time_is_told(runs: ModuleType, place: Any, tmp_path: Path) -> None:
+    held = replace(place, environment={**place.environment, "ANAROS_SIM_CUPTI_HOLDER": "other"})
+    result = runs.check_part(program(tmp_path, held, "run"), held, runs.Deadline(60))
+    assert result.executed == 0
+    assert "kernels with device time: 0 of 40 (another tool holds CUPTI)" in result.problems
+
+
+@pytest.mark.usefixtures("tools")
 def test_without_time_a_part_is_left_out(runs: ModuleType, place: Any, tmp_path: Path) -> None:
     result = runs.check_part(program(tmp_path, place, "run"), place, runs.Deadline(0))
     assert result.passed is None
@@ -195,10 +203,11 @@ def test_counts_that_differ_are_told(seen: Any, problem: str, share: float) -> N
 def test_device_time_that_is_missing_is_told() -> None:
     from gpu_check.compare import judge_device_time
 
-    verdict = judge_device_time(facts(executed=2, transferred=0))
+    verdict = judge_device_time(facts(executed=2, transferred=3))
+    assert verdict.differences == ("kernels with device time: 2 of 3",)
+    verdict = judge_device_time(facts(executed=3, transferred=0, timing=(1, 4)))
     assert verdict.differences == (
-        "kernels with device time: 2 of 3",
-        "copies and fills with device time: 0 of 3",
+        "copies and fills with device time: 0 of 3 (no CUPTI was found)",
     )
 
 
@@ -227,7 +236,7 @@ def test_the_environment_without_installing_has_the_host_s_packages(
     for name, value in (("VENV", "venv"), ("PYTHON", "venv/bin/python"), ("LOG", "log")):
         monkeypatch.setattr(prepare, name, tmp_path / value)
     prepare._make_venv(prepare.Source(install=False, wheels=None))
-    script = "import numpy, sys; print(sys.prefix)"
+    script = "import numpy, pip, sys; print(sys.prefix)"
     done = subprocess.run(
         [prepare.PYTHON, "-c", script], capture_output=True, text=True, check=True, env={}
     )

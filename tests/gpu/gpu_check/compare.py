@@ -40,6 +40,7 @@ class Recorded:
         executed: Kernels whose device time was recorded.
         transferred: Copies and fills whose device time was recorded.
         dropped: Records that found no room.
+        timing: What became of device time where it was asked for: objects of ``gpu.timing``.
     """
 
     launches: int
@@ -55,6 +56,17 @@ class Recorded:
     executed: int
     transferred: int
     dropped: int
+    timing: tuple[int, ...] = ()
+
+
+#: Why there is no device time.
+NO_TIMES = {
+    2: "another tool holds CUPTI",
+    3: "it was given up to another tool",
+    4: "no CUPTI was found",
+    5: "the version of CUPTI is not known",
+    6: "CUPTI refused",
+}
 
 
 def _of(columns: Columns, *kinds: Kind) -> np.ndarray:
@@ -68,7 +80,10 @@ def recorded(path: Path) -> Recorded:
     captured. Of several it is not known what each holds.
     """
     run = RunDirectory.open(path)
-    columns = load(run, fields=["start_ns", "kind", "flags", "status", "size_bytes", "address"])
+    columns = load(
+        run, fields=["start_ns", "kind", "flags", "status", "size_bytes", "address", "object"]
+    )
+    timing = columns.object[_of(columns, Kind.GPU_TIMING)]
     columns = columns.take(columns.status == 0)
     into_graph = (columns.flags & FLAG_CAPTURE) != 0
     launch, fill = _of(columns, Kind.GPU_LAUNCH), _of(columns, Kind.GPU_MEMSET)
@@ -103,6 +118,7 @@ def recorded(path: Path) -> Recorded:
         executed=count(_of(columns, Kind.GPU_EXECUTE)),
         transferred=count(_of(columns, Kind.GPU_TRANSFER)),
         dropped=int(sum(value or 0 for value in run.meta()["drops"].values())),
+        timing=tuple(sorted({int(what) for what in timing})),
     )
 
 
@@ -184,5 +200,6 @@ def judge_device_time(seen: Recorded) -> Verdict:
             continue
         shares.append(_share(wanted, got))
         if wanted != got:
-            differences.append(f"{name}: {got:,} of {wanted:,}")
+            why = "; ".join(NO_TIMES[what] for what in seen.timing if what in NO_TIMES)
+            differences.append(f"{name}: {got:,} of {wanted:,}{f' ({why})' if why else ''}")
     return Verdict(tuple(differences), min(shares, default=None))

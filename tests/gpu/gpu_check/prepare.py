@@ -92,9 +92,10 @@ def _host_folders() -> list[str]:
 
 
 def _make_venv(source: Source) -> None:
+    """With the host's packages comes the host's pip: Debian's Python may have none to give."""
     has_pip = any(VENV.glob("bin/pip*"))
-    if not os.access(PYTHON, os.X_OK) or (source.install and not has_pip):
-        more = [] if source.install else ["--without-pip"]
+    if not os.access(PYTHON, os.X_OK) or not (has_pip or source.sees_host):
+        more = ["--without-pip"] if source.sees_host else []
         failed = _run([sys.executable, "-m", "venv", "--clear", *more, VENV], 180)
         if failed is not None:
             raise Missing(f"a virtual environment (python3 -m venv: {failed})")
