@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from anaros import pofc
 from anaros.capture.census import census
+from anaros.device_time import device_time_of
 from anaros.errors import UsageError
 from anaros.kinds import KIND_NAMES, Kind
 from anaros.records import Columns
@@ -51,7 +52,7 @@ BYTE_KINDS = frozenset(
     }
 )
 
-WAITS = ("runqueue", "io", "lock", "device")
+WAITS = ("runqueue", "io", "lock", "device", "device_queue")
 
 
 def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "stages": stages_of(summary),
         "slowest": slowest(timeline, window),
         "calls": calls(tallied),
+        "device_time": device_time_of(run, meta, tables.calls),
         "memory": memory_of(tables.memory, tables.calls, meta),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, tables),
@@ -224,7 +226,8 @@ def _busy_s(timeline: pofc.Timeline, window: Window | None) -> float | None:
 def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, Any]:
     """What the slowest 1 % of the requests waited for, as shares of their time.
 
-    Without the kernel plane nobody knows what time passed in a run queue: that share is None.
+    Without the kernel plane nobody knows what time passed in a run queue, and without device times
+    in the device's queue: such a share is None.
     """
     requests, spans = timeline.requests, timeline.spans
     chosen = _chosen(requests, window)
@@ -234,10 +237,14 @@ def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, 
     slow = chosen[ranked[: -(-len(chosen) // 100)]]
     mine = np.isin(spans.request, requests.request[slow])
     total_ns = float(requests.duration_ns[slow].sum())
+    known = {
+        "runqueue": timeline.coverage.kernel_plane,
+        "device_queue": bool(timeline.coverage.owned.get("device_order")),
+    }
     waits: dict[str, float | None] = {}
     for name in WAITS:
         waited_ns = float(getattr(spans, f"wait_{name}_ns")[mine].sum())
-        seen = name != "runqueue" or timeline.coverage.kernel_plane
+        seen = known.get(name, True)
         waits[name] = waited_ns / total_ns if seen and total_ns else None
     return {
         "requests": len(slow),

@@ -171,6 +171,37 @@ def device_pairs(columns: Columns) -> dict[int, int]:
                 for at, call in zip(works, called, strict=False)
                 if records[at]["start_ns"] >= records[call]["start_ns"]
             }
+            if not called:
+                pairs |= _by_time(records, works)
+    return pairs
+
+
+def _by_time(records: list[dict[str, int]], works: list[int]) -> dict[int, int]:
+    """Call of each piece of work that says how long it waited: the nearest of its thread."""
+    pairs = {}
+    kinds = {
+        Kind.GPU_EXECUTE: {Kind.GPU_LAUNCH, Kind.GPU_GRAPH},
+        Kind.GPU_TRANSFER: {
+            Kind.GPU_COPY_H2D,
+            Kind.GPU_COPY_D2H,
+            Kind.GPU_COPY,
+            Kind.GPU_COPY_D2D,
+            Kind.GPU_MEMSET,
+            Kind.GPU_GRAPH,
+        },
+    }
+    for work in works:
+        row = records[work]
+        when = row["start_ns"] - row["context"]
+        near = [
+            (max(call["start_ns"] - when, when - call["end"], 0), place)
+            for place, call in enumerate(records)
+            if call["kind"] in kinds[Kind(row["kind"])]
+            and (call["pid"], call["tid"]) == (row["pid"], row["tid"])
+            and not call["flags"] & FLAG_CAPTURE
+        ]
+        if row["context"] and near and min(near)[0] <= 20_000:
+            pairs[work] = min(near)[1]
     return pairs
 
 
@@ -193,7 +224,7 @@ class Share:
 
     total: list[int] = field(default_factory=lambda: [0] * len(STAGES))
     entered: list[int | None] = field(default_factory=lambda: [None] * len(STAGES))
-    waits: list[list[int]] = field(default_factory=lambda: [[0] * 4 for _ in STAGES])
+    waits: list[list[int]] = field(default_factory=lambda: [[0] * len(Cause) for _ in STAGES])
 
 
 def share(columns: Columns, known: Any, request: int) -> Share:
@@ -480,7 +511,7 @@ def _instant(
         if name in active:
             return over, None
     if "queued" in active:
-        return stages.EXECUTE, None if launch else Cause.DEVICE
+        return stages.EXECUTE, None if launch else Cause.DEVICE_QUEUE
     return stage, cause
 
 

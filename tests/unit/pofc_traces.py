@@ -39,10 +39,12 @@ class Trace:
         flags: int = 0,
         status: int = 0,
         pid: int = PID,
+        context: int = 0,
     ) -> int:
         """Adds a record; its end comes back."""
         duration = max(end - start, 0)
-        self.rows.append((start, duration, pid, tid, kind, flags, status, obj, size, address, 0))
+        row = (start, duration, pid, tid, kind, flags, status, obj, size, address, context)
+        self.rows.append(row)
         self.truth.append(owner)
         return end
 

@@ -16,7 +16,7 @@ from pofc_traces import Trace
 from anaros._native import ffi
 from anaros.kinds import Kind
 from anaros.pofc import STAGES
-from anaros.pofc.device import work_of
+from anaros.pofc.device import runs_of
 from anaros.pofc.frame import ROLES, Frame, Role, Survey, Threads
 from anaros.pofc.lineage import Begins
 from anaros.pofc.native import columns_of
@@ -125,6 +125,11 @@ def test_a_survey_finds_every_place(columns: Columns) -> None:
     assert survey.off_cpu == bool((roles == Role.OFFCPU).any())
 
 
+def pairs_of(frame: Frame) -> dict[int, int]:
+    runs = runs_of(frame)
+    return {work: int(place) for call, place in enumerate(frame.position) for work in runs.of(call)}
+
+
 def frame_of(columns: Columns, roles: np.ndarray) -> Frame:
     return Threads(columns, columns_of(columns), roles).frame(np.unique(columns.pid), map)
 
@@ -162,9 +167,34 @@ def test_times_off_the_cpu_count_for_the_call_before(columns: Columns) -> None:
 @given(traces(server=False))
 def test_device_work_is_that_of_the_oracle(columns: Columns) -> None:
     frame = frame_of(columns, ROLES[columns.kind])
-    expected = {call: work for work, call in oracle.device_pairs(columns).items()}
-    found = dict(zip(frame.position.tolist(), work_of(frame).tolist(), strict=True))
-    assert {call: work for call, work in found.items() if work >= 0} == expected
+    assert pairs_of(frame) == oracle.device_pairs(columns)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([Kind.GPU_LAUNCH, Kind.GPU_GRAPH, Kind.GPU_COPY_H2D, Kind.FILE_READ]),
+            st.integers(0, 9),
+            st.integers(0, 30),
+        ),
+        max_size=20,
+    ),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 150), st.integers(0, 9)), max_size=20),
+)
+def test_work_that_names_its_call_by_time_is_that_of_the_nearest(
+    calls: list[tuple[int, int, int]], works: list[tuple[bool, int, int]]
+) -> None:
+    trace, now = Trace(), 100_000
+    for kind, lasts, gap in calls:
+        now = trace.add(kind, now, now + lasts * 1000, obj=7, address=3) + gap * 1000
+    for kernel, called, waits in works:
+        start = 100_000 + (called + waits) * 1000
+        kind = Kind.GPU_EXECUTE if kernel else Kind.GPU_TRANSFER
+        trace.add(kind, start, start + 500, obj=1 << 32, address=99, context=waits * 1000)
+    columns, _ = trace.columns()
+    frame = frame_of(columns, ROLES[columns.kind])
+    assert pairs_of(frame) == oracle.device_pairs(columns)
 
 
 def test_work_may_begin_with_its_call_and_not_before() -> None:
@@ -174,4 +204,4 @@ def test_work_may_begin_with_its_call_and_not_before() -> None:
     trace.add(Kind.GPU_EXECUTE, 30, 40, obj=9, address=4)
     trace.add(Kind.GPU_LAUNCH, 31, 35, obj=9, address=4)
     columns, _ = trace.columns()
-    assert work_of(frame_of(columns, ROLES[columns.kind])).tolist() == [0, -1]
+    assert pairs_of(frame_of(columns, ROLES[columns.kind])) == {0: 1}

@@ -15,6 +15,7 @@ from pofc_traces import LOOP, REGULAR, SOCKET, US, Plan, Pool, Trace
 
 from anaros.kinds import Kind
 from anaros.pofc import STAGES, Timeline, analyse, analysis
+from anaros.pofc.waits import Cause
 from anaros.records import FLAG_KERNEL, Columns
 
 
@@ -34,7 +35,7 @@ def check(timeline: Timeline, records: int) -> None:
     np.add.at(totals, spans.request.astype(np.int64), spans.duration_ns)
     assert np.array_equal(totals, requests.duration_ns)
     assert np.array_equal(spans.self_ns + spans.wait_ns, spans.duration_ns)
-    causes = spans.wait_runqueue_ns + spans.wait_io_ns + spans.wait_lock_ns + spans.wait_device_ns
+    causes = sum(getattr(spans, f"wait_{cause.name.lower()}_ns") for cause in Cause)
     assert np.array_equal(causes, spans.wait_ns)
     for array in (*requests.as_dict().values(), *spans.as_dict().values()):
         assert array.dtype.kind == "f" or (array < 1 << 63).all() or array is requests.connection
@@ -89,23 +90,23 @@ def test_a_request_on_one_thread_has_all_stages() -> None:
 def waits_of(timeline: Timeline, stage: str) -> tuple[int, ...]:
     spans = timeline.spans
     at = spans.stage == STAGES.index(stage)
-    named = (spans.wait_runqueue_ns, spans.wait_io_ns, spans.wait_lock_ns, spans.wait_device_ns)
+    named = [getattr(spans, f"wait_{cause.name.lower()}_ns") for cause in Cause]
     return tuple(int(each[at].sum()) // US for each in named)
 
 
 def test_without_the_kernel_plane_blocking_calls_are_waits() -> None:
     timeline = analyse(one().columns()[0])
-    assert waits_of(timeline, "persist") == (0, 500, 0, 0)
-    assert waits_of(timeline, "execute") == (0, 0, 0, 300)
-    assert waits_of(timeline, "postprocess") == (0, 0, 0, 20)
-    assert waits_of(timeline, "prepare") == (0, 0, 0, 0)
+    assert waits_of(timeline, "persist") == (0, 500, 0, 0, 0)
+    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0)
+    assert waits_of(timeline, "postprocess") == (0, 0, 0, 20, 0)
+    assert waits_of(timeline, "prepare") == (0, 0, 0, 0, 0)
     assert not timeline.coverage.kernel_plane
 
 
 def test_with_the_kernel_plane_only_time_off_the_cpu_is() -> None:
     timeline = analyse(one(kernel=True).columns()[0])
-    assert waits_of(timeline, "persist") == (100, 299, 0, 0)
-    assert waits_of(timeline, "execute") == (0, 0, 0, 300)
+    assert waits_of(timeline, "persist") == (100, 299, 0, 0, 0)
+    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0)
     assert timeline.coverage.kernel_plane
 
 
@@ -117,7 +118,7 @@ def test_device_times_split_the_wait_for_the_device() -> None:
     at = timeline.spans.stage == STAGES.index("execute")
     # 5 us launch, 55 us queue, 200 us on the device; then the rest of the wait.
     assert timeline.spans.self_ns[at].sum() == 205 * US
-    assert waits_of(timeline, "execute")[3] == 55 + 55
+    assert waits_of(timeline, "execute")[3:] == (55, 55)
     assert timeline.owner[trace.columns()[0].kind == Kind.GPU_EXECUTE].tolist() == [0]
 
 
@@ -178,15 +179,14 @@ def compare(columns: Columns) -> None:
         expected = oracle.share(columns, seen[0], request)
         found = np.zeros(len(STAGES), np.int64)
         entered: list[int | None] = [None] * len(STAGES)
-        waited = np.zeros((len(STAGES), 4), np.int64)
+        waited = np.zeros((len(STAGES), len(Cause)), np.int64)
         at = timeline.spans.request == request
         found[timeline.spans.stage[at]] = timeline.spans.duration_ns[at]
         spans = timeline.spans
         for stage, begin in zip(spans.stage[at], spans.start_ns[at], strict=True):
             entered[stage] = int(begin)
-        for cause, array in enumerate(
-            (spans.wait_runqueue_ns, spans.wait_io_ns, spans.wait_lock_ns, spans.wait_device_ns)
-        ):
+        for cause in Cause:
+            array = getattr(spans, f"wait_{cause.name.lower()}_ns")
             waited[spans.stage[at], cause] = array[at]
         assert found.tolist() == expected.total
         assert entered == expected.entered

@@ -29,6 +29,15 @@ REPORT: dict[str, Any] = {
         "window_s": None,
     },
     "memory": None,
+    "device_time": {
+        "source": "queue",
+        "told": 0,
+        "lost": 0,
+        "residual_ns": None,
+        "processes": 0,
+        "refused": 0,
+        "outcomes": [],
+    },
     "requests": {"count": 5021, "per_second": 406.9, "p50_ms": 3.214, "p99_ms": 9.876},
     "stages": [
         {
@@ -255,6 +264,19 @@ def test_device_memory(report: dict[str, Any]) -> None:
     assert "stream ordered, pid 7" not in said
     report["memory"]["processes"].append({"pid": 8, "sorts": [sort]})
     assert "stream ordered, pid 7" in drawn(report)
+    assert max(map(len, drawn(report, width=60).splitlines())) <= 60
+
+
+def test_device_time(report: dict[str, Any]) -> None:
+    assert "device queue" not in drawn(report)
+    report["slowest"]["waits"]["device_queue"] = 0.25
+    outcome = {"pid": 7, "outcome": "seat held", "by": "nsys\x1b", "version": 130500, "result": 39}
+    report["device_time"] |= {"told": 1200, "lost": 3, "residual_ns": 900, "outcomes": [outcome]}
+    said = drawn(report)
+    assert "device queue 25" in said
+    assert "device times of 1,200 runs · clock within 900 ns · 3 lost" in said
+    assert "no device time in pid 7: seat held (nsys" in said
+    assert "\x1b" not in said
     assert max(map(len, drawn(report, width=60).splitlines())) <= 60
 
 

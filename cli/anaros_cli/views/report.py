@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
+from anaros_cli.views.device import device_time
 from anaros_cli.views.memory import memory
 
 #: The stage table needs this many columns; where there are fewer it is drawn more closely, and
@@ -25,7 +26,13 @@ _CALLS_COLUMNS_CLOSE = 60
 #: Cells that the labels of the facts take.
 _LABEL_COLUMNS = 10
 
-_WAITS = {"runqueue": "run queue", "io": "I/O", "lock": "lock", "device": "device"}
+_WAITS = {
+    "runqueue": "run queue",
+    "io": "I/O",
+    "lock": "lock",
+    "device": "device",
+    "device_queue": "device queue",
+}
 _HIDDEN = "names of files, peers and threads, and the command's arguments"
 #: Programs without the shim that are named; the others are only counted.
 _PROGRAMS_MAX = 5
@@ -42,6 +49,9 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
         parts += [_slowest(report["slowest"], width), Text()]
     else:
         parts += [_no_requests(report), Text(), calls(report["calls"], width), Text()]
+    told = device_time(report["device_time"])
+    if told:
+        parts += [Text(fmt.flow(told, width)), Text()]
     if report["memory"] is not None:
         parts += [memory(report["memory"], width), Text()]
     parts.append(_facts(report, width - _LABEL_COLUMNS))
@@ -127,7 +137,10 @@ def _slowest(slowest: Mapping[str, Any], width: int) -> RenderableType:
 
 def waits(slowest: Mapping[str, Any]) -> list[str]:
     """What the slowest requests waited for, as shares of their time."""
-    return [f"{label} {fmt.share(slowest['waits'][key])}" for key, label in _WAITS.items()]
+    shares = slowest["waits"]
+    # Most programs have no device whose queue is known: that is not worth a word in each report.
+    known = [key for key in _WAITS if key != "device_queue" or shares.get(key) is not None]
+    return [f"{_WAITS[key]} {fmt.share(shares[key])}" for key in known]
 
 
 def _no_requests(report: Mapping[str, Any]) -> Text:

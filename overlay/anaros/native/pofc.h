@@ -69,6 +69,7 @@ enum pofc_cause {
 	POFC_CAUSE_IO,
 	POFC_CAUSE_LOCK,
 	POFC_CAUSE_DEVICE,
+	POFC_CAUSE_DEVICE_QUEUE,
 	POFC_CAUSES
 };
 
@@ -105,6 +106,7 @@ struct pofc_columns {
 	const uint64_t *object;
 	const uint64_t *size_bytes;
 	const uint64_t *address;
+	const uint64_t *context;
 };
 
 /* `count` calls, thread by thread, each in order of start. */
@@ -194,12 +196,23 @@ void anaros_pofc_off_cpu(const struct pofc_columns *columns, const uint8_t *role
 			 const int32_t *call, const struct pofc_calls *calls,
 			 struct pofc_off_cpu *off);
 
+/* What the device did for the calls: for each a chain of `count` runs in all. */
+struct pofc_runs {
+	uint64_t count;
+	int32_t *first;    /* calls: a run, -1 for none */
+	int32_t *position; /* runs: place in the columns */
+	int32_t *next;     /* runs: another one of the same call, -1 for none */
+};
+
 /*
- * Sets work[calls], which is -1, to the place in the columns of what the
- * device did for a call: the k-th kernel or copy that ran on a queue with a
- * handle is that of the k-th call that enqueued it there.
+ * Fills `runs`, where all of first[] is -1 and there is room for all records
+ * of device work. The k-th kernel or copy that ran on a queue with a handle is
+ * that of the k-th call that enqueued it there. Work on a queue and with a
+ * handle that no call has, but which says how long it waited, is that of the
+ * call of its thread at that time.
  */
-int anaros_pofc_device(const struct pofc_columns *columns, const int32_t *call, int32_t *work);
+int anaros_pofc_device(const struct pofc_columns *columns, const struct pofc_calls *calls,
+		       const int32_t *call, struct pofc_runs *runs);
 
 /* number[count] = the same number, from 0, for the same key. Returns how many, or -ENOMEM. */
 int64_t anaros_pofc_number(const uint64_t *keys, uint64_t count, int32_t *number);
@@ -263,9 +276,9 @@ struct pofc_known {
 	const uint32_t *tid;        /* requests */
 	const int64_t *first;       /* requests + 1: its calls in `owned` */
 	const int32_t *owned;
-	const int64_t *first_turn;      /* requests + 1: its segments in `turns` */
-	const int32_t *turns;           /* segments that a thread turned to it with */
-	const int32_t *work;            /* calls: as of anaros_pofc_device */
+	const int64_t *first_turn; /* requests + 1: its segments in `turns` */
+	const int32_t *turns;      /* segments that a thread turned to it with */
+	const struct pofc_runs *runs;
 	const struct pofc_off_cpu *off; /* calls; NULL: no kernel plane */
 	const uint8_t *code;            /* by kind: enum pofc_code */
 	const uint8_t *between;         /* by code before and code after: the stage */

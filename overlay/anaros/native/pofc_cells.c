@@ -74,18 +74,22 @@ static int make_room(struct work *work, uint64_t calls, uint64_t marks)
  */
 static uint64_t look_ahead(const struct pofc_known *known, int32_t call)
 {
-	int32_t at = known->work[call], position = known->calls->position[call];
+	int32_t run = known->runs->first[call], position = known->calls->position[call];
+	uint64_t marks = 0;
 
 	if (known->off != NULL)
 		__builtin_prefetch(&known->off[call]);
 	__builtin_prefetch(&known->owner[position], 1);
 	__builtin_prefetch(&known->evidence[position], 1);
-	if (at < 0)
-		return 0;
-	__builtin_prefetch(&known->columns->start_ns[at]);
-	__builtin_prefetch(&known->columns->duration_ns[at]);
-	__builtin_prefetch(&known->owner[at], 1);
-	return 3;
+	for (; run >= 0; run = known->runs->next[run]) {
+		int32_t at = known->runs->position[run];
+
+		__builtin_prefetch(&known->columns->start_ns[at]);
+		__builtin_prefetch(&known->columns->duration_ns[at]);
+		__builtin_prefetch(&known->owner[at], 1);
+		marks += 2;
+	}
+	return marks != 0 ? marks + 2 : 0;
 }
 
 /* The calls that lasted into the request, by start; and room for all that follows. */
@@ -125,6 +129,7 @@ static uint8_t layer_by(uint16_t kind)
 	switch (kind) {
 	case ANAROS_KIND_GPU_COPY_H2D:
 	case ANAROS_KIND_GPU_COPY:
+	case ANAROS_KIND_GPU_MEMSET:
 		return UPLOADS;
 	case ANAROS_KIND_GPU_COPY_D2H:
 		return DOWNLOADS;
@@ -133,36 +138,57 @@ static uint8_t layer_by(uint16_t kind)
 	}
 }
 
+static int64_t end_of(const struct pofc_columns *columns, int32_t at)
+{
+	/* Hostile times wrap. */
+	return pofc_time(columns->start_ns[at]) + pofc_time(columns->duration_ns[at]);
+}
+
+/* The chain of a call belongs to its request; returns when its last run ends. */
+static int64_t take_runs(const struct pofc_known *known, int32_t run, uint64_t request,
+			 int64_t *evidence)
+{
+	int64_t last = INT64_MIN;
+
+	for (; run >= 0; run = known->runs->next[run]) {
+		int32_t at = known->runs->position[run];
+
+		known->owner[at] = (int32_t)request;
+		known->evidence[at] = known->device_order;
+		evidence[known->device_order]++;
+		last = most(last, end_of(known->columns, at));
+	}
+	return last;
+}
+
 /* Where what the device did for the calls is queued, begins and ends: each sorted, mostly. */
 static void mark_device(struct work *work, uint64_t request, int64_t *evidence)
 {
 	const struct pofc_known *known = work->known;
-	const struct pofc_columns *columns = known->columns;
+	const struct pofc_runs *runs = known->runs;
 
 	for (uint64_t i = 0; i < work->call_count; i++) {
-		int32_t call = (int32_t)work->calls[i].value, at = known->work[call];
+		int32_t call = (int32_t)work->calls[i].value;
+		int64_t last = take_runs(known, runs->first[call], request, evidence);
 
-		if (at < 0)
+		if (runs->first[call] < 0 || layer_by(known->calls->kind[call]) != RUNS)
 			continue;
-		if (layer_by(known->calls->kind[call]) == RUNS)
-			put_mark(work, known->calls->start_ns[call],
-				 packed(SAME_SEGMENT, 1, QUEUED));
-		known->owner[at] = (int32_t)request;
-		known->evidence[at] = known->device_order;
-		evidence[known->device_order]++;
+		/* A kernel is queued until it ends, a graph until its last node does. */
+		put_mark(work, known->calls->start_ns[call], packed(SAME_SEGMENT, 1, QUEUED));
+		put_mark(work, last, packed(SAME_SEGMENT, -1, QUEUED));
 	}
 	for (int delta = 1; delta >= -1; delta -= 2) {
 		for (uint64_t i = 0; i < work->call_count; i++) {
-			int32_t call = (int32_t)work->calls[i].value, at = known->work[call];
-			int64_t time;
+			int32_t call = (int32_t)work->calls[i].value;
+			uint8_t layer = layer_by(known->calls->kind[call]);
 
-			if (at < 0)
-				continue;
-			time = pofc_time(columns->start_ns[at]);
-			if (delta < 0)
-				time += pofc_time(columns->duration_ns[at]);
-			put_mark(work, time,
-				 packed(SAME_SEGMENT, delta, layer_by(known->calls->kind[call])));
+			for (int32_t run = runs->first[call]; run >= 0; run = runs->next[run]) {
+				int32_t at = runs->position[run];
+				int64_t time = delta < 0 ? end_of(known->columns, at)
+							 : pofc_time(known->columns->start_ns[at]);
+
+				put_mark(work, time, packed(SAME_SEGMENT, delta, layer));
+			}
 		}
 	}
 }
@@ -292,9 +318,6 @@ static void put_place(struct work *work, const struct entry *mark, uint8_t layer
 static uint8_t layer_from(int64_t depth[LAYERS], uint64_t mark)
 {
 	depth[layer_of(mark)] += delta_of(mark);
-	/* A kernel is queued until it ends. */
-	if (layer_of(mark) == RUNS && delta_of(mark) < 0)
-		depth[QUEUED]--;
 	for (uint8_t layer = 0; layer < LAYERS; layer++)
 		if (depth[layer] > 0)
 			return layer + 1;

@@ -112,7 +112,7 @@ static void add_cells(struct work *work, struct tally *tally, int64_t late[POFC_
 			bool queued = cell->layer == QUEUED + 1;
 
 			own = cover = gap = layer_stage[cell->layer - 1];
-			waits[1] = waits[2] = queued ? POFC_CAUSE_DEVICE : NO_CAUSE;
+			waits[1] = waits[2] = queued ? POFC_CAUSE_DEVICE_QUEUE : NO_CAUSE;
 			if (!queued || cell->code != POFC_CODE_LAUNCH)
 				waits[0] = waits[1];
 		} else if (known->off != NULL && cell->call >= 0) {

@@ -188,26 +188,118 @@ static int sort_calls(struct device *device)
 	return 0;
 }
 
-static void pair_work(struct device *device, const struct pofc_columns *columns,
-		      const int32_t *call, int32_t *work)
+/* The clocks of the two may differ by so much. */
+#define APART_NS 20000
+/* Calls on either side of a time that are looked at. */
+#define LOOKED_AT 64
+
+static bool enqueues(uint16_t kind, unsigned int sort)
+{
+	unsigned int of = 2;
+
+	if (kind == ANAROS_KIND_GPU_GRAPH)
+		return true;
+	if (kind == ANAROS_KIND_GPU_MEMSET || kind == ANAROS_KIND_GPU_COPY_D2D)
+		return sort == 1;
+	return part_of(kind, &of) == CALL && of == sort;
+}
+
+/* The calls of a thread: from *first to before *end. */
+static void calls_of(const struct pofc_calls *calls, uint32_t pid, uint32_t tid, int64_t *first,
+		     int64_t *end)
+{
+	uint64_t low = 0, high = calls->threads;
+
+	*first = *end = 0;
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (calls->tid[middle] < tid ||
+		    (calls->tid[middle] == tid && calls->pid[middle] < pid))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < calls->threads && calls->tid[low] == tid && calls->pid[low] == pid) {
+		*first = calls->first[low];
+		*end = calls->first[low + 1];
+	}
+}
+
+static uint64_t distance(const struct pofc_calls *calls, int64_t at, int64_t time)
+{
+	if (time < calls->start_ns[at])
+		return (uint64_t)calls->start_ns[at] - (uint64_t)time;
+	return time > calls->end_ns[at] ? (uint64_t)time - (uint64_t)calls->end_ns[at] : 0;
+}
+
+/* The call that work says it is of: of its thread, the nearest to when it was enqueued. */
+static int64_t call_at(const struct pofc_columns *columns, const struct pofc_calls *calls,
+		       uint64_t work, unsigned int sort)
+{
+	int64_t time = pofc_time(columns->start_ns[work] - columns->context[work]);
+	int64_t first, end, low, high, best = -1;
+	uint64_t nearest = APART_NS + 1;
+
+	calls_of(calls, columns->pid[work], columns->tid[work], &first, &end);
+	for (low = first, high = end; low < high;) {
+		int64_t middle = low + (high - low) / 2;
+
+		if (calls->start_ns[middle] <= time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (int64_t at = low - LOOKED_AT; at < low + LOOKED_AT; at++) {
+		if (at < first || at >= end || !enqueues(calls->kind[at], sort) ||
+		    columns->flags[calls->position[at]] & ANAROS_FLAG_CAPTURE)
+			continue;
+		if (distance(calls, at, time) < nearest) {
+			nearest = distance(calls, at, time);
+			best = at;
+		}
+	}
+	return best;
+}
+
+static void add_run(struct pofc_runs *runs, int64_t call, uint32_t at)
+{
+	runs->position[runs->count] = (int32_t)at;
+	runs->next[runs->count] = runs->first[call];
+	runs->first[call] = (int32_t)runs->count++;
+}
+
+static void pair_work(const struct device *device, const struct pofc_columns *columns,
+		      const struct pofc_calls *calls, const int32_t *call, struct pofc_runs *runs)
 {
 	for (uint32_t i = 0; i < device->count; i++) {
 		uint32_t at = device->records[i], by;
 		struct lane *lane;
+		unsigned int sort = 0;
 
 		if (device->lane[i] < 0)
 			continue;
 		lane = &device->totals[device->lane[i]];
+		if (lane->calls == 0 && columns->context[at] != 0) {
+			int64_t mine;
+
+			part_of(columns->kind[at], &sort);
+			mine = call_at(columns, calls, at, sort);
+			if (mine >= 0)
+				add_run(runs, mine, at);
+			continue;
+		}
 		if (lane->works == lane->calls)
 			continue;
 		by = device->calls[lane->next - lane->calls + lane->works++];
 		/* Work that began before its call is not that call's. */
 		if (columns->start_ns[at] >= columns->start_ns[by] && call[by] >= 0)
-			work[call[by]] = (int32_t)at;
+			add_run(runs, call[by], at);
 	}
 }
 
-int anaros_pofc_device(const struct pofc_columns *columns, const int32_t *call, int32_t *work)
+int anaros_pofc_device(const struct pofc_columns *columns, const struct pofc_calls *calls,
+		       const int32_t *call, struct pofc_runs *runs)
 {
 	struct device device = {0};
 	int error = -ENOMEM;
@@ -216,7 +308,7 @@ int anaros_pofc_device(const struct pofc_columns *columns, const int32_t *call, 
 	    map_init(&device.handles) == 0 && map_init(&device.places) == 0 &&
 	    map_init(&device.lanes) == 0 && find_lanes(&device, columns) == 0 &&
 	    sort_calls(&device) == 0) {
-		pair_work(&device, columns, call, work);
+		pair_work(&device, columns, calls, call, runs);
 		error = 0;
 	}
 	map_free(&device.queues);

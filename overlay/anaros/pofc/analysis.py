@@ -11,12 +11,11 @@ import numpy as np
 
 from anaros.pofc import lineage, requests, steps, turns
 from anaros.pofc.blocks import Mapper, mapper
-from anaros.pofc.device import by_buffer, work_of
+from anaros.pofc.device import Runs, by_buffer, runs_of
 from anaros.pofc.explain import Times, explain
 from anaros.pofc.frame import Frame, Role, Survey, Threads, in_order
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import (
-    I32,
     I64,
     Coverage,
     Evidence,
@@ -76,9 +75,9 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     return _explained(frame, segments, table, device, off, run)
 
 
-def _beside(survey: Survey, frame: Frame) -> tuple[I32, I64 | None]:
+def _beside(survey: Survey, frame: Frame) -> tuple[Runs, I64 | None]:
     """What the device did for each call, and the times off the CPU; None where nobody saw them."""
-    return work_of(frame), off_cpu(survey.roles, frame) if survey.off_cpu else None
+    return runs_of(frame), off_cpu(survey.roles, frame) if survey.off_cpu else None
 
 
 def _do(job: Job) -> Any:
@@ -116,7 +115,7 @@ def _framed(
 
 
 def _explained(
-    frame: Frame, segments: Segments, table: Table, device: I32, off: I64 | None, run: Mapper
+    frame: Frame, segments: Segments, table: Table, device: Runs, off: I64 | None, run: Mapper
 ) -> Timeline:
     """The timeline of the requests that were answered."""
     answered = np.flatnonzero(~table.is_open)

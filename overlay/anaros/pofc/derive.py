@@ -77,7 +77,7 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
         if parts is not None:
             yield Tables(_timeline(kept), calls, Map.of(parts) if parts else None, None)
             return
-    columns = segments.load(run, fields=_FIELDS)
+    columns = segments.load(run, fields=_fields(run))
     with ThreadPoolExecutor(1) as beside:
         tallied = beside.submit(tally, columns)
         timeline = analyse(columns)
@@ -86,6 +86,11 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
         found = Tables(timeline, calls, memory, columns)
         beside.submit(derived.write, run, _kept(found), key)
         yield found
+
+
+def _fields(run: RunDirectory) -> tuple[str, ...]:
+    """What an analysis looks at; how long work of a device waited only where CUPTI tells it."""
+    return (*_FIELDS, "context") if run.meta().get("device_time") == "kernel" else _FIELDS
 
 
 def links(run: RunDirectory) -> Links:
@@ -103,7 +108,7 @@ def links(run: RunDirectory) -> Links:
             return Links.nothing()
         columns, timeline = found.columns, found.timeline
         if columns is None:
-            columns = segments.load(run, fields=_FIELDS)
+            columns = segments.load(run, fields=_fields(run))
             timeline = analyse(columns)
         joined = links_of(columns, timeline.owner, timeline.evidence)
     derived.write(run, {"links": joined.as_dict()}, key)

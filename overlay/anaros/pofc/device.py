@@ -3,25 +3,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from anaros.kinds import Kind
 from anaros.pofc.frame import Frame, Role
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import I32, PROBABILITY, Evidence
-from anaros.pofc.native import checked, lib, pointer
+from anaros.pofc.native import Struct, checked, lib, pointer
 from anaros.pofc.order import as_time, latest, mix, numbered
 from anaros.pofc.requests import Table
 
 
-def work_of(frame: Frame) -> I32:
-    """The place in the columns of what the device did for each call, -1 for nothing.
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What the device did for M calls: chains of runs, those of graphs of more than one.
+
+    ``first`` (M,) is a run of each call, -1 for none; ``position`` (W,) is the place of each run in
+    the columns, ``next`` (W,) another one of the same call, -1 for none. ``native`` is all of that
+    for the native side.
+    """
+
+    first: I32
+    position: I32
+    next: I32
+    native: Struct
+
+    def of(self, call: int) -> list[int]:
+        """The places in the columns of what was done for a call, in no order."""
+        found, run = [], int(self.first[call])
+        while run >= 0:
+            found.append(int(self.position[run]))
+            run = int(self.next[run])
+        return found
+
+
+def runs_of(frame: Frame) -> Runs:
+    """What the device did for each call.
 
     The k-th kernel (or copy) that ran on a queue with a handle (or host side) is that of the k-th
-    call that enqueued it there; one that began before its call is left out.
+    call that enqueued it there; one that began before its call is left out. What ran where no call
+    enqueued anything, as CUPTI tells it, but says how long it waited, is that of the nearest call
+    of its thread at the time when it was enqueued.
     """
-    work = np.full(len(frame), -1, np.int32)
-    checked(lib.anaros_pofc_device(frame.records.pointer, pointer(frame.call), pointer(work)))
-    return work
+    kind = frame.columns.kind
+    room = int(((kind == Kind.GPU_EXECUTE) | (kind == Kind.GPU_TRANSFER)).sum())
+    first = np.full(len(frame), -1, np.int32)
+    position, following = np.empty(room, np.int32), np.empty(room, np.int32)
+    native = Struct("pofc_runs", count=0, first=first, position=position, next=following)
+    checked(
+        lib.anaros_pofc_device(
+            frame.records.pointer, frame.calls.pointer, pointer(frame.call), native.pointer
+        )
+    )
+    count = native.pointer.count
+    return Runs(first, position[:count], following[:count], native)
 
 
 def by_buffer(frame: Frame, segments: Segments, table: Table) -> None:

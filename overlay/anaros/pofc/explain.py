@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anaros.pofc import stages, waits
 from anaros.pofc.blocks import Mapper
+from anaros.pofc.device import Runs
 from anaros.pofc.frame import Frame
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import I32, I64, STAGES, U8, U32, Evidence, Spans
@@ -53,7 +54,7 @@ class Explained:
 
 
 def explain(
-    frame: Frame, segments: Segments, times: Times, off: I64 | None, work: I32, run: Mapper
+    frame: Frame, segments: Segments, times: Times, off: I64 | None, runs: Runs, run: Mapper
 ) -> Explained:
     """Says what each request did when.
 
@@ -62,7 +63,7 @@ def explain(
         segments: The segments of the calls; owners are indices in ``times``.
         times: The requests.
         off: (M, 5) times off the CPU of the calls; None without the kernel plane.
-        work: (M,) places of what the device did for them.
+        runs: What the device did for them.
         run: Runs the ranges.
     """
     grouped = _grouped(frame, segments, len(times))
@@ -79,7 +80,7 @@ def explain(
         duration_ns=times.duration_ns,
         pid=times.pid,
         tid=times.tid,
-        work=work,
+        runs=runs.native,
         off=None if off is None else ffi.cast("struct pofc_off_cpu *", pointer(off)),
         owner=owner,
         evidence=evidence,

@@ -35,6 +35,7 @@ _FIELDS = (
     "object",
     "size_bytes",
     "address",
+    "context",
 )
 
 

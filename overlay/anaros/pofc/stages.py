@@ -8,7 +8,7 @@ all that began before, while that lasts; then a gap. Over this lies what the dev
 
 1. while a kernel of the request runs, the stage is ``execute``;
 2. while a copy of it runs on the device, it is ``staging`` or ``postprocess``;
-3. from a launch to the end of its kernel it is ``execute``, waiting for the device;
+3. from a launch to the end of its kernel it is ``execute``, waiting in the device's queue;
 4. within a call it is the stage of the call (``CODES``);
 5. within a gap, or a call that says nothing, it depends on the calls around (``BETWEEN``).
 

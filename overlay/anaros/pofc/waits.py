@@ -3,7 +3,7 @@
 
 What counts as waiting:
 
-* in a cell that the device is queued for: all but the launch itself, for the device;
+* in a cell that the device is queued for: all but the launch itself, for the device's queue;
 * in a wait for a semaphore, and where a request changes from thread to thread: all of it, for a
   lock or a queue;
 * in a wait for the device, and in a copy from it that blocks: all of it, for the device;
@@ -14,7 +14,8 @@ What counts as waiting:
   a read or write slower than memory can be; the run queue is unknown.
 
 No wait is longer than the stage that it is in. Here are the tables; ``pofc_explain.c`` follows
-them.
+them. Where device times are known the wait for the queue is told apart from the device at work,
+which is no wait but the stage itself; where they are not, a wait for the device is for both.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Cause(IntEnum):
     IO = 1
     LOCK = 2
     DEVICE = 3
+    DEVICE_QUEUE = 4
 
 
 class Blocks(IntEnum):
