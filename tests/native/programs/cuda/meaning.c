@@ -120,18 +120,21 @@ static void handle_by_value(void)
 		uint64_t words[8];
 	} handle = {{11, 12, 13, 14, 15, 16, 17, 18}};
 	const struct echo_seen *seen = dlsym(driver, "echo_seen");
+	static const char *const names[] = {"cuIpcOpenMemHandle", "cuIpcOpenMemHandle_v2"};
 	int (*open_it)(uint64_t *, struct handle, unsigned int);
 
-	*(void **)&open_it = cuda_symbol(driver, "cuIpcOpenMemHandle_v2");
-	OK(open_it(out, handle, 5));
-	check("handle", &of(ANAROS_KIND_GPU_ALLOC).last[0],
-	      (struct record){0xd000, 0, 0, ANAROS_MEMORY_IMPORTED});
-	CHECK(strcmp(seen->symbol, "cuIpcOpenMemHandle_v2") == 0);
+	for (int which = 0; which < 2; which++) {
+		*(void **)&open_it = cuda_symbol(driver, names[which]);
+		OK(open_it(out, handle, 5));
+		check("handle", &of(ANAROS_KIND_GPU_ALLOC).last[0],
+		      (struct record){0xd000, 0, 0, ANAROS_MEMORY_IMPORTED});
+		CHECK(strcmp(seen->symbol, names[which]) == 0);
 #if defined(__x86_64__)
-	CHECK_EQUAL((uint32_t)seen->words[1], 5);
-	for (int i = 6; i < ECHO_WORDS; i++)
-		CHECK_EQUAL(seen->words[i], 11 + i - 6);
+		CHECK_EQUAL((uint32_t)seen->words[1], 5);
+		for (int i = 6; i < ECHO_WORDS; i++)
+			CHECK_EQUAL(seen->words[i], 11 + i - 6);
 #endif
+	}
 	SAYS(FREE, "cuIpcCloseMemHandle", WORDS(0xd000), 0xd000, 0, 0, ANAROS_MEMORY_IMPORTED);
 }
 

@@ -39,6 +39,20 @@ static struct unknown look(const char *name)
 	return unknown;
 }
 
+/* Programs that are compiled for per-thread default streams ask these, without a flag. */
+static void resolvers_of_threads(void *driver)
+{
+	cu_resolver first = (cu_resolver)cuda_symbol(driver, "cuGetProcAddress_ptsz");
+	cu_resolver_v2 second = (cu_resolver_v2)cuda_symbol(driver, "cuGetProcAddress_v2_ptsz");
+	void *by_first = NULL, *by_second = NULL;
+
+	CHECK(lies_in((void *)first, "libanaros") && lies_in((void *)second, "libanaros"));
+	OK(first("cuStreamQuery", &by_first, 13000, PER_THREAD_STREAM));
+	OK(second("cuStreamQuery", &by_second, 13000, PER_THREAD_STREAM, NULL));
+	CHECK(by_first == by_second && lies_in(by_first, "libanaros"));
+	CHECK(by_first == cuda_symbol(driver, "cuStreamQuery_ptsz"));
+}
+
 int main(void)
 {
 	void *driver = dlopen(ECHO, RTLD_NOW | RTLD_LOCAL), *function = NULL;
@@ -49,6 +63,7 @@ int main(void)
 		harness_skip("the echo driver is not built");
 	harness = harness_open();
 	resolver = (cu_resolver_v2)cuda_symbol(driver, "cuGetProcAddress_v2");
+	resolvers_of_threads(driver);
 	/* A function that came later, asked twice. */
 	for (unsigned int i = 1; i <= 2; i++) {
 		OK(resolver("cuFromTheFuture", &function, 13050, 0, &status));
