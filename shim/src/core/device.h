@@ -5,12 +5,14 @@
  * the real one: `next` is what the program reaches by the exported name,
  * `found` is what it was given by dlsym, by a resolver or in a table.
  *
- * One such library may stand on another, HIP on Level Zero for one, or come
- * back to its own exported names. Only the outermost call is recorded.
+ * One such library may stand on another, HIP on Level Zero, OpenCL or CUDA for
+ * one, or come back to its own exported names. Only the outermost call is
+ * recorded: it is what the program asked for.
  */
 #ifndef ANAROS_DEVICE_H
 #define ANAROS_DEVICE_H
 
+#include "core/inside.h"
 #include "core/shim.h"
 
 /* What is known of a family; all of it is written once, by the linker. */
@@ -48,10 +50,6 @@ void *anaros_device_exchange(const struct anaros_family *family, const char *nam
 /* Sends the name of a kernel once. */
 void anaros_device_name(uint64_t handle, const char *name) COLD;
 void anaros_device_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
-
-/* In a call that is recorded: what it calls is part of it. */
-extern __thread bool anaros_device_inside
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 #define DEVICE_ENTRY(linkage, entry, real_function, missing, parameters, arguments, twin, ...)     \
 	linkage int entry parameters;                                                              \

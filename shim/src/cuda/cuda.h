@@ -19,6 +19,7 @@
 #define ANAROS_CUDA_H
 
 #include "cuda/hooks.h"
+#include "core/inside.h"
 #include "core/object.h"
 #include "core/shim.h"
 
@@ -110,10 +111,12 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
                                                                                                    \
 		if (unlikely(real == NULL))                                                        \
 			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
-		if (!anaros_enter(&call))                                                          \
+		if (unlikely(anaros_device_inside) || !anaros_enter(&call))                        \
 			return real arguments;                                                     \
 		before;                                                                            \
+		anaros_device_inside = true;                                                       \
 		result = real arguments;                                                           \
+		anaros_device_inside = false;                                                      \
 		__VA_ARGS__;                                                                       \
 		return result;                                                                     \
 	}
