@@ -167,7 +167,7 @@ def find_toolkit(gpu: Gpu) -> Toolkit:
         seen.append(toolkit.version)
     if seen:
         driver = f"{gpu.cuda // 1000}.{gpu.cuda % 1000 // 10}"
-        raise Missing(f"an nvcc for CUDA {driver}: there is {', '.join(seen)}")
+        raise Missing(f"an nvcc for CUDA {driver}: there is {', '.join(sorted(set(seen)))}")
     raise Missing("nvcc with the static and the shared runtime")
 
 
