@@ -116,10 +116,11 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
     if live and source is not None:
         opened, memory = source.opened(begin), source.memory()
     else:
-        found = segments.load(run, kinds=(*pofc.CONNECTION_KINDS, *standing.KINDS))
-        is_memory = np.isin(found.kind, standing.KINDS)
-        opened = found.take(~is_memory & (found.start_ns < begin))
-        memory = standing.standing(standing.Past(), found.take(is_memory))
+        kinds = (*pofc.CONNECTION_KINDS, *standing.KINDS)
+        before = segments.load(run, kinds=kinds, window=(0, begin))
+        opened = _of(before, pofc.CONNECTION_KINDS)
+        told = [_of(part, standing.KINDS) for part in (before, columns)]
+        memory = standing.standing(standing.Past(), Columns.concatenate(told))
     if memory is not None:
         made = int(((columns.kind == Kind.GPU_ALLOC) & (columns.status == 0)).sum())
         memory["allocations_per_second"] = made / window_s if window_s else None
@@ -143,6 +144,11 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),
         kernels=_kernels(columns, names),
     )
+
+
+def _of(columns: Columns, kinds: Sequence[Kind]) -> Columns:
+    """The records of some kinds."""
+    return columns.take(np.flatnonzero(np.isin(columns.kind, np.array(kinds, np.uint16))))
 
 
 _FILE_KINDS = (

@@ -412,8 +412,8 @@ def _add_links(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None
         "CREATE VIEW links AS SELECT r.start_ns, r.pid, r.tid, r.stream, r.copy_bytes,"
         " r.copy_address, r.read_ns, r.read_tid, r.kind_word AS kind, r.object, r.read_bytes,"
         f" r.read_address, r.size_bytes, {_words(pofc.Evidence)}[evidence + 1] AS evidence,"
-        " r.probability, r.again = 1 AS again, nullif(r.request, -1) AS request,"
-        f" {_NAME}, {_start_s(run)} {joined}"
+        " round(r.probability::DOUBLE, 3) AS probability, r.again = 1 AS again,"
+        f" nullif(r.request, -1) AS request, {_NAME}, {_start_s(run)} {joined}"
     )
 
 
@@ -444,6 +444,9 @@ def _query_error(error: Exception) -> QueryError:
         word = found[1].upper() if found else ""
         near = difflib.get_close_matches(word, _KEYWORDS, n=1) if word not in _KEYWORDS else []
         return QueryError(fact, f"did you mean {near[0]}?" if near else _SQL_REMEDY)
+    if "'pytz'" in message:
+        fact = "a time with a time zone cannot be given as a value"
+        return QueryError(fact, "cast it: CAST(now() AS TIMESTAMP), or AS VARCHAR")
     near_word = re.search(r'(?:Candidate bindings: |Did you mean )"([^"]+)"', message)
     if near_word:
         return QueryError(fact, f"did you mean {near_word[1]}?")
