@@ -13,6 +13,7 @@
 #define ANAROS_DEVICE_H
 
 #include "core/inside.h"
+#include "core/object.h"
 #include "core/shim.h"
 
 /* What is known of a family; all of it is written once, by the linker. */
@@ -38,6 +39,13 @@ void *anaros_device_resolve(const struct anaros_family *family, unsigned int hoo
 const struct anaros_family *anaros_device_family(const char *name);
 bool anaros_device_wraps(const struct anaros_family *family, const char *name) COLD;
 bool anaros_device_loaded(const struct anaros_family *family) COLD;
+/*
+ * The wrapper for what an object holds under this name, which is NULL where
+ * that is not bound yet; NULL: none can stand for it.
+ */
+void *anaros_device_wrapper_of(const struct anaros_family *family, const char *name,
+			       void *function) COLD;
+bool anaros_device_is_library(const struct anaros_object *object) COLD;
 /* Whether an address lies in an object that exports a function. */
 bool anaros_device_exports(const void *address, const char *name) COLD;
 void *anaros_device_from_dlsym(void *handle, const char *name) COLD;

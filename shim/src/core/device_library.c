@@ -182,6 +182,24 @@ void *anaros_device_from_dlsym(void *handle, const char *name)
 		   : function;
 }
 
+void *anaros_device_wrapper_of(const struct anaros_family *family, const char *name, void *function)
+{
+	struct anaros_object library;
+	size_t row = row_of(family, name);
+
+	if (row == family->count || !library_of(family, function, &library))
+		return NULL;
+	if (function == NULL)
+		function = anaros_object_find(&library, name);
+	return function != NULL ? claim(family, row, function) : NULL;
+}
+
+bool anaros_device_is_library(const struct anaros_object *object)
+{
+	return anaros_object_find(object, anaros_hip.mark[1]) != NULL ||
+	       anaros_object_find(object, anaros_level_zero.mark[1]) != NULL;
+}
+
 void *anaros_device_exchange(const struct anaros_family *family, const char *name, const char *twin,
 			     void *function)
 {

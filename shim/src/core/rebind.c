@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cuda/runtime.h"
+#include "core/device.h"
 #include "core/rebind.h"
 #include "core/sys.h"
 #include "opencl/opencl.h"
@@ -60,6 +61,7 @@ struct scan {
 static void *wanted(const struct scan *scan, const char *name, void *held)
 {
 	void *ours = anaros_object_find(&scan->shim, name), *real;
+	const struct anaros_family *family;
 
 	if (ours == NULL || anaros_cuda_in_shim(held))
 		return NULL;
@@ -70,8 +72,10 @@ static void *wanted(const struct scan *scan, const char *name, void *held)
 	/* By its name, which library is meant is found out where it is called. */
 	if (anaros_opencl_may_have(name) && anaros_opencl_wraps(name))
 		return held != NULL ? anaros_opencl_wrapper_of(name, held) : ours;
+	family = anaros_device_family(name);
+	if (family != NULL && anaros_device_wraps(family, name))
+		return anaros_device_wrapper_of(family, name, held);
 	real = anaros_real_named(name);
-	/* HIP and Level Zero: which library they mean, only the loader knows. */
 	if (real == NULL)
 		return anaros_cuda_pass(name, ANAROS_WAY_SLOT, 0, NULL);
 	/* Another function of this name is what the library was bound for. */
@@ -131,7 +135,8 @@ static int visit(struct dl_phdr_info *info, size_t size, void *data)
 
 	(void)size;
 	if (scan->index++ < scan->first || !anaros_object_read(info, &object) ||
-	    anaros_object_find(&object, "cuDriverGetVersion") != NULL)
+	    anaros_object_find(&object, "cuDriverGetVersion") != NULL ||
+	    anaros_device_is_library(&object))
 		return 0;
 	look_at(scan, info, &object, object.relocations, object.relocation_count);
 	look_at(scan, info, &object, object.plt, object.plt_count);
