@@ -106,3 +106,28 @@ def test_a_hidden_path_still_tells_why_there_is_no_shim(tmp_path: Path) -> None:
     # What a run directory with hidden names has of it.
     (only,) = told("secret", hide_names=False)  # type: ignore[misc]
     assert only["reason"] == "unknown: its path is hidden"
+
+
+def test_a_relative_path_starts_from_where_the_command_did(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(b"")
+    (tmp_path / "tool").chmod(0o4755)
+    fields = Columns.empty(1).as_dict()
+    execs = Columns.from_mapping(
+        {**fields, "kind": np.array([Kind.PROC_EXEC]), "pid": np.array([7])}
+    )
+
+    def reason(name: str, folder: Path | None) -> object:
+        names = Names(
+            object=np.array([7], np.uint64),
+            name_class=np.array([NameClass.PROGRAM], np.uint8),
+            start_ns=np.zeros(1, np.uint64),
+            pid=np.zeros(1, np.uint32),
+            name=[name],
+        )
+        listed = take(execs, names, folder)["without_shim"]
+        assert isinstance(listed, list)
+        return listed[0]["reason"]
+
+    assert reason("./tool", tmp_path) == "setuid"
+    assert reason("./tool", None) == "unknown: its path is relative"
+    assert reason("./other", tmp_path) == "unknown: its path is relative"

@@ -47,9 +47,15 @@ def _last_part(path: object) -> str | None:
     return path.rpartition("/")[2] if isinstance(path, str) else None
 
 
-def _reason(path: Path) -> str:
-    if not path.is_absolute():
+def _reason(program: str, folder: Path | None) -> str:
+    if "/" not in program:
         return "unknown: its path is hidden"
+    path = Path(program)
+    if not path.is_absolute():
+        # As it was typed; whoever started it may have stood elsewhere.
+        if folder is None or not (folder / path).exists():
+            return "unknown: its path is relative"
+        path = folder / path
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -92,12 +98,15 @@ def process_records(columns: Columns) -> Columns:
     return columns.take(np.flatnonzero(wanted))
 
 
-def take(records: Columns, names: Names, *, hide_names: bool = False) -> dict[str, object]:
+def take(
+    records: Columns, names: Names, folder: Path | None = None, *, hide_names: bool = False
+) -> dict[str, object]:
     """Program starts with and without the shim, as the kernel plane and the shims saw them.
 
     Args:
         records: What ``process_records`` chose, in any order.
         names: The names of the run.
+        folder: Where the command was started, which relative paths start from; None: unknown.
         hide_names: Whether programs are told by the last part of their path.
 
     Returns:
@@ -109,7 +118,7 @@ def take(records: Columns, names: Names, *, hide_names: bool = False) -> dict[st
     bare = execs.take(
         np.flatnonzero(without_shim(execs.pid, execs.start_ns, shims.pid, shims.start_ns))
     )
-    listed = [_describe(bare, place, names) for place in range(min(len(bare), _LISTED_MAX))]
+    listed = [_describe(bare, place, names, folder) for place in range(min(len(bare), _LISTED_MAX))]
     if hide_names:
         listed = [{**one, "program": _last_part(one["program"])} for one in listed]
     return {
@@ -122,15 +131,17 @@ def take(records: Columns, names: Names, *, hide_names: bool = False) -> dict[st
 
 def census(run: RunDirectory) -> dict[str, object]:
     """The same from the run directory, for a run that was not finished as it should."""
-    return take(load(run, kinds=[Kind.PROC_EXEC, Kind.PROC_SHIM]), read_names(run))
+    folder = run.meta().get("working_directory")
+    records = load(run, kinds=[Kind.PROC_EXEC, Kind.PROC_SHIM])
+    return take(records, read_names(run), Path(folder) if folder else None)
 
 
-def _describe(bare: Columns, place: int, names: Names) -> dict[str, object]:
+def _describe(bare: Columns, place: int, names: Names, folder: Path | None) -> dict[str, object]:
     program = _program(names, int(bare.pid[place]), int(bare.start_ns[place]))
     return {
         "pid": int(bare.pid[place]),
         "program": program,
-        "reason": _reason(Path(program)) if program else "unknown",
+        "reason": _reason(program, folder) if program else "unknown",
     }
 
 

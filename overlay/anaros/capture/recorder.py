@@ -82,12 +82,14 @@ class SegmentWriter:
 
     def census(self) -> dict[str, object]:
         """Program starts with and without the shim, among what was written."""
+        from pathlib import Path
+
         from anaros.capture import census
         from anaros.records import Columns
         from anaros.store.names import Names
 
         records, known = Columns.concatenate(self._processes), self._names or Names()
-        return census.take(records, known, hide_names=self._hide_names)
+        return census.take(records, known, Path(), hide_names=self._hide_names)
 
     def start_from(self, names: Names) -> None:
         """Goes on from the names that the run has already."""
