@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -282,6 +283,17 @@ def test_an_error_is_a_fact_and_a_remedy(
     assert caught.value.fact.startswith(fact)
     assert caught.value.remedy.startswith(remedy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_time_with_a_zone_names_its_cast(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytz", None)
+    with pytest.raises(QueryError, match="with a time zone") as caught:
+        sql.query(run, "SELECT now() AS at")
+    assert caught.value.remedy.startswith("cast it")
+    for cast in ("TIMESTAMP", "VARCHAR"):
+        assert len(sql.query(run, f"SELECT CAST(now() AS {cast}) AS at").rows) == 1
 
 
 def test_reading_statements_are_allowed(run: RunDirectory) -> None:
