@@ -19,6 +19,7 @@ from anaros.capture.census import census
 from anaros.device_time import device_time_of
 from anaros.errors import UsageError
 from anaros.kinds import KIND_NAMES, Kind
+from anaros.offload import offload_of
 from anaros.records import Columns
 from anaros.store import segments
 from anaros.store.calls import FIELDS, Calls, tally
@@ -88,6 +89,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "calls": calls(tallied),
         "device_time": device_time_of(run, meta, tables.calls),
         "memory": memory_of(tables.memory, tables.calls, meta),
+        "offload": offload_of(run, tallied, window),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, tables),
         "overhead": _overhead(meta, (end - begin) / 1e9),

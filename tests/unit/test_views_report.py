@@ -38,6 +38,7 @@ REPORT: dict[str, Any] = {
         "refused": 0,
         "outcomes": [],
     },
+    "offload": None,
     "requests": {"count": 5021, "per_second": 406.9, "p50_ms": 3.214, "p99_ms": 9.876},
     "stages": [
         {
@@ -434,3 +435,19 @@ def test_one_is_not_many(report: dict[str, Any]) -> None:
         "1 process that went on",
     ):
         assert text in said
+
+
+def test_graphs_collectives_and_storage_fit_80_columns() -> None:
+    report = copy.deepcopy(REPORT)
+    graphs = {"launches": 1200, "launches_not_told": 2, "nodes": 98_000, "kernels": 90_000}
+    row = {"count": 12, "bytes": 3 << 30, "total_ms": 812.5, "p99_ms": 80.0, "waits": False}
+    storage = {"direction": "read", "way": "direct", "bounced": False, "failed": 0}
+    report["offload"] = {
+        "graphs": {**graphs, "kernels_captured": 75},
+        "collectives": [{**row, "name": "AllReduce RING SIMPLE Bfloat16" * 3}],
+        "storage": [{**storage, **row}],
+    }
+    text = drawn(report)
+    assert "98,000 nodes in them" in text
+    assert "read direct" in text
+    assert max(map(len, text.splitlines())) <= 80

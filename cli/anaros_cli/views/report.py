@@ -15,6 +15,7 @@ from rich.text import Text
 from anaros_cli.views import format as fmt
 from anaros_cli.views.device import device_time
 from anaros_cli.views.memory import memory
+from anaros_cli.views.offload import offload
 
 #: The stage table needs this many columns; where there are fewer it is drawn more closely, and
 #: where there are not even so many, without its bars and with its headings on two lines.
@@ -54,6 +55,8 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
         parts += [Text(fmt.flow(told, width)), Text()]
     if report["memory"] is not None:
         parts += [memory(report["memory"], width), Text()]
+    if report["offload"] is not None:
+        parts += [offload(report["offload"], width), Text()]
     parts.append(_facts(report, width - _LABEL_COLUMNS))
     return Group(*parts)
 
