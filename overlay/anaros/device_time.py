@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from anaros import pofc
 from anaros.kinds import Kind, NameClass
+from anaros.pofc.streams import summarise_busy
 from anaros.store import segments
-from anaros.store.calls import Calls
 from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
 
@@ -20,18 +21,21 @@ OUTCOMES = ("on", "seat held", "given up", "no library", "unknown version", "fai
 #: Kinds that say when a device worked.
 TOLD = (Kind.GPU_EXECUTE, Kind.GPU_TRANSFER, Kind.GPU_MIGRATE)
 
-#: Processes that are listed; the others are only counted.
+#: Processes and streams that are listed; the others are only counted.
 LISTED = 16
 
 
-def device_time_of(run: RunDirectory, meta: Mapping[str, Any], calls: Calls) -> dict[str, Any]:
+def device_time_of(
+    run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables
+) -> dict[str, Any]:
     """``device_time`` of the report.
 
     Args:
         run: The run.
         meta: What its ``meta.json`` holds.
-        calls: Its records by kind.
+        tables: What is known of it.
     """
+    calls = tables.calls
     counters = meta.get("counters") or {}
     told = int(calls.count[np.isin(calls.kind, TOLD)].sum())
     return {
@@ -41,6 +45,7 @@ def device_time_of(run: RunDirectory, meta: Mapping[str, Any], calls: Calls) -> 
         "residual_ns": counters.get("device_clock_residual_ns") or None,
         "processes": counters.get("device_timers"),
         "refused": counters.get("device_timers_off"),
+        "streams": summarise_busy(pofc.busy(run, tables), LISTED),
         "outcomes": _outcomes(run) if Kind.GPU_TIMING in calls.kind else [],
     }
 

@@ -87,7 +87,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "stages": stages_of(summary),
         "slowest": slowest(timeline, window),
         "calls": calls(tallied),
-        "device_time": device_time_of(run, meta, tables.calls),
+        "device_time": device_time_of(run, meta, tables),
         "memory": memory_of(tables.memory, tables.calls, meta),
         "offload": offload_of(run, tallied, window),
         "drops": drops_of(meta),

@@ -36,6 +36,7 @@ REPORT: dict[str, Any] = {
         "residual_ns": None,
         "processes": 0,
         "refused": 0,
+        "streams": [],
         "outcomes": [],
     },
     "offload": None,

@@ -17,6 +17,8 @@ from anaros.pofc.links.model import Links
 from anaros.pofc.memory.allocations import ABOUT, memory_map
 from anaros.pofc.memory.model import Map
 from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
+from anaros.pofc.streams import ABOUT as ABOUT_STREAMS
+from anaros.pofc.streams import WORK, Busy, busy_of
 from anaros.records import FIELDS, Columns
 from anaros.store import derived, segments
 from anaros.store.calls import Calls, tally
@@ -86,6 +88,30 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
         found = Tables(timeline, calls, memory, columns)
         beside.submit(derived.write, run, _kept(found), key)
         yield found
+
+
+def busy(run: RunDirectory, found: Tables) -> Busy:
+    """When each stream or queue had work, as it was kept, else computed and kept.
+
+    Args:
+        run: The run.
+        found: Its tables.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    if run.meta().get("device_time") == "off" or not np.isin(found.calls.kind, WORK).any():
+        return Busy.nothing()
+    key = derived.key(run)
+    kept = derived.read(run, ("busy",), key)
+    if kept is not None:
+        return Busy.of(kept["busy"])
+    columns = found.columns
+    if columns is None:
+        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=_FIELDS)
+    times = busy_of(columns)
+    derived.write(run, {"busy": times.as_dict()}, key)
+    return times
 
 
 def _fields(run: RunDirectory) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ def _roles() -> dict[int, int]:
         Kind.GPU_COPY: Role.COPY,
         Kind.GPU_EXECUTE: Role.NONE,
         Kind.GPU_TRANSFER: Role.NONE,
+        Kind.GPU_MIGRATE: Role.NONE,
+        Kind.GPU_TIMING: Role.NONE,
         Kind.POLL_WAIT: Role.POLL,
         Kind.SYNC_WAIT: Role.WAIT,
         Kind.SYNC_WAKE: Role.WAKE,

@@ -11,6 +11,7 @@
     copies    what was copied between host and device, and from where    (likewise)
     migrations  managed memory that moved, by allocation and where to    (likewise)
     links     one row for each read that a copy to a device has bytes of  (likewise)
+    busy      the times in which a stream or queue had work              (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
 
@@ -37,7 +38,7 @@ from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
 _MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
-VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "links", "names", "segments")
+VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "links", "busy", "names", "segments")
 
 
 #: What a query is begun with and divided by; near words of a syntax error.
@@ -193,6 +194,8 @@ def _build(
         _add_memory(connection, run)
     if "links" in wanted:
         _add_links(connection, run)
+    if "busy" in wanted:
+        _add_busy(connection, run)
     connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -414,6 +417,21 @@ def _add_links(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None
         f" r.read_address, r.size_bytes, {_words(pofc.Evidence)}[evidence + 1] AS evidence,"
         " round(r.probability::DOUBLE, 3) AS probability, r.again = 1 AS again,"
         f" nullif(r.request, -1) AS request, {_NAME}, {_start_s(run)} {joined}"
+    )
+
+
+def _add_busy(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """When streams had work, as it was kept or computed now."""
+    from anaros import pofc
+    from anaros.pofc.streams import UNKNOWN_NS
+
+    with pofc.tables(run) as tables:
+        connection.register("computed", pofc.busy(run, tables).as_dict())
+        connection.execute("CREATE TABLE derived_busy AS SELECT * FROM computed")
+    connection.unregister("computed")
+    connection.execute(
+        f"CREATE VIEW busy AS SELECT * REPLACE (nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
+        f" {_start_s(run)} FROM derived_busy"
     )
 
 

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When each stream or queue had work, inferred from the program's own calls alone.
+
+A stream runs what it was given in order. So
+
+* it has work at the earliest from the start of the call that enqueued it, and at the latest until
+  something told that it was done: a wait for the stream, for an event behind the work or for the
+  device, a blocking copy to the host, or a question that was answered with yes;
+* a question that was answered with no, and a wait that took longer than ``WAITED_NS``, tell that
+  the latest work was not done then: from the end of the call that enqueued it until there the
+  stream surely had work.
+
+Of what was never waited for the end is unknown. Work that waits for another stream counts as work:
+what the program itself tells cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anaros.kinds import Kind
+from anaros.pofc.frame import table_of
+from anaros.pofc.model import I64, U32, U64, Arrays, Mask
+from anaros.pofc.order import as_time
+from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
+
+#: A wait that took longer ended with the work that it waited for.
+WAITED_NS = 20_000
+
+#: The end of what was never known to be done.
+UNKNOWN_NS = np.iinfo(np.int64).max
+
+#: What a stream does.
+WORK = (
+    Kind.GPU_LAUNCH,
+    Kind.GPU_GRAPH,
+    Kind.GPU_COPY_H2D,
+    Kind.GPU_COPY_D2H,
+    Kind.GPU_COPY_D2D,
+    Kind.GPU_COPY,
+    Kind.GPU_MEMSET,
+    Kind.GPU_HOST_CALL,
+    Kind.GPU_PREFETCH,
+)
+
+#: What is looked at.
+ABOUT = (*WORK, Kind.GPU_SYNC, Kind.GPU_QUERY, Kind.GPU_EVENT)
+
+_WORK, _ABOUT = (table_of(dict.fromkeys(kinds, 1)) for kinds in (WORK, ABOUT))
+
+#: The answers "not yet" of CUDA and HIP, and of Level Zero.
+_NOT_READY = (600, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """B times in which a stream had work, stream by stream, each in order.
+
+    ``start_ns`` and ``end_ns`` bound it from outside; ``end_ns`` is ``UNKNOWN_NS`` where it is
+    unknown. ``sure_ns`` is for how long of it the stream surely had work. ``works`` counts.
+    """
+
+    pid: U32
+    stream: U64
+    start_ns: I64
+    end_ns: I64
+    sure_ns: I64
+    works: I64
+
+    def __len__(self) -> int:
+        return len(self.pid)
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Busy:
+        """The times of such arrays by name."""
+        return cls(**{name: np.ma.getdata(arrays[name]) for name in cls.__slots__})
+
+    @classmethod
+    def nothing(cls) -> Busy:
+        """No stream had work."""
+        wide = np.zeros(0, np.int64)
+        return cls(np.zeros(0, np.uint32), np.zeros(0, np.uint64), wide, wide, wide, wide)
+
+    def as_dict(self) -> Arrays:
+        """The arrays by name; nothing is copied."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What was told of a stream, or of a device where ``stream`` is 0.
+
+    ``asked_ns`` is up to when work that was enqueued is meant, ``told_ns`` when it was known,
+    ``done`` whether it was done.
+    """
+
+    pid: U32
+    stream: U64
+    asked_ns: I64
+    told_ns: I64
+    done: Mask
+
+
+def busy_of(columns: Columns) -> Busy:
+    """When each stream had work.
+
+    Args:
+        columns: N records by start.
+    """
+    columns = columns.take(np.flatnonzero(_ABOUT[columns.kind]))
+    captured = columns.flags & FLAG_CAPTURE != 0
+    work = np.flatnonzero((_WORK[columns.kind] != 0) & (columns.status == 0) & ~captured)
+    if not len(work):
+        return Busy.nothing()
+    facts = _facts(columns)
+    keys = np.stack([columns.pid[work].astype(np.uint64), columns.object[work]], axis=1)
+    streams, number = np.unique(keys, axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], np.arange(len(streams) + 1))
+    rows = []
+    for at, (pid, stream) in enumerate(streams.tolist()):
+        mine = work[order[first[at] : first[at + 1]]]
+        # That a device was not done tells of none of its streams.
+        about = (facts.stream == np.uint64(stream)) | ((facts.stream == 0) & facts.done)
+        told = (facts.pid == pid) & about
+        start = as_time(columns.start_ns[mine])
+        end = start + as_time(columns.duration_ns[mine])
+        found = _stream(start, end, facts.asked_ns[told], facts.told_ns[told], facts.done[told])
+        count = len(found[0])
+        rows.append((np.full(count, pid, np.uint32), np.full(count, stream, np.uint64), *found))
+    return Busy(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
+
+
+def _stream(start: I64, end: I64, asked: I64, told: I64, done: Mask) -> tuple[I64, I64, I64, I64]:
+    """One stream: start, end, sure time and works of each time in which it had work."""
+    behind = np.searchsorted(start, asked, side="right")
+    known_at = np.full(len(start) + 1, UNKNOWN_NS)
+    np.minimum.at(known_at, behind[done], told[done])
+    # Whatever tells of later work tells of this one, too.
+    finished = np.minimum.accumulate(known_at[::-1])[::-1][1:]
+    first = np.ones(len(start), np.bool_)
+    first[1:] = start[1:] > finished[:-1]
+    heads = np.flatnonzero(first)
+    ends = np.append(heads[1:], len(start)) - 1
+    sure = np.zeros(len(heads), np.int64)
+    some = ~done & (behind > 0)
+    if some.any():
+        latest = behind[some] - 1
+        begin, until = end[latest], np.minimum(told[some], finished[latest])
+        order = np.lexsort((until, begin))
+        begin, until, latest = begin[order], until[order], latest[order]
+        seen = np.maximum.accumulate(until)
+        begin[1:] = np.maximum(begin[1:], seen[:-1])
+        interval = np.searchsorted(heads, latest, side="right") - 1
+        np.add.at(sure, interval, np.maximum(until - begin, 0))
+    return start[heads], finished[ends], sure, np.diff(np.append(heads, len(start)))
+
+
+def _facts(columns: Columns) -> _Facts:
+    start = as_time(columns.start_ns)
+    end = start + as_time(columns.duration_ns)
+    kind, ok = columns.kind, columns.status == 0
+    wait = np.flatnonzero((kind == Kind.GPU_SYNC) & ok)
+    query = kind == Kind.GPU_QUERY
+    back = np.flatnonzero(
+        (kind == Kind.GPU_COPY_D2H) & ok & (columns.flags & (FLAG_ASYNC | FLAG_CAPTURE) == 0)
+    )
+    yes, no = (
+        np.flatnonzero(query & ok),
+        np.flatnonzero(query & np.isin(columns.status, _NOT_READY)),
+    )
+    stuck = np.concatenate([wait, back])
+    stuck = stuck[end[stuck] - start[stuck] > WAITED_NS]
+    place = np.concatenate([wait, back, yes, stuck, no])
+    positive = np.arange(len(place)) < len(wait) + len(back) + len(yes)
+    told = np.where(positive, end[place], start[place])
+    told[len(place) - len(no) - len(stuck) : len(place) - len(no)] = end[stuck]
+    stream, asked = _meant(columns, place, start)
+    kept = asked >= 0
+    return _Facts(columns.pid[place][kept], stream[kept], asked[kept], told[kept], positive[kept])
+
+
+def _meant(columns: Columns, place: I64, start: I64) -> tuple[U64, I64]:
+    """The stream that a wait or a question is about, and up to when; -1 where it is not known.
+
+    What an event stands for is where and when it was recorded last.
+    """
+    stream, asked = columns.object[place].copy(), start[place].copy()
+    records = np.flatnonzero(
+        (columns.kind == Kind.GPU_EVENT) & (columns.size_bytes == 0) & (columns.status == 0)
+    )
+    if not len(records):
+        return stream, asked
+    pairs = np.stack([columns.pid[records].astype(np.uint64), columns.address[records]], axis=1)
+    events, number = np.unique(pairs, axis=0, return_inverse=True)
+    known = {(pid, event): at for at, (pid, event) in enumerate(events.tolist())}
+    wanted, which = np.unique(
+        np.stack([columns.pid[place].astype(np.uint64), stream], axis=1),
+        axis=0,
+        return_inverse=True,
+    )
+    event = np.array([known.get((pid, each), -1) for pid, each in wanted.tolist()], np.int64)
+    event = event[which.reshape(-1)] if len(wanted) else np.zeros(0, np.int64)
+    order = np.lexsort((records, number.reshape(-1)))
+    keyed = number.reshape(-1)[order].astype(np.int64) * len(columns) + records[order]
+    about = np.flatnonzero(event >= 0)
+    at = np.searchsorted(keyed, event[about] * len(columns) + place[about]) - 1
+    found = (at >= 0) & (number.reshape(-1)[order][np.maximum(at, 0)] == event[about])
+    source = records[order][np.maximum(at, 0)]
+    stream[about] = columns.object[source]
+    asked[about] = np.where(found, start[source], -1)
+    return stream, asked
+
+
+def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
+    """One row for each stream, the busiest first; at most ``most``.
+
+    ``busy_most_ms`` is None where the end of some work is unknown; ``idle_ms`` is the time
+    between the first and the last call in which the stream surely had no work.
+    """
+    if not len(busy):
+        return []
+    change = (busy.pid[1:] != busy.pid[:-1]) | (busy.stream[1:] != busy.stream[:-1])
+    heads = np.flatnonzero(np.concatenate([[True], change]))
+    known = busy.end_ns != UNKNOWN_NS
+    length = np.where(known, busy.end_ns - busy.start_ns, 0)
+    gaps = np.zeros(len(busy), np.int64)
+    gaps[:-1] = np.where(known[:-1], busy.start_ns[1:] - busy.end_ns[:-1], 0)
+    gaps[np.append(heads[1:], len(busy)) - 1] = 0
+    sums = [np.add.reduceat(each, heads) for each in (busy.works, busy.sure_ns, length, gaps)]
+    whole = np.logical_and.reduceat(known, heads)
+    rows: list[dict[str, object]] = [
+        {
+            "pid": int(busy.pid[head]),
+            "stream": int(busy.stream[head]),
+            "works": works,
+            "busy_least_ms": sure / 1e6,
+            "busy_most_ms": longest / 1e6 if ended else None,
+            "idle_ms": gap / 1e6,
+        }
+        for head, works, sure, longest, gap, ended in zip(
+            heads.tolist(), *(each.tolist() for each in sums), whole.tolist(), strict=True
+        )
+    ]
+    places = np.argsort(-sums[0], kind="stable")[:most]
+    return [rows[at] for at in places.tolist()]

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device time in a run: told by the simulated CUPTI, and in the stages of a loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anaros import report
+from anaros.store import sql
+from anaros.store.rundir import RunDirectory
+
+NATIVE = Path(__file__).resolve().parents[1] / "native"
+
+#: Steps of a loop: a file is read, bytes go to the device, two kernels run for 1 ms each, and bytes
+#: come back.
+LOOP = """
+import ctypes, hashlib, os, sys
+from cuda.bindings import driver as cu
+
+def ok(result):
+    assert result[0] == 0, result[0]
+    return result[1] if len(result) == 2 else result[1:]
+
+ok(cu.cuInit(0))
+device = ok(cu.cuDeviceGet(0))
+ok(cu.cuCtxSetCurrent(ok(cu.cuDevicePrimaryCtxRetain(device))))
+stream = ok(cu.cuStreamCreate(1))
+busy = ok(cu.cuModuleGetFunction(ok(cu.cuModuleLoadData(b"anaros-sim-image\\n\\0")), b"busy"))
+operations = ctypes.c_uint64(4_000_000_000)
+held = (ctypes.c_void_p * 1)(ctypes.addressof(operations))
+memory = ok(cu.cuMemAlloc(4096))
+sent, back = ctypes.create_string_buffer(b"x" * 4096), ok(cu.cuMemAllocHost(4096))
+data = os.open(sys.executable, os.O_RDONLY)
+for step in range(20):
+    os.pread(data, 4096, 0)
+    ok(cu.cuMemcpyHtoDAsync(memory, ctypes.addressof(sent), 4096, stream))
+    for _ in range(2):
+        ok(cu.cuLaunchKernel(busy, 1, 1, 1, 1, 1, 1, 0, stream, ctypes.addressof(held), 0))
+    ok(cu.cuMemcpyDtoHAsync(back, memory, 4096, stream))
+    ok(cu.cuStreamSynchronize(stream))
+print(hashlib.sha256(ctypes.string_at(back, 4096)).hexdigest())
+raise SystemExit(5)
+"""
+
+
+@pytest.fixture(scope="module")
+def simulated() -> dict[str, str]:
+    """An environment with the simulated driver and its CUPTI."""
+    pytest.importorskip("cuda.bindings")
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("needs make and a C compiler")
+    for name in ("cuda_sim", "cupti_sim"):
+        subprocess.run(["make", "-s", "-C", NATIVE / name], check=True, capture_output=True)
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(NATIVE / "cuda_sim/build"),
+        "ANAROS_CUPTI": str(NATIVE / "cupti_sim/build/libcupti.so.13"),
+        "ANAROS_SIM_CUPTI_OFFSET_NS": "987654321000",
+        "ANAROS_SIM_CUPTI_DRIFT_PPM": "40",
+    }
+
+
+Run = Callable[..., tuple[subprocess.CompletedProcess[str], RunDirectory]]
+
+
+@pytest.fixture
+def recorded(simulated: dict[str, str], tmp_path: Path) -> Run:
+    def run(
+        source: str, mode: str, **more: str
+    ) -> tuple[subprocess.CompletedProcess[str], RunDirectory]:
+        out = tmp_path / f"run-{mode}-{len(list(tmp_path.iterdir()))}"
+        words = ["run", "--no-kernel", "--device-time", mode, "--output", str(out), "--"]
+        done = subprocess.run(
+            [sys.executable, "-m", "anaros_cli", *words, sys.executable, "-c", source],
+            env={**simulated, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done, RunDirectory.open(out)
+
+    return run
+
+
+def kernels(run: RunDirectory) -> list[tuple[Any, ...]]:
+    found = sql.query(
+        run,
+        "SELECT duration_ns, context, tid, pid FROM records WHERE kind = 'gpu.execute'"
+        " ORDER BY start_ns",
+    )
+    return list(found.rows)
+
+
+def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
+    done, run = recorded(LOOP, "kernel")
+    assert done.returncode == 5, done.stderr
+    ran = kernels(run)
+    assert len(ran) == 40
+    built = report.build(run)
+    told = built["device_time"]
+    assert told["source"] == "kernel"
+    assert (told["told"], told["lost"], told["refused"]) == (80, 0, 0)
+    assert [each["outcome"] for each in told["outcomes"]] == ["on"]
+    assert told["residual_ns"] is not None
+    spans = sql.query(
+        run,
+        "SELECT sum(self_ns), sum(wait_device_queue_ns) FROM spans WHERE stage = 'execute'",
+    ).rows[0]
+    on_device = sum(row[0] for row in ran)
+    requests = built["requests"]["count"]
+    assert requests >= 18
+    # All but the first or last step are requests; each step's kernels are in its execute.
+    assert on_device * 0.8 < spans[0] < on_device * 1.1
+    assert spans[1] is not None
+    assert built["slowest"]["waits"]["device_queue"] is not None
+
+
+@pytest.mark.parametrize("mode", ["off", "queue"])
+def test_without_cupti_nothing_is_loaded_and_told(recorded: Run, mode: str) -> None:
+    done, run = recorded(LOOP, mode)
+    assert done.returncode == 5, done.stderr
+    built = report.build(run)
+    assert built["device_time"]["source"] == mode
+    assert (built["device_time"]["told"], built["device_time"]["outcomes"]) == (0, [])
+    assert built["slowest"]["waits"]["device_queue"] is None
+    rows = sql.query(run, "SELECT start_ns, end_ns, sure_ns, works FROM busy ORDER BY 1").rows
+    if mode == "off":
+        assert (rows, built["device_time"]["streams"]) == ([], [])
+        return
+    # Each step is waited for: 2 ms of kernels lie between what is sure and what may be.
+    steps = [row for row in rows if row[3] == 4]
+    assert len(steps) == 20
+    for start, end, sure, _ in steps:
+        assert sure <= end - start
+        assert end - start >= 1_800_000
+        assert sure >= 1_000_000
+    (stream,) = built["device_time"]["streams"]
+    assert stream["works"] == 80
+    assert 0 < stream["busy_least_ms"] <= stream["busy_most_ms"]
+    assert stream["idle_ms"] > 0
+
+
+def test_the_program_is_the_same_whatever_becomes_of_cupti(
+    recorded: Run, simulated: dict[str, str]
+) -> None:
+    bare = subprocess.run(
+        [sys.executable, "-c", LOOP],
+        env=simulated,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    for more, outcome in (
+        ({}, "on"),
+        ({"ANAROS_SIM_CUPTI_HOLDER": "nsys"}, "seat held"),
+        ({"ANAROS_CUPTI": "/nowhere/libcupti.so.13"}, "no library"),
+        ({"ANAROS_SIM_CUPTI_VERSION": "140100"}, "unknown version"),
+    ):
+        done, run = recorded(LOOP, "kernel", **more)
+        assert (done.returncode, done.stdout) == (bare.returncode, bare.stdout)
+        assert done.stderr == bare.stderr
+        (said,) = report.build(run)["device_time"]["outcomes"]
+        assert said["outcome"] == outcome
+        if outcome == "seat held":
+            assert (said["by"], said["result"]) == ("nsys", 39)
+    assert json.dumps(report.build(run))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When streams had work, against a slow way to find it."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pofc_traces import US, Trace
+
+from anaros.kinds import Kind
+from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, busy_of
+from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
+
+STREAM, OTHER, EVENT = 5, 6, 9
+
+
+def told(trace: Trace) -> list[tuple[int, int, int | None, int, int]]:
+    found = busy_of(trace.columns()[0])
+    rows = zip(
+        found.stream.tolist(),
+        found.start_ns.tolist(),
+        found.end_ns.tolist(),
+        found.sure_ns.tolist(),
+        found.works.tolist(),
+        strict=True,
+    )
+    return [
+        (stream, start, None if end == UNKNOWN_NS else end, sure, works)
+        for stream, start, end, sure, works in rows
+    ]
+
+
+def test_a_wait_bounds_the_work_before_it() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 15 * US, obj=STREAM)
+    trace.add(Kind.GPU_SYNC, 20 * US, 300 * US, obj=STREAM)
+    trace.add(Kind.GPU_LAUNCH, 400 * US, 405 * US, obj=STREAM)
+    trace.add(Kind.GPU_LAUNCH, 450 * US, 455 * US, obj=OTHER)
+    # It did not wait: the work may have ended long before.
+    trace.add(Kind.GPU_SYNC, 900 * US, 901 * US)
+    assert told(trace) == [
+        (STREAM, 10 * US, 300 * US, 285 * US, 1),
+        (STREAM, 400 * US, 901 * US, 0, 1),
+        (OTHER, 450 * US, 901 * US, 0, 1),
+    ]
+
+
+def test_a_question_and_an_event_tell_of_what_is_before_them() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 15 * US, obj=STREAM)
+    trace.add(Kind.GPU_EVENT, 20 * US, 21 * US, obj=STREAM, address=EVENT)
+    trace.add(Kind.GPU_QUERY, 100 * US, 101 * US, obj=EVENT, status=600)
+    trace.add(Kind.GPU_QUERY, 200 * US, 201 * US, obj=EVENT)
+    trace.add(Kind.GPU_LAUNCH, 150 * US, 152 * US, obj=STREAM)
+    # What is behind the event was never waited for.
+    assert told(trace) == [(STREAM, 10 * US, None, 85 * US, 2)]
+
+
+def test_what_failed_or_was_captured_is_no_work() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10, 15, obj=STREAM, status=2)
+    trace.add(Kind.GPU_LAUNCH, 20, 25, obj=STREAM, flags=FLAG_CAPTURE)
+    assert told(trace) == []
+
+
+CALLS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                (Kind.GPU_LAUNCH, FLAG_ASYNC, 0),
+                (Kind.GPU_COPY_D2H, 0, 0),
+                (Kind.GPU_SYNC, 0, 0),
+                (Kind.GPU_EVENT, FLAG_ASYNC, 0),
+                (Kind.GPU_QUERY, 0, 0),
+                (Kind.GPU_QUERY, 0, 600),
+            ]
+        ),
+        st.sampled_from([STREAM, OTHER, EVENT, EVENT + 1, 0]),
+        st.integers(0, 60),
+        st.integers(0, 60),
+    ),
+    max_size=15,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CALLS)
+def test_times_with_work_are_those_of_the_oracle(
+    calls: list[tuple[tuple[Kind, int, int], int, int, int]],
+) -> None:
+    trace, now = Trace(), 1000
+    for (kind, flags, status), obj, gap, lasts in calls:
+        now += gap * US
+        on_stream = kind in (Kind.GPU_LAUNCH, Kind.GPU_COPY_D2H, Kind.GPU_EVENT)
+        stream = STREAM + obj % 2 if on_stream else obj
+        trace.add(
+            kind,
+            now,
+            now + lasts * US,
+            obj=stream,
+            flags=flags,
+            status=status,
+            address=EVENT + obj % 2 if kind == Kind.GPU_EVENT else 0,
+        )
+    columns = trace.columns()[0]
+    assert told(trace) == oracle(columns)
+
+
+def oracle(columns: Columns) -> list[tuple[int, int, int | None, int, int]]:
+    rows = [dict(zip(columns.as_dict(), row, strict=True)) for row in zip(*columns, strict=True)]
+    rows = [{name: int(value) for name, value in row.items()} for row in rows]
+    facts = oracle_facts(rows)
+    found = []
+    for stream in (STREAM, OTHER):
+        found += oracle_stream(rows, stream, [fact for fact in facts if fact[0] in (stream, 0)])
+    return found
+
+
+Fact = tuple[int, int, int, bool]
+
+
+def oracle_facts(rows: list[dict[str, int]]) -> list[Fact]:
+    """Stream, up to when work is meant, when it was known, and whether it was done."""
+    facts = []
+    for place, row in enumerate(rows):
+        begin, end = row["start_ns"], row["start_ns"] + row["duration_ns"]
+        waits = row["kind"] == Kind.GPU_SYNC or (
+            row["kind"] == Kind.GPU_COPY_D2H and not row["flags"] & FLAG_ASYNC
+        )
+        if not waits and row["kind"] != Kind.GPU_QUERY:
+            continue
+        stream, asked = row["object"], begin
+        marks = [each for each in rows if each["kind"] == Kind.GPU_EVENT]
+        if stream in [mark["address"] for mark in marks]:
+            before = [m for m in rows[:place] if m in marks and m["address"] == stream]
+            if not before:
+                continue
+            stream, asked = before[-1]["object"], before[-1]["start_ns"]
+        if waits or not row["status"]:
+            facts.append((stream, asked, end, True))
+        if waits and end - begin > WAITED_NS and stream:
+            facts.append((stream, asked, end, False))
+        if row["status"] == 600:
+            facts.append((stream, asked, begin, False))
+    return facts
+
+
+def oracle_stream(
+    rows: list[dict[str, int]], stream: int, facts: list[Fact]
+) -> list[tuple[int, int, int | None, int, int]]:
+    works = [
+        (row["start_ns"], row["start_ns"] + row["duration_ns"])
+        for row in rows
+        if row["kind"] in (Kind.GPU_LAUNCH, Kind.GPU_COPY_D2H) and row["object"] == stream
+    ]
+    ends = [
+        min((at for _, asked, at, done in facts if done and asked >= start), default=UNKNOWN_NS)
+        for start, _ in works
+    ]
+    groups: list[list[int]] = []
+    for at, (start, _) in enumerate(works):
+        if groups and start <= max(ends[each] for each in groups[-1]):
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    found = []
+    for group in groups:
+        covered: set[int] = set()
+        for where, asked, at, done in facts:
+            before = [each for each in range(len(works)) if works[each][0] <= asked]
+            if not done and where and before and before[-1] in group:
+                covered |= set(range(works[before[-1]][1], min(at, ends[before[-1]]), US))
+        last = ends[group[-1]]
+        end = None if last == UNKNOWN_NS else last
+        found.append((stream, works[group[0]][0], end, len(covered) * US, len(group)))
+    return found
+
+
+def test_there_may_be_nothing() -> None:
+    assert len(busy_of(Trace().columns()[0])) == 0
+    assert np.iinfo(np.int64).max == UNKNOWN_NS
