@@ -25,6 +25,7 @@ const volatile struct anaros_config config SEC(".rodata.config") = {};
 enum anaros_waker {
 	ANAROS_WAKER_TARGET = 1,  /* a thread of the target */
 	ANAROS_WAKER_SOFTIRQ = 2, /* in a soft interrupt on that thread's time */
+	ANAROS_WAKER_FRESH = 4,   /* its creator: it was not seen on a CPU yet */
 };
 
 struct anaros_task {

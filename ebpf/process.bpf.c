@@ -78,7 +78,7 @@ int process_fork(u64 *ctx)
 	if (task) {
 		/* No wake-up event follows for a thread that is new. */
 		task->waking_ns = now;
-		task->waker = ANAROS_WAKER_TARGET;
+		task->waker = ANAROS_WAKER_TARGET | ANAROS_WAKER_FRESH;
 		task->waker_pid = parent->tgid;
 		task->waker_tid = parent->pid;
 	}

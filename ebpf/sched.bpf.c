@@ -37,9 +37,80 @@ static __always_inline void wake_consumer(void)
 		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
+/* The next free slot of this CPU's ring, and whose turn it is then; NULL, counted: none is. */
+static __always_inline struct anaros_switch *next_slot(u32 cpu, struct anaros_switch_ends **ends,
+						       u64 records)
+{
+	struct anaros_switch *slot;
+	u64 head;
+	u32 index;
+
+	*ends = bpf_map_lookup_elem(&switch_ends, &cpu);
+	head = *ends ? (*ends)->head : 0;
+	index = cpu * config.switch_slots + ((u32)head & (config.switch_slots - 1));
+	slot = bpf_map_lookup_elem(&switches, &index);
+	if (*ends && slot && head - ANAROS_READ_ONCE((*ends)->tail) < config.switch_slots)
+		return slot;
+	anaros_count_many(ANAROS_PROBE_SCHED, ANAROS_COUNTER_DROPPED, records);
+	return NULL;
+}
+
+static __always_inline void publish_slot(struct anaros_switch_ends *ends)
+{
+	u64 head = ends->head + 1;
+
+	anaros_publish(&ends->head, head);
+	if (head - ends->tail == config.switch_slots / 4)
+		wake_consumer();
+}
+
+/*
+ * The kernel does not show every switch: now and then a thread leaves a CPU and
+ * nobody was told that it had come. When it came is lost then; who woke it and
+ * how long it slept at least is not, and goes out late instead of never.
+ */
+static __always_inline void make_up(struct task_struct *prev, const struct anaros_task *task)
+{
+	bool fresh = task->waker & ANAROS_WAKER_FRESH;
+	bool slept = task->off_ns && task->state && task->waking_ns > task->off_ns;
+	bool edge = (fresh || slept) && task->waker & ANAROS_WAKER_TARGET;
+	u32 cpu = bpf_get_smp_processor_id();
+	struct anaros_switch_ends *ends;
+	struct anaros_switch *slot;
+
+	if (!fresh && !task->off_ns)
+		return;
+	if (!edge && !slept) {
+		anaros_count_many(ANAROS_PROBE_SCHED, ANAROS_COUNTER_DROPPED, !!task->off_ns);
+		return;
+	}
+	slot = next_slot(cpu, &ends, slept + edge);
+	if (!slot)
+		return;
+	__builtin_memset(slot, 0, sizeof(*slot));
+	slot->in_ns = task->waking_ns;
+	slot->off_ns = slept ? task->off_ns : 0;
+	slot->waking_ns = task->waking_ns;
+	slot->pid = prev->tgid;
+	slot->tid = prev->pid;
+	slot->waker_pid = task->waker_pid;
+	slot->waker_tid = task->waker_tid;
+	slot->cpu = cpu;
+	slot->state = slept ? task->state : 0;
+	slot->flags = (slept && task->iowait ? ANAROS_SWITCH_IOWAIT : 0) |
+		      (edge ? ANAROS_SWITCH_WAKEUP : 0) |
+		      (task->waker & ANAROS_WAKER_SOFTIRQ ? ANAROS_SWITCH_ASYNC : 0);
+	publish_slot(ends);
+}
+
 static __always_inline void leave(struct task_struct *prev, struct anaros_task *task,
 				  struct task_struct *next, bool next_is_ours, u32 state, u64 now)
 {
+	if (task->off_ns || task->waker & ANAROS_WAKER_FRESH) {
+		make_up(prev, task);
+		task->waker = 0;
+		task->waking_ns = 0;
+	}
 	task->off_ns = now;
 	task->state = state;
 	task->iowait = BPF_CORE_READ_BITFIELD(prev, in_iowait);
@@ -80,8 +151,7 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 	u32 cpu = bpf_get_smp_processor_id();
 	struct anaros_switch_ends *ends;
 	struct anaros_switch *slot;
-	u64 ready = 0, head;
-	u32 index;
+	u64 ready = 0;
 	u16 flags = 0;
 
 	if (task->off_ns && !task->state)
@@ -96,15 +166,9 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 		anaros_name_process(ANAROS_PROBE_SCHED, prev, now);
 	if (!task->off_ns && !ready && !edge)
 		return;
-	ends = bpf_map_lookup_elem(&switch_ends, &cpu);
-	head = ends ? ends->head : 0;
-	index = cpu * config.switch_slots + ((u32)head & (config.switch_slots - 1));
-	slot = bpf_map_lookup_elem(&switches, &index);
-	if (!ends || !slot || head - ANAROS_READ_ONCE(ends->tail) >= config.switch_slots) {
-		anaros_count_many(ANAROS_PROBE_SCHED, ANAROS_COUNTER_DROPPED,
-				  !!task->off_ns + !!ready + edge);
+	slot = next_slot(cpu, &ends, !!task->off_ns + !!ready + edge);
+	if (!slot)
 		return;
-	}
 	slot->in_ns = now;
 	slot->off_ns = task->off_ns;
 	slot->ready_ns = ready;
@@ -123,9 +187,7 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 	if (task->waker & ANAROS_WAKER_SOFTIRQ)
 		flags |= ANAROS_SWITCH_ASYNC;
 	slot->flags = flags;
-	anaros_publish(&ends->head, head + 1);
-	if (head + 1 - ends->tail == config.switch_slots / 4)
-		wake_consumer();
+	publish_slot(ends);
 }
 
 SEC("tp_btf/sched_switch")
@@ -156,6 +218,7 @@ int sched_switch(u64 *ctx)
 		enter(prev, left, next, came, now);
 		came->off_ns = 0;
 		came->waking_ns = 0;
+		came->waker = 0;
 	}
 	return 0;
 }
