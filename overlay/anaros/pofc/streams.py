@@ -23,7 +23,7 @@ import numpy as np
 from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
 from anaros.pofc.model import I64, U32, U64, Arrays, Mask
-from anaros.pofc.order import as_time
+from anaros.pofc.order import as_time, numbered
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
 
 #: A wait that took longer ended with the work that it waited for.
@@ -115,13 +115,16 @@ def busy_of(columns: Columns) -> Busy:
     if not len(work):
         return Busy.nothing()
     facts = _facts(columns)
-    keys = np.stack([columns.pid[work].astype(np.uint64), columns.object[work]], axis=1)
-    streams, number = np.unique(keys, axis=0, return_inverse=True)
-    number = number.reshape(-1)
+    (process,) = numbered(columns.pid[work].astype(np.uint64))
+    (handle,) = numbered(columns.object[work])
+    (number,) = numbered((process.astype(np.uint64) << np.uint64(32)) | handle.astype(np.uint64))
     order = np.argsort(number, kind="stable")
-    first = np.searchsorted(number[order], np.arange(len(streams) + 1))
+    first = np.searchsorted(number[order], np.arange(int(number.max()) + 2))
+    heads = work[order[first[:-1]]]
+    streams = np.stack([columns.pid[heads].astype(np.uint64), columns.object[heads]], axis=1)
     rows = []
-    for at, (pid, stream) in enumerate(streams.tolist()):
+    for at in np.lexsort((streams[:, 1], streams[:, 0])).tolist():
+        pid, stream = streams[at].tolist()
         mine = work[order[first[at] : first[at + 1]]]
         # That a device was not done tells of none of its streams.
         about = (facts.stream == np.uint64(stream)) | ((facts.stream == 0) & facts.done)
