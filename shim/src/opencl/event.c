@@ -4,6 +4,8 @@
 #include "opencl/opencl.h"
 
 #define EVENTS_ASKED 64u
+/* What CUDA says of work that is not done. */
+#define NOT_READY 600
 
 /* Markers and barriers order the device; they do not move or compute. */
 #define ORDERED(at)                                                                                \
@@ -90,7 +92,7 @@ static void answered(const struct anaros_call *call, cl_event event, cl_int resu
 {
 	int32_t answer = result != CL_SUCCESS || status == NULL ? result : *status;
 
-	if (anaros_cuda_is_news((uintptr_t)event, answer))
+	if (anaros_cuda_is_news((uintptr_t)event, answer > 0 ? NOT_READY : answer))
 		anaros_record(call, &(struct anaros_fields){
 					.kind = ANAROS_KIND_GPU_QUERY,
 					.status = answer,

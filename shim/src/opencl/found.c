@@ -101,7 +101,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *data)
 	(void)size;
 	if (!anaros_object_contains(info, query->address))
 		return 0;
-	if (anaros_cuda_in_shim(query->address) || !anaros_object_read(info, &object))
+	if (!anaros_object_read(info, &object))
 		return 1;
 	query->is_library = is_library(&object);
 	for (size_t i = 0; query->api != NULL && i < cl_function_count; i++)
@@ -113,6 +113,9 @@ bool cl_in_library(const void *address)
 {
 	struct query query = {.address = address};
 
+	/* A wrapper called a loader, and that one jumped. */
+	if (anaros_cuda_in_shim(address))
+		return true;
 	dl_iterate_phdr(visit, &query);
 	return query.is_library;
 }

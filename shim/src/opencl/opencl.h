@@ -52,6 +52,7 @@ enum {
 
 	CL_PLATFORM_VERSION = 0x0901,
 	CL_DEVICE_NAME = 0x102b,
+	CL_DEVICE_VERSION = 0x102f,
 	CL_CONTEXT_PLATFORM = 0x1084,
 	CL_QUEUE_DEVICE = 0x1091,
 	CL_QUEUE_PROPERTIES = 0x1093,
@@ -140,7 +141,7 @@ static inline const struct cl_api *cl_found(unsigned int way, const void *caller
 	return &cl_founds[way][inside];
 }
 
-/* Whether an address lies in an object that is an OpenCL library. */
+/* Whether an address lies in an object that is an OpenCL library, or in the shim. */
 bool cl_in_library(const void *address) COLD;
 /*
  * What to give out for a function that came `by` some way. `api`, if not

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An OpenCL 3.0 driver without a device: "device memory" is host memory, a
+ * kernel is a C function, and a command is done when it is enqueued. Its event
+ * answers "running" twice, or until somebody waits.
+ */
+#ifndef OPENCL_SIM_H
+#define OPENCL_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int32_t cl_int;
+typedef uint32_t cl_uint;
+typedef uint64_t cl_ulong;
+
+enum {
+	SUCCESS = 0,
+	DEVICE_NOT_FOUND = -1,
+	OUT_OF_MEMORY = -4,
+	NOT_AVAILABLE = -7,
+	INVALID_VALUE = -30,
+	INVALID_QUEUE = -36,
+	INVALID_MEMORY = -38,
+	INVALID_KERNEL_NAME = -46,
+	INVALID_EVENT = -58,
+	INVALID_OPERATION = -59,
+};
+
+enum kind {
+	PLATFORM = 1,
+	DEVICE,
+	CONTEXT,
+	QUEUE,
+	MEMORY,
+	PROGRAM,
+	KERNEL,
+	EVENT,
+	BUFFER,
+	SEMAPHORE
+};
+
+#define NOTES     8
+#define ARGUMENTS 4
+
+/* Whatever a program has a handle of. It begins with the table, as cl_khr_icd wants. */
+struct object {
+	void *const *dispatch;
+	enum kind kind;
+	int references;
+	struct object *parent;
+	/* queue */
+	bool profiling;
+	/* memory */
+	char *bytes;
+	size_t size, pixel, row, slice;
+	void (*ended[NOTES])(struct object *, void *);
+	void *ended_with[NOTES];
+	/* kernel, and what is in a command buffer */
+	const char *name;
+	uint64_t values[ARGUMENTS];
+	cl_uint commands;
+	/* event */
+	int polls; /* questions that are still answered "running" */
+	cl_int status;
+	cl_ulong queued, start, end;
+};
+
+enum way { WAY_H2D, WAY_D2H, WAY_D2D, WAY_ANY, WAY_FILL, WAYS };
+
+struct counter {
+	const char *name;
+	uint64_t calls;
+	struct counter *next;
+};
+
+/* sim.c: counts the call, and what ANAROS_SIM_FAULTS wants of it: 0, nothing. */
+cl_int sim_enter(struct counter *counter);
+void sim_moved(enum way way, uint64_t bytes);
+struct object *sim_make(enum kind kind, struct object *parent);
+struct object *sim_of(struct object *object, enum kind kind);
+cl_int sim_retain(struct object *object, enum kind kind);
+cl_int sim_release(struct object *object, enum kind kind);
+cl_int sim_answer(const void *answer, size_t bytes, size_t room, void *value, size_t *size);
+cl_ulong sim_now(void);
+/* A command that was done: its event, if one is wanted. */
+cl_int sim_done(struct object *queue, cl_ulong queued, struct object **event);
+
+/* What the real ones have: dispatch.c. */
+extern void *const sim_dispatch[];
+void *sim_function(const char *name);
+
+/* Begins a function: its prototype, its count, its fault. */
+#define CL(type, name, parameters)                                                                 \
+	type name parameters;                                                                      \
+	type name parameters
+#define ENTER(function)                                                                            \
+	static struct counter counter = {.name = #function};                                       \
+	__attribute__((unused)) cl_int fault = sim_enter(&counter)
+/* For functions that answer with a status. */
+#define ENTER_OR_FAIL(function)                                                                    \
+	ENTER(function);                                                                           \
+	if (fault != SUCCESS)                                                                      \
+	return fault
+#define TOLD(status, code)                                                                         \
+	do {                                                                                       \
+		if ((status) != NULL)                                                              \
+			*(status) = (code);                                                        \
+	} while (0)
+/* For functions that make something, and put their status elsewhere. */
+#define ENTER_OR_NULL(function, status)                                                            \
+	ENTER(function);                                                                           \
+	TOLD(status, fault);                                                                       \
+	if (fault != SUCCESS)                                                                      \
+	return NULL
+
+#define WAIT_LIST cl_uint waits, struct object *const *list, struct object **event
+
+#endif
