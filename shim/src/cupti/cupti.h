@@ -94,13 +94,12 @@ _Static_assert(offsetof(struct cupti_fill, correlation) == 44, "fill");
 _Static_assert(offsetof(struct cupti_api, correlation) == 32, "call");
 _Static_assert(offsetof(struct cupti_move, to) == 44, "managed memory");
 
-/* How the seat is taken with a name. */
+/* How the seat is taken with a name: what 13.0 has, and later ones take too. */
 struct cupti_subscription {
 	size_t bytes;
 	const char *name;
 	char *holder;
 	size_t holder_bytes;
-	uint8_t several, padding[7];
 };
 
 struct cupti_counter_config {

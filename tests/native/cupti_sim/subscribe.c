@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The one seat, its callbacks, and how it is given up. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,9 +158,12 @@ CUPTI_EXPORT int cuptiSubscribe_v2(struct subscriber **out, callback call, void 
 CUPTI_EXPORT int cuptiSubscribe_v2(struct subscriber **out, callback call, void *data,
 				   struct parameters *parameters)
 {
+	/* 13.0 does not know the last member, and takes no more than it knows. */
+	const size_t least = offsetof(struct parameters, allow_several);
 	int result;
 
-	if (parameters == NULL || parameters->bytes < sizeof(*parameters))
+	if (parameters == NULL || parameters->bytes < least ||
+	    (cupti_version() < 130500 && parameters->bytes != least))
 		return CUPTI_INVALID_PARAMETER;
 	result = take_seat(out, call, data, parameters->name, parameters->holder,
 			   parameters->holder_bytes);
