@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every OpenCL function is recorded, or passed with a reason: the lists against the entry points."""
+"""Every OpenCL function is recorded or passed with a reason: the lists and the entry points."""
 
 from __future__ import annotations
 
