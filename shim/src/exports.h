@@ -23,22 +23,22 @@ ANAROS_CUDA_HOOKS(ANAROS_NAME_CUDA, ANAROS_NAME_CUDA_TWO)
 
 #include "hip/hooks.h"
 
-#define ANAROS_NAME_HIP(name) ANAROS_EXPORT_##name
 #define ANAROS_NAME_PASSED(reason, name)
-ANAROS_HIP(ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
+ANAROS_HIP(ANAROS_NAME, ANAROS_NAME_PASSED)
 
 #include "level_zero/hooks.h"
 
-ANAROS_LEVEL_ZERO(ANAROS_NAME_HIP, ANAROS_NAME_HIP, ANAROS_NAME_PASSED)
+ANAROS_LEVEL_ZERO(ANAROS_NAME, ANAROS_NAME, ANAROS_NAME_PASSED)
 
 #include "cuda/runtime_hooks.h"
 #include "cupti/hooks.h"
 
-/* NCCL asks for these by name, one for each version of its interface. */
-ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
-    ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
+ANAROS_CUDA_RUNTIME(ANAROS_NAME)
+ANAROS_CUPTI(ANAROS_NAME)
 
-#define ANAROS_NAME_RUNTIME(name) ANAROS_EXPORT_##name
-    ANAROS_CUDA_RUNTIME(ANAROS_NAME_RUNTIME)
-ANAROS_CUPTI(ANAROS_NAME_RUNTIME)
+/* NCCL asks for these by name, one for each version of its interface. */
+/* clang-format off */
+ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
+ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
 ANAROS_EXPORT_dlsym ANAROS_EXPORT_dlopen
+/* clang-format on */
