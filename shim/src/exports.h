@@ -41,4 +41,3 @@ ANAROS_CUPTI(ANAROS_NAME)
 ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
 ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
 ANAROS_EXPORT_dlsym ANAROS_EXPORT_dlopen
-/* clang-format on */
