@@ -37,6 +37,7 @@ struct trial {
 	struct pofc_columns columns;
 	struct pofc_calls calls;
 	struct pofc_segments segments;
+	struct pofc_runs runs;
 	struct pofc_known known;
 	struct pofc_spans spans;
 	uint8_t *roles;
@@ -64,7 +65,7 @@ static void make_records(struct trial *trial, uint64_t count)
 	    ANAROS_KIND_GPU_EXECUTE,  ANAROS_KIND_GPU_TRANSFER, ANAROS_KIND_SYNC_WAIT,
 	    ANAROS_KIND_SCHED_OFFCPU, ANAROS_KIND_POLL_WAIT,    0xffff,
 	};
-	uint64_t *start_ns, *duration_ns, *object, *size_bytes, *address, now = 0;
+	uint64_t *start_ns, *duration_ns, *object, *size_bytes, *address, *context, now = 0;
 	uint32_t *pid, *tid;
 	uint16_t *kind, *flags;
 	int32_t *status;
@@ -79,6 +80,7 @@ static void make_records(struct trial *trial, uint64_t count)
 	ROOM(object, count);
 	ROOM(size_bytes, count);
 	ROOM(address, count);
+	ROOM(context, count);
 	for (uint64_t i = 0; i < count; i++) {
 		now += any(30);
 		start_ns[i] = i + 3 > count && any(2) ? UINT64_MAX : now;
@@ -91,10 +93,11 @@ static void make_records(struct trial *trial, uint64_t count)
 		object[i] = hostile(3);
 		size_bytes[i] = hostile(100);
 		address[i] = hostile(3);
+		context[i] = any(2) ? hostile(60) : 0;
 	}
 	trial->columns = (struct pofc_columns){
 	    count, start_ns, duration_ns, pid,        tid,     kind,
-	    flags, status,   object,      size_bytes, address,
+	    flags, status,   object,      size_bytes, address, context,
 	};
 }
 
@@ -250,10 +253,33 @@ static void make_tables(struct trial *trial, struct pofc_known *known)
 	known->cause = cause;
 }
 
+/* Each piece of work is that of one call at most. */
+static void make_runs(struct trial *trial)
+{
+	const struct pofc_columns *columns = &trial->columns;
+	struct pofc_runs *runs = &trial->runs;
+	uint64_t works = 0, reached = 0;
+
+	for (uint64_t i = 0; i < columns->count; i++)
+		works += columns->kind[i] == ANAROS_KIND_GPU_EXECUTE ||
+			 columns->kind[i] == ANAROS_KIND_GPU_TRANSFER;
+	ROOM(runs->first, trial->calls.count);
+	ROOM(runs->position, works);
+	ROOM(runs->next, works);
+	for (uint64_t i = 0; i < trial->calls.count; i++)
+		runs->first[i] = -1;
+	CHECK(anaros_pofc_device(columns, &trial->calls, trial->call, runs) == 0);
+	CHECK(runs->count <= works);
+	for (uint64_t i = 0; i < trial->calls.count; i++)
+		for (int32_t run = runs->first[i]; run >= 0; run = runs->next[run], reached++)
+			CHECK(reached < runs->count);
+	CHECK(reached == runs->count);
+}
+
 static void make_known(struct trial *trial)
 {
 	int64_t *start_ns, *duration_ns, *first, *first_turn;
-	int32_t *owned, *turns, *work;
+	int32_t *owned, *turns;
 	struct pofc_off_cpu *off;
 	struct pofc_known *known = &trial->known;
 	uint8_t *proof;
@@ -286,10 +312,7 @@ static void make_known(struct trial *trial)
 	anaros_pofc_turns(&trial->segments, trial->owner, REQUESTS, first_turn, NULL);
 	ROOM(turns, (uint64_t)first_turn[REQUESTS]);
 	anaros_pofc_turns(&trial->segments, trial->owner, REQUESTS, first_turn, turns);
-	ROOM(work, trial->calls.count);
-	for (uint64_t i = 0; i < trial->calls.count; i++)
-		work[i] = -1;
-	CHECK(anaros_pofc_device(&trial->columns, trial->call, work) == 0);
+	make_runs(trial);
 	ROOM(off, trial->calls.count);
 	anaros_pofc_off_cpu(&trial->columns, trial->roles, trial->call, &trial->calls, off);
 	ROOM(proof, trial->segments.count);
@@ -303,7 +326,7 @@ static void make_known(struct trial *trial)
 	known->owned = owned;
 	known->first_turn = first_turn;
 	known->turns = turns;
-	known->work = work;
+	known->runs = &trial->runs;
 	known->off = any(2) ? off : NULL;
 }
 
@@ -414,6 +437,62 @@ static void joins(uint64_t count, uint64_t queries)
 	free(number);
 }
 
+/* The last writer of each cell, against one look at each; ranges may be none. */
+static void overlaps(uint64_t count, uint64_t cells)
+{
+	struct pofc_touches touches = {.count = count};
+	struct pofc_overlaps out;
+	int64_t *low, *high, *last, row = 0, rows;
+	uint64_t room = count * (cells + 1);
+	uint8_t *act;
+
+	NEW(low, count);
+	NEW(high, count);
+	NEW(act, count);
+	NEW(last, cells + 1);
+	NEW(out.asker, room);
+	NEW(out.writer, room);
+	NEW(out.low, room);
+	NEW(out.high, room);
+	NEW(out.again, room);
+	touches.low = low;
+	touches.high = high;
+	touches.act = act;
+	for (uint64_t i = 0; i < count; i++) {
+		low[i] = (int64_t)hostile(cells + 1);
+		high[i] = any(10) ? (int64_t)any(cells + 1) : (int64_t)hostile(cells + 1);
+		act[i] = (uint8_t)any(3);
+	}
+	rows = anaros_pofc_overlaps(&touches, cells, cells + 1, room, &out);
+	CHECK(rows >= 0 && rows <= (int64_t)room);
+	for (uint64_t i = 0; i < cells; i++)
+		last[i] = -1;
+	for (int64_t i = 0; i < (int64_t)count; i++)
+		for (uint64_t at = (uint64_t)low[i];
+		     at < (uint64_t)high[i] && (uint64_t)high[i] <= cells; at++) {
+			if (act[i] != POFC_TOUCH_ASKS)
+				last[at] = act[i] == POFC_TOUCH_WRITES ? i : -1;
+			else if (last[at] >= 0) {
+				CHECK(row < rows && out.asker[row] == i);
+				CHECK(out.writer[row] == last[at]);
+				CHECK(out.low[row] <= (int64_t)at && (int64_t)at < out.high[row]);
+				row += out.high[row] == (int64_t)at + 1;
+			}
+		}
+	CHECK(row == rows);
+	/* With less room the rest is counted, not written. */
+	CHECK(anaros_pofc_overlaps(&touches, cells, cells + 1, 0, &out) == rows);
+	free(low);
+	free(high);
+	free(act);
+	free(last);
+	free(out.asker);
+	free(out.writer);
+	free(out.low);
+	free(out.high);
+	free(out.again);
+}
+
 int main(void)
 {
 	for (uint64_t i = 0; i < 400; i++)
@@ -422,5 +501,7 @@ int main(void)
 	for (uint64_t i = 0; i < 200; i++)
 		joins(i, 50);
 	joins(3000, 200);
+	for (uint64_t i = 0; i < 200; i++)
+		overlaps(any(60), 1 + any(i < 150 ? 40 : 5000));
 	return 0;
 }
