@@ -282,6 +282,38 @@ def test_device_time(report: dict[str, Any]) -> None:
     assert max(map(len, drawn(report, width=60).splitlines())) <= 60
 
 
+GOLDEN_STREAMS = """\
+stream           work  busy at least  at most  share busy
+0x55d0c1a2b3c0  1,200         500 ms   750 ms  50 to 75 %
+default           300         999 µs  1.00 ms       1.0 %
+0x7               200        1.00 ms        —           —
+"""
+
+
+def test_streams(report: dict[str, Any]) -> None:
+    names = ("stream", "works", "busy_least_ms", "busy_most_ms", "idle_ms")
+    report["device_time"]["streams"] = [
+        {"pid": 7} | dict(zip(names, row, strict=True))
+        for row in (
+            (0x55D0C1A2B3C0, 1200, 500.0, 750.0, 250.0),
+            (1, 300, 0.999, 1.0, 99.0),
+            (7, 200, 1.0, None, 20.0),
+        )
+    ]
+    said = drawn(report)
+    assert GOLDEN_STREAMS in said
+    shared = dict(zip(names, (0x7FFF_FFFF_FFFF, 10**7, 1e6, 2e6, 3e6), strict=True))
+    many = [{"pid": 4_000_000 + pid} | shared for pid in range(8)]
+    report["device_time"]["streams"] = many
+    for width in (50, 60, 80):
+        said = drawn(report, width=width)
+        assert "0x7fffffffffff, pid 4000005 10,000,000" in " ".join(said.split())
+        assert "pid 4000006" not in said
+        assert "and 2 more, in --json" in said
+        assert "…" not in said.split("seen")[0]
+        assert max(map(len, said.splitlines())) <= width
+
+
 def test_a_run_without_records_says_so(report: dict[str, Any]) -> None:
     report["requests"]["count"] = 0
     report["run"]["records"] = 0

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what became of device time: one line of a report."""
+"""Draws what became of device time: one line of a report, and when its streams had work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
 from anaros_cli.views import format as fmt
+
+#: Streams that are shown; more of them are in the JSON.
+_STREAMS_MAX = 6
+#: Below this width the times go, and only the shares stay.
+_COLUMNS = 70
+#: The handles of CUDA's streams that nobody made.
+_DEFAULT = {1: "default", 2: "per thread"}
 
 
 def device_time(found: Mapping[str, Any]) -> list[str]:
@@ -25,3 +36,41 @@ def device_time(found: Mapping[str, Any]) -> list[str]:
     if len(refused) > 1:
         parts.append(f"and in {len(refused) - 1} more")
     return parts
+
+
+def streams(found: Mapping[str, Any], width: int) -> RenderableType:
+    """When the streams and queues had work, those with the most work first.
+
+    Args:
+        found: ``device_time`` of the report, with at least one stream.
+        width: Columns of the terminal.
+    """
+    rows: Sequence[Mapping[str, Any]] = found["streams"]
+    wide = width >= _COLUMNS
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="bold")
+    table.add_column("stream", no_wrap=True)
+    names = ["work", "busy at least", "at most", "share busy"]
+    for name in names if wide else [names[0], names[-1]]:
+        table.add_column(name, justify="right", no_wrap=True)
+    several = len({row["pid"] for row in rows}) > 1
+    for row in rows[:_STREAMS_MAX]:
+        name = _DEFAULT.get(row["stream"], f"{row['stream']:#x}")
+        times = (row["busy_least_ms"], row["busy_most_ms"])
+        table.add_row(
+            f"{name}, pid {row['pid']}" if several else name,
+            fmt.count(row["works"]),
+            *(fmt.duration(None if ms is None else ms * 1e6) for ms in times if wide),
+            _share_busy(row),
+        )
+    more = len(rows) - _STREAMS_MAX
+    return Group(table, Text(f"and {more} more, in --json")) if more > 0 else table
+
+
+def _share_busy(row: Mapping[str, Any]) -> str:
+    """Both bounds of the share of its time, from its first work to its last, that it was busy."""
+    most = row["busy_most_ms"]
+    whole = None if most is None else most + row["idle_ms"]
+    if not whole:
+        return fmt.UNKNOWN
+    least, most = fmt.share(row["busy_least_ms"] / whole), fmt.share(most / whole)
+    return most if least == most else f"{least.removesuffix(' %')} to {most}"

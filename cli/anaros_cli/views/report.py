@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
-from anaros_cli.views.device import device_time
+from anaros_cli.views.device import device_time, streams
 from anaros_cli.views.memory import memory
 from anaros_cli.views.offload import offload
 
@@ -53,6 +53,8 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
     told = device_time(report["device_time"])
     if told:
         parts += [Text(fmt.flow(told, width)), Text()]
+    if report["device_time"]["streams"]:
+        parts += [streams(report["device_time"], width), Text()]
     if report["memory"] is not None:
         parts += [memory(report["memory"], width), Text()]
     if report["offload"] is not None:
