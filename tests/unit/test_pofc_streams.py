@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pofc_traces import US, Trace
 
 from anaros.kinds import Kind
-from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, busy_of
+from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, busy_of, summarise_busy
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
 
 STREAM, OTHER, EVENT = 5, 6, 9
@@ -55,6 +55,28 @@ def test_a_question_and_an_event_tell_of_what_is_before_them() -> None:
     trace.add(Kind.GPU_LAUNCH, 150 * US, 152 * US, obj=STREAM)
     # What is behind the event was never waited for.
     assert told(trace) == [(STREAM, 10 * US, None, 85 * US, 2)]
+
+
+def test_each_thread_has_its_own_default_stream() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 15 * US, obj=2, tid=31)
+    trace.add(Kind.GPU_EVENT, 16 * US, 17 * US, obj=2, address=EVENT, tid=31)
+    trace.add(Kind.GPU_LAUNCH, 20 * US, 25 * US, obj=2, tid=32)
+    # It waits for its own stream, which says nothing of the other thread's.
+    trace.add(Kind.GPU_SYNC, 30 * US, 40 * US, obj=2, tid=32)
+    # But an event may be asked by any thread.
+    trace.add(Kind.GPU_QUERY, 100 * US, 101 * US, obj=EVENT, status=600, tid=32)
+    trace.add(Kind.GPU_SYNC, 200 * US, 300 * US, obj=2, tid=31)
+    assert told(trace) == [
+        (2, 10 * US, 300 * US, 285 * US, 1),
+        (2, 20 * US, 40 * US, 0, 1),
+    ]
+    busy = busy_of(trace.columns()[0])
+    assert busy.tid.tolist() == [31, 32]
+    assert [(row["tid"], row["busy_most_ms"]) for row in summarise_busy(busy, 9)] == [
+        (31, 0.29),
+        (32, 0.02),
+    ]
 
 
 def test_what_failed_or_was_captured_is_no_work() -> None:

@@ -293,7 +293,7 @@ default           300         999 µs  1.00 ms       1.0 %
 def test_streams(report: dict[str, Any]) -> None:
     names = ("stream", "works", "busy_least_ms", "busy_most_ms", "idle_ms")
     report["device_time"]["streams"] = [
-        {"pid": 7} | dict(zip(names, row, strict=True))
+        {"pid": 7, "tid": None} | dict(zip(names, row, strict=True))
         for row in (
             (0x55D0C1A2B3C0, 1200, 500.0, 750.0, 250.0),
             (1, 300, 0.999, 1.0, 99.0),
@@ -303,7 +303,7 @@ def test_streams(report: dict[str, Any]) -> None:
     said = drawn(report)
     assert GOLDEN_STREAMS in said
     shared = dict(zip(names, (0x7FFF_FFFF_FFFF, 10**7, 1e6, 2e6, 3e6), strict=True))
-    many = [{"pid": 4_000_000 + pid} | shared for pid in range(8)]
+    many = [{"pid": 4_000_000 + pid, "tid": None} | shared for pid in range(8)]
     report["device_time"]["streams"] = many
     for width in (50, 60, 80):
         said = drawn(report, width=width)
@@ -312,6 +312,9 @@ def test_streams(report: dict[str, Any]) -> None:
         assert "and 2 more, in --json" in said
         assert "…" not in said.split("seen")[0]
         assert max(map(len, said.splitlines())) <= width
+    for row, tid in zip(many, (11, 12), strict=False):
+        row |= {"tid": tid, "stream": 2}
+    assert "per thread, tid 12 10,000,000" in " ".join(drawn(report).split())
 
 
 def test_a_run_without_records_says_so(report: dict[str, Any]) -> None:

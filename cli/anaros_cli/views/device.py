@@ -53,11 +53,13 @@ def streams(found: Mapping[str, Any], width: int) -> RenderableType:
     for name in names if wide else [names[0], names[-1]]:
         table.add_column(name, justify="right", no_wrap=True)
     several = len({row["pid"] for row in rows}) > 1
+    threads = len({row["tid"] for row in rows if row["tid"]}) > 1
     for row in rows[:_STREAMS_MAX]:
         name = _DEFAULT.get(row["stream"], f"{row['stream']:#x}")
+        name += f", tid {row['tid']}" if threads and row["tid"] else ""
         times = (row["busy_least_ms"], row["busy_most_ms"])
         table.add_row(
-            f"{name}, pid {row['pid']}" if several else name,
+            f"{name}, pid {row['pid']}" if several and not (threads and row["tid"]) else name,
             fmt.count(row["works"]),
             *(fmt.duration(None if ms is None else ms * 1e6) for ms in times if wide),
             _share_busy(row),

@@ -16,7 +16,7 @@ what the program itself tells cannot tell them apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,11 @@ ABOUT = (*WORK, Kind.GPU_SYNC, Kind.GPU_QUERY, Kind.GPU_EVENT)
 
 _WORK, _ABOUT = (table_of(dict.fromkeys(kinds, 1)) for kinds in (WORK, ABOUT))
 
+#: The handle of CUDA and HIP that means another stream in each thread.
+_PER_THREAD = 2
+#: Together with the thread, what stands for that stream here: no handle is as high as this.
+_OF_THREAD = 1 << 63
+
 #: The answers "not yet" of CUDA and HIP, and of Level Zero.
 _NOT_READY = (600, 1)
 
@@ -60,9 +65,11 @@ class Busy:
 
     ``start_ns`` and ``end_ns`` bound it from outside; ``end_ns`` is ``UNKNOWN_NS`` where it is
     unknown. ``sure_ns`` is for how long of it the stream surely had work. ``works`` counts.
+    ``tid`` is the thread whose default stream it is, 0 for any other stream.
     """
 
     pid: U32
+    tid: U32
     stream: U64
     start_ns: I64
     end_ns: I64
@@ -81,7 +88,8 @@ class Busy:
     def nothing(cls) -> Busy:
         """No stream had work."""
         wide = np.zeros(0, np.int64)
-        return cls(np.zeros(0, np.uint32), np.zeros(0, np.uint64), wide, wide, wide, wide)
+        narrow = np.zeros(0, np.uint32)
+        return cls(narrow, narrow, np.zeros(0, np.uint64), wide, wide, wide, wide)
 
     def as_dict(self) -> Arrays:
         """The arrays by name; nothing is copied."""
@@ -110,6 +118,9 @@ def busy_of(columns: Columns) -> Busy:
         columns: N records by start.
     """
     columns = columns.take(np.flatnonzero(_ABOUT[columns.kind]))
+    alike = columns.object == np.uint64(_PER_THREAD)
+    own = np.uint64(_OF_THREAD) | columns.tid.astype(np.uint64)
+    columns = replace(columns, object=np.where(alike, own, columns.object))
     captured = columns.flags & FLAG_CAPTURE != 0
     work = np.flatnonzero((_WORK[columns.kind] != 0) & (columns.status == 0) & ~captured)
     if not len(work):
@@ -133,7 +144,9 @@ def busy_of(columns: Columns) -> Busy:
         end = start + as_time(columns.duration_ns[mine])
         found = _stream(start, end, facts.asked_ns[told], facts.told_ns[told], facts.done[told])
         count = len(found[0])
-        rows.append((np.full(count, pid, np.uint32), np.full(count, stream, np.uint64), *found))
+        tid, plain = (stream - _OF_THREAD, _PER_THREAD) if stream >= _OF_THREAD else (0, stream)
+        same = (np.full(count, pid, np.uint32), np.full(count, tid, np.uint32))
+        rows.append((*same, np.full(count, plain, np.uint64), *found))
     return Busy(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
 
 
@@ -226,7 +239,8 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
     """
     if not len(busy):
         return []
-    change = (busy.pid[1:] != busy.pid[:-1]) | (busy.stream[1:] != busy.stream[:-1])
+    whose = np.stack([busy.pid.astype(np.uint64), busy.tid.astype(np.uint64), busy.stream])
+    change = (whose[:, 1:] != whose[:, :-1]).any(axis=0)
     heads = np.flatnonzero(np.concatenate([[True], change]))
     known = busy.end_ns != UNKNOWN_NS
     length = np.where(known, busy.end_ns - busy.start_ns, 0)
@@ -238,6 +252,7 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [
         {
             "pid": int(busy.pid[head]),
+            "tid": int(busy.tid[head]) or None,
             "stream": int(busy.stream[head]),
             "works": works,
             "busy_least_ms": sure / 1e6,

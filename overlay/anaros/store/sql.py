@@ -430,7 +430,8 @@ def _add_busy(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
         connection.execute("CREATE TABLE derived_busy AS SELECT * FROM computed")
     connection.unregister("computed")
     connection.execute(
-        f"CREATE VIEW busy AS SELECT * REPLACE (nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
+        "CREATE VIEW busy AS SELECT * REPLACE (nullif(tid, 0) AS tid,"
+        f" nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
         f" {_start_s(run)} FROM derived_busy"
     )
 
