@@ -40,4 +40,5 @@ ANAROS_CUPTI(ANAROS_NAME)
 /* clang-format off */
 ANAROS_EXPORT_ncclProfiler_v1 ANAROS_EXPORT_ncclProfiler_v2 ANAROS_EXPORT_ncclProfiler_v3
 ANAROS_EXPORT_ncclProfiler_v4 ANAROS_EXPORT_ncclProfiler_v5 ANAROS_EXPORT_ncclProfiler_v6
+ANAROS_EXPORT_ncclProfiler_v7
 ANAROS_EXPORT_dlsym ANAROS_EXPORT_dlopen

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The profiler interface of NCCL in its six versions, as NCCL lays them out.
+ * The profiler interface of NCCL in its seven versions, as NCCL lays them out.
  * Each says the same in other words: codes became strings, the communicator
  * moved from the event to the start, calls came to be events of their own.
  */
@@ -151,7 +151,11 @@ DESCRIPTOR_NAMED(descriptor_v3, );
 	}
 
 DESCRIPTOR_BARE(descriptor_v4, uint8_t);
-DESCRIPTOR_BARE(descriptor_v5, uint64_t); /* and the sixth */
+/*
+ * And later ones: what the sixth and the seventh add stands behind what is read
+ * here, or is an event of its own that is not asked for.
+ */
+DESCRIPTOR_BARE(descriptor_v5, uint64_t);
 
 /* In the first version words are numbers. */
 static const char *const functions[] = {"Broadcast", "Reduce",   "AllGather", "ReduceScatter",
@@ -338,3 +342,4 @@ PLUGIN(3, open_v1, start_v3, state_v1);
 PLUGIN(4, open_v4, start_v4, state_v4);
 PLUGIN(5, open_v5, start_v5, state_v4);
 PLUGIN(6, open_v6, start_v5, state_v4);
+PLUGIN(7, open_v6, start_v5, state_v4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Description: what NCCL tells its profiler plugin is recorded, in each of
- * the six versions of that interface, and changes nothing for NCCL.
+ * the seven versions of that interface, and changes nothing for NCCL.
  *
  * Plays NCCL's side: opens the library that NCCL_PROFILER_PLUGIN names, asks
  * for the structure of a version and calls as NCCL does. Events are laid out
@@ -31,6 +31,7 @@ static const struct version {
     [4] = {{0, 32, 56, 72, 88, 96}, {0, 24, 48, 40, 0, 0}, 56, false, 30},
     [5] = {{0, 32, 56, 72, 88, 96}, {0, 24, 48, 40, 0, 0}, 56, false, 30},
     [6] = {{0, 32, 56, 72, 88, 96}, {0, 24, 48, 40, 0, 0}, 56, false, 30 | COPY},
+    [7] = {{0, 32, 56, 72, 88, 96}, {0, 24, 48, 40, 0, 0}, 56, false, 30 | COPY},
 };
 
 /* The operation's fields lie alike in all versions. */
@@ -354,7 +355,7 @@ int main(void)
 	const char *path = getenv("LD_PRELOAD");
 	void *library, *context = NULL;
 
-	for (version = 6; version >= 1; version--) {
+	for (version = 7; version >= 1; version--) {
 		char symbol[32];
 
 		library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
