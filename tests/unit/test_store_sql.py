@@ -270,6 +270,11 @@ def test_python_variables_are_no_tables(run: RunDirectory) -> None:
         ("SELECT count(* FROM records", 'syntax error at or near "FROM"', "write one SELECT"),
         ("SELECT kin FROM records", 'Referenced column "kin" not found', "did you mean kind?"),
         ("FROM record", "there is no view record", "did you mean records?"),
+        (
+            "SELECT min(start_ns) - max(start_ns) FROM records",
+            "Out of Range Error: Overflow in subtraction of UINT64",
+            "fields have no sign",
+        ),
         ("FROM wombat", "there is no view wombat", "the views are records, requests, spans,"),
         ("", "0 statements are given", "give one SELECT at a time"),
         ("SELECT 'x'::INT", "Could not convert string 'x' to INT32", ""),

@@ -466,6 +466,8 @@ def _query_error(error: Exception) -> QueryError:
     if "'pytz'" in message:
         fact = "a time with a time zone cannot be given as a value"
         return QueryError(fact, "cast it: CAST(now() AS TIMESTAMP), or AS VARCHAR")
+    if "subtraction of UINT" in message:
+        return QueryError(fact, "fields have no sign: cast them before, as start_ns::BIGINT")
     near_word = re.search(r'(?:Candidate bindings: |Did you mean )"([^"]+)"', message)
     if near_word:
         return QueryError(fact, f"did you mean {near_word[1]}?")
