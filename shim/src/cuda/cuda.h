@@ -78,6 +78,7 @@ void anaros_cuda_exchange(int result, const char *name, void **function, int ver
 struct anaros_cuda_hint {
 	const void *function; /* that is launched, as the program names it */
 	uint16_t copy_kind;   /* 0: not told */
+	const void *caller;   /* for whom the runtime's function is looked up */
 };
 extern __thread struct anaros_cuda_hint anaros_cuda_hint
     __attribute__((tls_model("initial-exec"), visibility("hidden")));

@@ -10,7 +10,9 @@
 
 #define CUDA_RUNTIME_NOT_FOUND 302
 
-__thread struct anaros_cuda_hint anaros_cuda_hint;
+/* Said here too: else the compiler calls for its address, and keeps all arguments meanwhile. */
+__thread struct anaros_cuda_hint anaros_cuda_hint
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 void *anaros_runtime_found[ANAROS_RUNTIME_COUNT];
 
@@ -84,20 +86,49 @@ const char *anaros_cuda_function_name(const void *address)
 	    __atomic_load_n(&anaros_runtime_found[ANAROS_RUNTIME_##name], __ATOMIC_RELAXED),       \
 	    parameters, failure, __VA_ARGS__)
 
-/* The hint stands for the time of the call; a callback in it may set another. */
-#define HINTED(hint, arguments)                                                                    \
-	struct anaros_cuda_hint outer = anaros_cuda_hint;                                          \
+/*
+ * The hint stands for the time of the call; a callback in it may set another.
+ * One of its fields is enough for each call: the other is for other calls.
+ */
+#define HINTED_BODY(field, hint, arguments)                                                        \
+	__typeof__(anaros_cuda_hint.field) outer = anaros_cuda_hint.field;                         \
 	int result;                                                                                \
                                                                                                    \
-	anaros_cuda_hint = (struct anaros_cuda_hint)hint;                                          \
+	anaros_cuda_hint.field = (hint);                                                           \
 	result = real arguments;                                                                   \
-	anaros_cuda_hint = outer;                                                                  \
+	anaros_cuda_hint.field = outer;                                                            \
 	return result;
 
-#define BRACED(...)                                                                                \
+/*
+ * A call that is frequent: what looks up its function is apart, and is jumped
+ * to, so that no argument has to be kept while it looks.
+ */
+#define HINTED(name, parameters, arguments, field, hint)                                           \
+	static int COLD look_up_##name parameters                                                  \
 	{                                                                                          \
-		__VA_ARGS__                                                                        \
-	}
+		int(*real) parameters = (__typeof__(real))anaros_runtime_real(                     \
+		    ANAROS_RUNTIME_##name, anaros_cuda_hint.caller);                               \
+                                                                                                   \
+		if (real == NULL)                                                                  \
+			return CUDA_RUNTIME_NOT_FOUND;                                             \
+		HINTED_BODY(field, hint, arguments)                                                \
+	}                                                                                          \
+	EXPORT int name parameters;                                                                \
+	EXPORT int name parameters                                                                 \
+	{                                                                                          \
+		int(*real) parameters = (__typeof__(real))anaros_runtime_quick(                    \
+		    ANAROS_RUNTIME_##name, __builtin_return_address(0));                           \
+                                                                                                   \
+		if (unlikely(real == NULL)) {                                                      \
+			anaros_cuda_hint.caller = __builtin_return_address(0);                     \
+			return look_up_##name arguments;                                           \
+		}                                                                                  \
+		HINTED_BODY(field, hint, arguments)                                                \
+	}                                                                                          \
+	RUNTIME_ENTRY(                                                                             \
+	    , int, anaros_found_##name,                                                            \
+	    __atomic_load_n(&anaros_runtime_found[ANAROS_RUNTIME_##name], __ATOMIC_RELAXED),       \
+	    parameters, CUDA_RUNTIME_NOT_FOUND, HINTED_BODY(field, hint, arguments))
 
 static uint16_t copy_kind(int direction)
 {
@@ -111,15 +142,11 @@ static uint16_t copy_kind(int direction)
 }
 
 #define COPY(name)                                                                                 \
-	RUNTIME(int, name, (void *dst, const void *src, size_t bytes, int direction),              \
-		CUDA_RUNTIME_NOT_FOUND,                                                            \
-		HINTED(BRACED(.copy_kind = copy_kind(direction)), (dst, src, bytes, direction)))
+	HINTED(name, (void *dst, const void *src, size_t bytes, int direction),                    \
+	       (dst, src, bytes, direction), copy_kind, copy_kind(direction))
 #define COPY_ASYNC(name)                                                                           \
-	RUNTIME(int, name,                                                                         \
-		(void *dst, const void *src, size_t bytes, int direction, void *stream),           \
-		CUDA_RUNTIME_NOT_FOUND,                                                            \
-		HINTED(BRACED(.copy_kind = copy_kind(direction)),                                  \
-		       (dst, src, bytes, direction, stream)))
+	HINTED(name, (void *dst, const void *src, size_t bytes, int direction, void *stream),      \
+	       (dst, src, bytes, direction, stream), copy_kind, copy_kind(direction))
 
 COPY(cudaMemcpy)
 COPY(cudaMemcpy_ptds)
@@ -127,40 +154,36 @@ COPY_ASYNC(cudaMemcpyAsync)
 COPY_ASYNC(cudaMemcpyAsync_ptsz)
 
 #define COPY_2D(name)                                                                              \
-	RUNTIME(int, name,                                                                         \
-		(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,     \
-		 size_t height, int direction),                                                    \
-		CUDA_RUNTIME_NOT_FOUND,                                                            \
-		HINTED(BRACED(.copy_kind = copy_kind(direction)),                                  \
-		       (dst, dst_pitch, src, src_pitch, width, height, direction)))
+	HINTED(name,                                                                               \
+	       (void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,      \
+		size_t height, int direction),                                                     \
+	       (dst, dst_pitch, src, src_pitch, width, height, direction), copy_kind,              \
+	       copy_kind(direction))
 #define COPY_2D_ASYNC(name)                                                                        \
-	RUNTIME(int, name,                                                                         \
-		(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,     \
-		 size_t height, int direction, void *stream),                                      \
-		CUDA_RUNTIME_NOT_FOUND,                                                            \
-		HINTED(BRACED(.copy_kind = copy_kind(direction)),                                  \
-		       (dst, dst_pitch, src, src_pitch, width, height, direction, stream)))
+	HINTED(name,                                                                               \
+	       (void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width,      \
+		size_t height, int direction, void *stream),                                       \
+	       (dst, dst_pitch, src, src_pitch, width, height, direction, stream), copy_kind,      \
+	       copy_kind(direction))
 
 COPY_2D(cudaMemcpy2D)
 COPY_2D(cudaMemcpy2D_ptds)
 COPY_2D_ASYNC(cudaMemcpy2DAsync)
 COPY_2D_ASYNC(cudaMemcpy2DAsync_ptsz)
 
-struct dim3 {
-	unsigned int x, y, z;
-};
-
+/*
+ * Three numbers in a structure are passed as these two would be, in registers
+ * on x86-64 and aarch64; as two they need not be put together and taken apart.
+ */
 #define LAUNCH(name)                                                                               \
-	RUNTIME(                                                                                   \
-	    int, name,                                                                             \
-	    (const void *function, struct dim3 grid, struct dim3 block, void **values,             \
-	     size_t shared, void *stream),                                                         \
-	    CUDA_RUNTIME_NOT_FOUND,                                                                \
-	    HINTED(BRACED(.function = function), (function, grid, block, values, shared, stream)))
+	HINTED(name,                                                                               \
+	       (const void *function, uint64_t grid_xy, unsigned int grid_z, uint64_t block_xy,    \
+		unsigned int block_z, void **values, size_t shared, void *stream),                 \
+	       (function, grid_xy, grid_z, block_xy, block_z, values, shared, stream), function,   \
+	       function)
 #define LAUNCH_CONFIG(name)                                                                        \
-	RUNTIME(int, name, (const void *config, const void *function, void **values),              \
-		CUDA_RUNTIME_NOT_FOUND,                                                            \
-		HINTED(BRACED(.function = function), (config, function, values)))
+	HINTED(name, (const void *config, const void *function, void **values),                    \
+	       (config, function, values), function, function)
 
 LAUNCH(cudaLaunchKernel)
 LAUNCH(cudaLaunchKernel_ptsz)

@@ -22,6 +22,23 @@ extern void *anaros_runtime_found[ANAROS_RUNTIME_COUNT] __attribute__((visibilit
 /* runtime_library.c */
 /* The function that the object of `caller`, a return address, would have reached. */
 void *anaros_runtime_real(enum anaros_cuda_runtime_hook hook, const void *caller);
+/* The first that each was asked for by: most callers of one function are one object. */
+struct anaros_runtime_first {
+	uintptr_t start, size; /* of the caller's object; size 0: nobody yet */
+	void *real;
+};
+extern struct anaros_runtime_first anaros_runtime_first[ANAROS_RUNTIME_COUNT]
+    __attribute__((visibility("hidden")));
+
+/* The same function; NULL: it has to be looked up. */
+static inline void *anaros_runtime_quick(enum anaros_cuda_runtime_hook hook, const void *caller)
+{
+	const struct anaros_runtime_first *first = &anaros_runtime_first[hook];
+	uintptr_t size = __atomic_load_n(&first->size, __ATOMIC_ACQUIRE);
+
+	return likely((uintptr_t)caller - first->start < size) ? first->real : NULL;
+}
+
 bool anaros_runtime_wraps(const char *name);
 bool anaros_runtime_loaded(const char *name) COLD;
 void *anaros_runtime_wrapper_of(const char *name, void *function) COLD;

@@ -40,6 +40,8 @@ static struct caller {
 static uint32_t caller_count;
 static uint32_t callers_lock;
 
+struct anaros_runtime_first anaros_runtime_first[ANAROS_RUNTIME_COUNT];
+
 static struct caller *known_caller(const void *address)
 {
 	uint32_t count = __atomic_load_n(&caller_count, __ATOMIC_ACQUIRE);
@@ -50,6 +52,17 @@ static struct caller *known_caller(const void *address)
 	return NULL;
 }
 
+static void lock_callers(void)
+{
+	while (__atomic_exchange_n(&callers_lock, 1, __ATOMIC_ACQUIRE))
+		SYS3(SYS_sched_yield, 0, 0, 0);
+}
+
+static void unlock_callers(void)
+{
+	__atomic_store_n(&callers_lock, 0, __ATOMIC_RELEASE);
+}
+
 static struct caller *add_caller(const void *address)
 {
 	uintptr_t start, size;
@@ -57,8 +70,7 @@ static struct caller *add_caller(const void *address)
 
 	if (!anaros_cuda_object_of(address, &start, &size))
 		return NULL;
-	while (__atomic_exchange_n(&callers_lock, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
+	lock_callers();
 	caller = known_caller(address);
 	if (caller == NULL && caller_count < CALLERS) {
 		caller = &callers[caller_count];
@@ -66,8 +78,23 @@ static struct caller *add_caller(const void *address)
 		caller->size = size;
 		__atomic_store_n(&caller_count, caller_count + 1, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(&callers_lock, 0, __ATOMIC_RELEASE);
+	unlock_callers();
 	return caller;
+}
+
+/* Its size comes last: who reads it sees the rest. */
+static void keep_first(enum anaros_cuda_runtime_hook hook, const struct caller *caller,
+		       void *function)
+{
+	struct anaros_runtime_first *first = &anaros_runtime_first[hook];
+
+	lock_callers();
+	if (first->size == 0) {
+		first->start = caller->start;
+		first->real = function;
+		__atomic_store_n(&first->size, caller->size, __ATOMIC_RELEASE);
+	}
+	unlock_callers();
 }
 
 /* In the scope of the caller's object, or else anywhere. */
@@ -102,6 +129,8 @@ static void *COLD find(enum anaros_cuda_runtime_hook hook, const void *address,
 		caller = add_caller(address);
 	if (caller != NULL)
 		__atomic_store_n(&caller->real[hook], function, __ATOMIC_RELEASE);
+	if (caller != NULL && function != NULL)
+		keep_first(hook, caller, function);
 	errno = saved;
 	return function;
 }
