@@ -257,7 +257,7 @@ def share(columns: Columns, known: Any, request: int) -> Share:
         if cause is not None:
             result.waits[stage][cause] += stop - begin
     if known.kernel:
-        _add_off_cpu(result, entries, layers, off_cpu(records, known.calls), known.segments)
+        _add_off_cpu(result, entries, layers, off_cpu(records, known.calls), known.segments, end)
     for total, causes in zip(result.total, result.waits, strict=True):
         for cause in Cause:
             causes[cause] = min(max(causes[cause], 0), total)
@@ -295,12 +295,15 @@ def _add_off_cpu(
     layers: list[tuple[int, int, str]],
     off: list[list[int]],
     segments: Any,
+    request_end: int,
 ) -> None:
     """Adds what the scheduler saw to the waits."""
     for at, entry in enumerate(entries):
         if entry.call < 0 or any(begin <= entry.begin < end for begin, end, _ in layers):
             continue
         within, within_queued, after, after_queued, asleep = off[entry.call]
+        after = min(after, _idle_behind(entries, at, request_end))
+        after_queued = min(after_queued, after)
         own = result.waits[_own(entries, at)]
         cause = int(waits.CAUSE[entry.kind]) if entry.blocked is None else entry.blocked
         own[cause] += (within if entry.blocked is None else 0) - within_queued
@@ -326,6 +329,13 @@ def _add_off_cpu(
         causes = result.waits[_gap(entries, at - 1)]
         causes[Cause.RUNQUEUE] += queued
         causes[Cause.LOCK] -= queued
+
+
+def _idle_behind(entries: list[Entry], at: int, request_end: int) -> int:
+    """How long no thread works on the request behind an entry, until the next one does."""
+    until = entries[at + 1].begin if at + 1 < len(entries) else request_end
+    covers = [e.end for e in entries[:at] if e.kind != Kind.SYNC_WAIT and e.call >= 0]
+    return max(until - max([entries[at].end, *covers]), 0)
 
 
 def _gap(entries: list[Entry], at: int) -> int:

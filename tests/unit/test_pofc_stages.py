@@ -110,6 +110,20 @@ def test_with_the_kernel_plane_only_time_off_the_cpu_is() -> None:
     assert timeline.coverage.kernel_plane
 
 
+def test_what_a_thread_sleeps_beyond_its_step_is_no_wait_of_it() -> None:
+    trace = Trace()
+    launched = trace.add(Kind.GPU_LAUNCH, 0, 5 * US, obj=9, address=77)
+    waited = trace.add(Kind.GPU_SYNC, launched, launched + 300 * US, obj=9)
+    trace.add(Kind.SCHED_OFFCPU, launched + US, waited - US, flags=FLAG_KERNEL, status=1)
+    # It joins another thread, then begins the next step.
+    trace.add(Kind.SCHED_OFFCPU, waited + US, waited + 900 * US, flags=FLAG_KERNEL, status=1)
+    again = trace.add(Kind.GPU_LAUNCH, waited + 901 * US, waited + 906 * US, obj=9, address=77)
+    trace.add(Kind.GPU_SYNC, again, again + 50 * US, obj=9)
+    timeline = analyse(trace.columns()[0])
+    assert len(timeline.requests) == 2
+    assert waits_of(timeline, "execute") == (0, 0, 0, 350, 0)
+
+
 def test_device_times_split_the_wait_for_the_device() -> None:
     trace = one()
     launch = next(row[0] for row in trace.rows if row[4] == Kind.GPU_LAUNCH)

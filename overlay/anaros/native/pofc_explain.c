@@ -51,23 +51,28 @@ static void spend(int64_t *waits, uint8_t cause, uint8_t stuck, int64_t spent, i
 	add(&waits[POFC_CAUSE_RUNQUEUE], queued);
 }
 
-/* What the scheduler saw within a call and behind it. */
+/*
+ * What the scheduler saw within a call and behind it. A thread that sleeps
+ * while another one works on the request keeps it from nothing: behind the call
+ * counts no more than the time in which nobody does.
+ */
 static void add_off_cpu(const struct pofc_known *known, struct tally *tally,
-			const struct cell *cell, uint8_t stuck)
+			const struct cell *cell, uint8_t stuck, int64_t idle_ns)
 {
 	const struct pofc_off_cpu *off = &known->off[cell->call];
 	int64_t *behind = tally->waits[cell->gap];
-	int64_t asleep = 0, late, queued = off->after_queued;
+	int64_t after = least(off->after, idle_ns), queued = least(off->after_queued, after);
+	int64_t asleep = 0, late;
 
 	spend(tally->waits[cell->own], known->cause[known->calls->kind[cell->call]], cell->cause,
 	      off->within, off->within_queued);
 	if (stuck == NO_CAUSE)
-		asleep = least(off->asleep, off->after);
+		asleep = least(off->asleep, after);
 	/* The run queue ends a time off the CPU: of the sleep only what it must. */
-	late = most(queued - (off->after - asleep), 0);
+	late = most(queued - (after - asleep), 0);
 	add(&behind[POFC_CAUSE_IO], most(asleep - late, 0));
 	add(&behind[POFC_CAUSE_RUNQUEUE], least(late, asleep));
-	spend(behind, POFC_CAUSE_LOCK, stuck, off->after - asleep,
+	spend(behind, POFC_CAUSE_LOCK, stuck, after - asleep,
 	      stuck == NO_CAUSE ? queued - late : queued);
 }
 
@@ -80,6 +85,20 @@ static int64_t woken(const struct pofc_known *known, int32_t segment, int64_t ha
 	if (kind != POFC_BEGINS_POLL && kind != POFC_BEGINS_IDLE)
 		return 0;
 	return least(known->off[segments->start[segment]].within_queued, handed_ns);
+}
+
+/* How long nobody works on the request behind a call until somebody does something. */
+static int64_t idle_behind(const struct work *work, const struct cell *cell, int64_t furthest)
+{
+	const struct cell *end = work->cells + work->cell_count, *next = cell + 1;
+	int64_t until = work->lasts_ns;
+
+	/* What the device does in between is no work of a thread. */
+	while (next < end && next->call < 0 && !next->turn)
+		next++;
+	if (next < end)
+		until = next->begin;
+	return most(until - most(cell->lasts, furthest), 0);
 }
 
 /* Adds up the cells; late[stage] is what woken threads waited for a CPU. */
@@ -116,7 +135,8 @@ static void add_cells(struct work *work, struct tally *tally, int64_t late[POFC_
 			if (!queued || cell->code != POFC_CODE_LAUNCH)
 				waits[0] = waits[1];
 		} else if (known->off != NULL && cell->call >= 0) {
-			add_off_cpu(known, tally, cell, waits[2]);
+			add_off_cpu(known, tally, cell, waits[2],
+				    idle_behind(work, cell, furthest));
 		}
 		portion(tally, cell, cell->begin, middle, own, waits[0]);
 		portion(tally, cell, middle, rest, cover, waits[1]);
