@@ -19,6 +19,9 @@ USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
+#: What DuckDB makes of a SIGINT that comes while it works.
+_DUCKDB_INTERRUPTED = "Query interrupted"
+
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What can be done where the operating system refuses and nobody has said it better.
@@ -47,6 +50,8 @@ def explain(error: BaseException) -> int:
         case AnarosError():
             return _say(error.fact, error.remedy, error.exit_code)
         case KeyboardInterrupt():
+            return INTERRUPTED
+        case RuntimeError() if str(error) == _DUCKDB_INTERRUPTED:
             return INTERRUPTED
         case BrokenPipeError():
             return _hang_up()

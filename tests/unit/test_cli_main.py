@@ -9,14 +9,17 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anaros.errors import PolicyError, QueryError, UsageError
+from anaros.store.rundir import RunDirectory
 from anaros_cli import errors
 from anaros_cli.app import COMMANDS, cli
 from anaros_cli.launch import Launch, parse
@@ -308,3 +311,19 @@ def test_control_c_is_130() -> None:
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_control_c_in_a_query_is_130(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", {})
+    sql = "SELECT sum(hash(a.range, b.range)) FROM range(10_000_000) a, range(10_000_000) b"
+    command = [sys.executable, "-m", "anaros_cli", "query", str(run.path), sql]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        # All but the query is done in a fraction of this.
+        while sum(psutil.Process(process.pid).cpu_times()[:2]) < 2.5:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)
+    assert (process.returncode, *said) == (130, b"", b"")
