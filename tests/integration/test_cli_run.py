@@ -191,15 +191,18 @@ def test_the_live_view_leaves_the_terminal_as_it_was(
     before = termios.tcgetattr(follower)
     env = {key: value for key, value in environment.items() if key != "COLUMNS"}
     with running(environment, file) as recorded:
-        with subprocess.Popen(
-            [*ANAROS, "xray"],
-            env=env,
-            stdin=follower,
-            stdout=follower,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=lambda: _take_terminal(follower),
-        ) as viewer:
+        with (
+            subprocess.Popen(
+                [*ANAROS, "xray"],
+                env=env,
+                stdin=follower,
+                stdout=follower,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=lambda: _take_terminal(follower),
+            ) as viewer,
+            _ended_in_any_case(viewer),
+        ):
             shown = _read_until(leader, b"records/s", times=3)
             assert b"\x1b[?1049h" in shown
             if how == "terminate":
@@ -271,6 +274,16 @@ def _take_terminal(descriptor: int) -> None:
     import fcntl
 
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def _ended_in_any_case(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A viewer that nobody reads from waits for ever, and whoever waits for it with it."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
 
 
 def _read_until(descriptor: int, wanted: bytes, times: int = 1) -> bytes:
