@@ -98,7 +98,7 @@ static void check(const struct harness *harness, const char *word, uint64_t id)
 	CHECK(library != NULL);
 	plugin = newest(library, &version);
 	CHECK(plugin != NULL && strcmp(plugin->name, "anaros") == 0);
-	CHECK_EQUAL(version, 6);
+	CHECK_EQUAL(version, NEWEST);
 	for (unsigned int i = 0; i < 2; i++)
 		CHECK_EQUAL(plugin->init(&contexts[i], id + i, &mask, "dp", 1, 2, (int)i, NULL), 0);
 	CHECK(contexts[0] != contexts[1]);
