@@ -15,7 +15,7 @@ from contextlib import contextmanager
 #: The view ends by itself when the run does; this is how long it may take to draw its last frame.
 _VIEW_PATIENCE_S = 3.0
 
-#: `anaros.capture.arena.DEVICE_TIMES`, which would have to be loaded.
+#: `anaros.capture.rings.arena.DEVICE_TIMES`, which would have to be loaded.
 DEVICE_TIMES = ("off", "queue", "kernel")
 
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from anaros.capture import live
-from anaros.capture.arena import Segment
-from anaros.capture.names import join
+from anaros.capture.rings import live
+from anaros.capture.rings.arena import Segment
+from anaros.capture.rings.names import join
 from anaros.errors import CaptureError
 from anaros.pofc import CONNECTION_KINDS
 from anaros.pofc.memory import standing

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anaros import pofc
-from anaros.capture.census import census
+from anaros.capture.program.census import census
 from anaros.device_time import device_time_of
 from anaros.errors import UsageError
 from anaros.kinds import KIND_NAMES, Kind

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from anaros import __version__
-from anaros.capture.child import Child, exit_code, find
+from anaros.capture.program.child import Child, exit_code, find
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from anaros.capture.arena import Arena, Segment
-    from anaros.capture.cgroup import Leaf
-    from anaros.capture.kernel import KernelPlane
-    from anaros.capture.probes import Loading
-    from anaros.capture.recorder import Recorder
+    from anaros.capture.kernel.plane import KernelPlane
+    from anaros.capture.kernel.probes import Loading
+    from anaros.capture.program.cgroup import Leaf
+    from anaros.capture.rings.arena import Arena, Segment
+    from anaros.capture.rings.recorder import Recorder
     from anaros.govern.rewrites import Rewrites
     from anaros.store.rundir import RunDirectory
 
@@ -74,12 +74,12 @@ def _user_name() -> str:
 def _start(parts: _Parts, child: Child, name: str, *, kernel: bool) -> None:
     """Begins what takes long and needs nothing of us: the probes, the child's way to its cgroup."""
     if kernel:
-        from anaros.capture.probes import Loading
+        from anaros.capture.kernel.probes import Loading
 
         parts.loading = Loading()
     else:
         parts.kernel_reason = "switched off with --no-kernel"
-    from anaros.capture.cgroup import Leaf
+    from anaros.capture.program.cgroup import Leaf
 
     parts.leaf = Leaf.create(name)
     child.enter(parts.leaf)
@@ -87,7 +87,7 @@ def _start(parts: _Parts, child: Child, name: str, *, kernel: bool) -> None:
 
 def _attach_kernel(parts: _Parts, child: Child) -> None:
     """The kernel plane, or one line that says what is not seen without it."""
-    from anaros.capture.kernel import KernelPlane, Target
+    from anaros.capture.kernel.plane import KernelPlane, Target
 
     assert parts.recorder is not None
     sample, context = parts.recorder.sample
@@ -105,7 +105,7 @@ def _decide(
     """The policy; returns what differs from our environment in the program's."""
     from pathlib import Path
 
-    from anaros.capture import nccl
+    from anaros.capture.program import nccl
     from anaros.govern.rewrites import decide
 
     parts.rewrites = decide(
@@ -144,8 +144,8 @@ def _make_directory(
 
 def _open(parts: _Parts, folder: Path, run: RunDirectory) -> None:
     """Shared memory, clock and the recorder."""
-    from anaros.capture.arena import Arena, Segment, remove_folder
-    from anaros.capture.recorder import Recorder
+    from anaros.capture.rings.arena import Arena, Segment, remove_folder
+    from anaros.capture.rings.recorder import Recorder
 
     parts.arena = Arena.create(folder)
     parts.arena.hide_names = parts.hide_names
@@ -211,7 +211,7 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
     """What is known when all records are durable."""
     import resource
 
-    from anaros.capture import host
+    from anaros.capture.host import machine
 
     assert parts.arena is not None
     assert parts.recorder is not None
@@ -226,7 +226,7 @@ def _meta_at_end(parts: _Parts, status: int, started_cpu_s: float) -> dict[str, 
         "end_ns": time.monotonic_ns(),
         "exit_code": code if code >= 0 else None,
         "term_signal": -code if code < 0 else None,
-        "host": host.identity(),
+        "host": machine.identity(),
         "kernel_plane": {
             "active": True,
             "missing": list(parts.kernel.missing()),
@@ -308,7 +308,7 @@ def run(
     child = Child(program, list(argv))
     try:
         _start(parts, child, name, kernel=kernel)
-        from anaros.capture.arena import shared_memory_root
+        from anaros.capture.rings.arena import shared_memory_root
 
         shared = shared_memory_root() / name
         changes = _decide(parts, argv, program, policy_files, shared)
@@ -362,7 +362,7 @@ def _give_up(parts: _Parts) -> None:
 
 
 def recover(path: Path) -> bool:
-    """Finishes a run whose supervisor was killed; see `anaros.capture.recovery.recover`."""
-    from anaros.capture import recovery
+    """Finishes a run whose supervisor was killed; see `anaros.capture.rings.recovery.recover`."""
+    from anaros.capture.rings import recovery
 
     return recovery.recover(path)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from anaros.capture import checks, host, survey
-from anaros.capture.checks import Check, State
+from anaros.capture.host import checks, machine, survey
+from anaros.capture.host.checks import Check, State
 from anaros_cli.main import main
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -48,23 +48,24 @@ def test_one_plain_frame_where_stdout_is_no_terminal() -> None:
 
 
 def test_identity_matches_the_kernel() -> None:
-    facts = host.identity()
+    facts = machine.identity()
     assert facts["hostname"] == os.uname().nodename
     assert facts["cpus_usable"] == len(os.sched_getaffinity(0))
     assert facts["memory_bytes"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert host.read("/nowhere/at/all") is None
-    assert host.field("/proc/meminfo", "NoSuchField") is None
+    assert machine.read("/nowhere/at/all") is None
+    assert machine.field("/proc/meminfo", "NoSuchField") is None
 
 
 def test_identity_imports_nothing_heavy() -> None:
     code = (
-        "import sys; before = set(sys.modules); from anaros.capture import host; host.identity();"
-        "print(sorted(set(sys.modules) - before - {'__future__', 'anaros', 'anaros.capture'}))"
+        "import sys, anaros.capture.host, __future__; before = set(sys.modules); "
+        "from anaros.capture.host import machine; machine.identity(); "
+        "print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "['anaros.capture.host']\n"
+    assert done.stdout == "['anaros.capture.host.machine']\n"
 
 
 def test_capabilities_follow_the_user() -> None:
@@ -103,10 +104,10 @@ def test_preload_tells_what_the_loader_says(tmp_path: Path) -> None:
 def test_a_probe_that_breaks_does_not_break_the_doctor(
     body: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "anaros" / "capture"
+    package = tmp_path / "anaros" / "capture" / "host"
     package.mkdir(parents=True)
-    (package.parent / "__init__.py").touch()
-    (package / "__init__.py").touch()
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
     (package / "survey.py").write_text(f"def sick():\n    {body}\n    return 1 / 0\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     probe = survey.in_own_process("sick", timeout_s=0.5 if "sleep" in body else 20)

@@ -93,8 +93,8 @@ def record(
     device_time: str = "queue",
 ) -> Recording:
     """Runs a command with the shim over an arena of its own, and reads what it left there."""
-    from anaros.capture import names
-    from anaros.capture.arena import Arena, Segment, remove_folder, shared_memory_root
+    from anaros.capture.rings import names
+    from anaros.capture.rings.arena import Arena, Segment, remove_folder, shared_memory_root
 
     folder = Path(tempfile.mkdtemp(prefix="anaros-test-", dir=shared_memory_root()))
     arena = Arena.create(folder / "run")

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from anaros import report, session
-from anaros.capture import live
-from anaros.capture.cgroup import Leaf
-from anaros.capture.checks import State, check_left_behind
-from anaros.capture.kernel import PROBES
-from anaros.capture.recovery import left_behind
+from anaros.capture.host.checks import State, check_left_behind
+from anaros.capture.kernel.plane import PROBES
+from anaros.capture.program.cgroup import Leaf
+from anaros.capture.rings import live
+from anaros.capture.rings.recovery import left_behind
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_KERNEL
 from anaros.store.names import read_names

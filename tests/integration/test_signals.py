@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from anaros.capture.sentinel import Sentinel
+from anaros.capture.program.sentinel import Sentinel
 
 Command = Callable[..., list[str]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anaros.capture import nccl
+from anaros.capture.program import nccl
 
 
 def test_free_where_nobody_names_a_plugin(tmp_path: Path) -> None:

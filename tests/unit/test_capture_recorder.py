@@ -18,8 +18,10 @@ from anaros.records import RECORD_DTYPE
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
 
-arena_module = pytest.importorskip("anaros.capture.arena", reason="needs the native module")
-recorder_module = pytest.importorskip("anaros.capture.recorder", reason="needs the native module")
+arena_module = pytest.importorskip("anaros.capture.rings.arena", reason="needs the native module")
+recorder_module = pytest.importorskip(
+    "anaros.capture.rings.recorder", reason="needs the native module"
+)
 
 ROWS = 1000
 

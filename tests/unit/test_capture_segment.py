@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anaros.records import FIELDS, Columns
 
-arena = pytest.importorskip("anaros.capture.arena", reason="needs the native module")
+arena = pytest.importorskip("anaros.capture.rings.arena", reason="needs the native module")
 
 
 def filled(path: Path, rows: int, seed: int, spread_ns: int) -> tuple[object, Columns]:

@@ -14,8 +14,8 @@ import pytest
 from anaros.kinds import Kind
 from anaros.records import FLAG_ASYNC, FLAG_KERNEL, FLAG_OTHER_TENANT, Columns
 
-arena = pytest.importorskip("anaros.capture.arena", reason="needs the native module")
-switches = pytest.importorskip("anaros.capture.switches", reason="needs the native module")
+arena = pytest.importorskip("anaros.capture.rings.arena", reason="needs the native module")
+switches = pytest.importorskip("anaros.capture.kernel.switches", reason="needs the native module")
 
 #: ``struct anaros_switch``.
 SLOT = np.dtype(

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anaros.capture import names as names_module
-from anaros.capture.census import is_static, take, without_shim
+from anaros.capture.program.census import is_static, take, without_shim
+from anaros.capture.rings import names as names_module
 from anaros.kinds import Kind, NameClass
 from anaros.records import Columns
 from anaros.store.names import Names

@@ -211,7 +211,9 @@ def test_a_plain_run_starts_without_click_and_dataclasses() -> None:
         "from anaros_cli.main import launch\n"
         "assert launch.parse(['run', '--', 'true']) is not None\n"
         "from anaros import session\n"
-        "from anaros.capture import arena, cgroup, kernel, recorder\n"
+        "from anaros.capture.kernel import plane\n"
+        "from anaros.capture.program import cgroup\n"
+        "from anaros.capture.rings import arena, recorder\n"
         "from anaros.govern import rewrites\n"
         "from anaros.store import rundir"
     )
@@ -221,13 +223,13 @@ def test_a_plain_run_starts_without_click_and_dataclasses() -> None:
 def test_the_child_and_the_probes_wait_for_no_module_that_they_do_not_need() -> None:
     code = (
         "import sys; from anaros_cli import main; from anaros import session; "
-        "from anaros.capture import probes; print(*sys.modules)"
+        "from anaros.capture.kernel import probes; print(*sys.modules)"
     )
     # Without site: a finder of an editable installation imports what it likes.
     words = [sys.executable, "-S", "-c", code]
     done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert {"anaros.capture.child", "anaros.capture.probes"} <= loaded
+    assert {"anaros.capture.program.child", "anaros.capture.kernel.probes"} <= loaded
     assert loaded & {"pathlib", "typing", "re", "dataclasses", "json", "subprocess"} == set()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anaros.capture.live import Losses
+from anaros.capture.rings.live import Losses
 from anaros.kinds import Kind, NameClass
 from anaros.records import Columns
 from anaros.store.names import Names, write_names

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anaros import records
-from anaros.capture.kernel import PROBES
+from anaros.capture.kernel.plane import PROBES
 from anaros.kinds import KIND_NAMES, Kind, NameClass
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from anaros import demangle
-from anaros.capture import names
+from anaros.capture.rings import names
 from anaros.kinds import NameClass
 
 #: Such as PyTorch, CUB and CUTLASS have them.

@@ -7,7 +7,7 @@ import io
 
 from rich.console import Console
 
-from anaros.capture.checks import Check, State
+from anaros.capture.host.checks import Check, State
 from anaros_cli.views.doctor import frame
 
 CHECKS = (

@@ -19,7 +19,7 @@ def doctor(as_json: bool) -> int:
     Example:
       anaros doctor
     """  # noqa: D301
-    from anaros.capture import checks, host
+    from anaros.capture.host import checks, machine
     from anaros_cli.progress import working
 
     with working("Looking at this machine"):
@@ -38,7 +38,7 @@ def doctor(as_json: bool) -> int:
             }
             for check in found
         ]
-        facts = {"host": host.identity(), "versions": checks.versions()}
+        facts = {"host": machine.identity(), "versions": checks.versions()}
         print_json({"works": works, "checks": rows, **facts})
     else:
         from anaros_cli.terminal import show

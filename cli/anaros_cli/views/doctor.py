@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from anaros.capture.checks import Check, State
+from anaros.capture.host.checks import Check, State
 
 _MARKS = {
     State.WORKS: Text("yes", "green"),

@@ -19,8 +19,8 @@ from anaros.kinds import Kind, NameClass
 from anaros.records import RECORD_DTYPE, Columns
 
 cffi = pytest.importorskip("cffi")
-kernel = pytest.importorskip("anaros.capture.kernel")
-probes = pytest.importorskip("anaros.capture.probes")
+kernel = pytest.importorskip("anaros.capture.kernel.plane")
+probes = pytest.importorskip("anaros.capture.kernel.probes")
 
 OBJECT = Path(__file__).resolve().parents[3] / "ebpf" / "anaros.bpf.o"
 

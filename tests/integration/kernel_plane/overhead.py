@@ -19,8 +19,8 @@ import sys
 import tempfile
 import threading
 
-from anaros.capture.kernel import KernelPlane, Target
-from anaros.capture.probes import Loading, Settings
+from anaros.capture.kernel.plane import KernelPlane, Target
+from anaros.capture.kernel.probes import Loading, Settings
 
 ROUNDS = 20_000
 SWITCHES = 2 * ROUNDS

@@ -170,8 +170,8 @@ def test_a_library_without_the_probes_is_named(built: Path, tmp_path: Path) -> N
 
 
 def test_what_is_mapped_is_told_of_any_process(built: Path) -> None:
-    from anaros.capture.mappings import Mappings
-    from anaros.capture.probes import Libbpf
+    from anaros.capture.kernel.mappings import Mappings
+    from anaros.capture.kernel.probes import Libbpf
 
     mappings, found = Mappings(Libbpf(), b"libother"), []
     try:

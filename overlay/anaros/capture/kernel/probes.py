@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 
 from anaros import artifacts
-from anaros.capture import host
+from anaros.capture.host import machine
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -247,7 +247,7 @@ def _check_host() -> None:
 
 
 def _may_load() -> bool:
-    held = int(host.field("/proc/self/status", "CapEff") or "0", 16)
+    held = int(machine.field("/proc/self/status", "CapEff") or "0", 16)
     both = 1 << _CAP_BPF | 1 << _CAP_PERFMON
     return bool(held >> _CAP_SYS_ADMIN & 1) or held & both == both
 

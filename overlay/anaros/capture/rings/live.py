@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anaros.capture import names as names_module
-from anaros.capture.arena import Arena, Segment
-from anaros.capture.kernel import PROBES
+from anaros.capture.kernel.plane import PROBES
+from anaros.capture.rings import names as names_module
+from anaros.capture.rings.arena import Arena, Segment
 from anaros.errors import CaptureError
 from anaros.store.names import Names
 from anaros.store.rundir import RunDirectory

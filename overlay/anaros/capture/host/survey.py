@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from anaros.capture.host import field, read
+from anaros.capture.host.machine import field, read
 
 #: Bits of the capability sets in /proc/PID/status that Anaros can make use of.
 CAPABILITIES = {
@@ -181,7 +181,9 @@ def in_own_process(probe: str, timeout_s: float = _PROBE_TIMEOUT_S) -> Probe:
 
     A broken driver may hang, print or crash; that must not take the caller with it.
     """
-    code = f"import json; from anaros.capture import survey; print(json.dumps(survey.{probe}()))"
+    code = (
+        f"import json; from anaros.capture.host import survey; print(json.dumps(survey.{probe}()))"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("LD_PRELOAD", None)
     try:

@@ -16,12 +16,12 @@ import signal
 import stat
 from collections.abc import Mapping
 
-from anaros.capture.sentinel import SIGNALS, Sentinel
+from anaros.capture.program.sentinel import SIGNALS, Sentinel
 from anaros.errors import AnarosError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from anaros.capture.cgroup import Leaf
+    from anaros.capture.program.cgroup import Leaf
 
 #: Python ignores these; the program must find them as it would alone.
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)

@@ -16,7 +16,7 @@ import contextlib
 import os
 import signal
 
-from anaros.capture import host
+from anaros.capture.host import machine
 
 #: What is watched: all that a terminal, a shell or an operator sends to end, poke or stop a job.
 SIGNALS = frozenset(
@@ -48,7 +48,7 @@ def _readable(descriptor: int, seconds: float) -> bool:
 
 
 def _stopped(pid: int) -> bool:
-    stat = host.read(f"/proc/{pid}/stat")
+    stat = machine.read(f"/proc/{pid}/stat")
     return stat is not None and stat.rpartition(")")[2].split()[0] in "Tt"
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from anaros import artifacts
-from anaros.capture.mappings import Mappings
+from anaros.capture.kernel.mappings import Mappings
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anaros import __version__, artifacts
-from anaros.capture import host, survey
+from anaros.capture.host import machine, survey
 from anaros.errors import AnarosError
 from anaros.store.rundir import runs_root
 
@@ -117,7 +117,7 @@ def versions() -> dict[str, str | None]:
 
 def check_system() -> Check:
     """The kernel and the processor."""
-    facts = host.identity()
+    facts = machine.identity()
     fact = f"Linux {facts['kernel']} on {facts['machine']}, {facts['cpus_usable']} CPUs"
     if facts["os"]:
         fact += f", {facts['os']}"
@@ -185,7 +185,7 @@ def check_shared_memory(facts: tuple[int, int] | None) -> Check:
 def check_left_behind() -> tuple[Check, ...]:
     """Runs whose supervisor was killed and that nobody has finished; nothing where none is."""
     try:
-        from anaros.capture.recovery import left_behind
+        from anaros.capture.rings.recovery import left_behind
     except ImportError:
         return ()  # the checks of the drain and the packages tell why
     folders = left_behind()

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anaros._native import ffi, lib
-from anaros.capture.arena import Arena, Segment, pid_namespace
+from anaros.capture.rings.arena import Arena, Segment, pid_namespace
 from anaros.errors import AnarosError, CaptureError
 
 if TYPE_CHECKING:
-    from anaros.capture.kernel import KernelPlane
+    from anaros.capture.kernel.plane import KernelPlane
     from anaros.records import Columns
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
@@ -62,7 +62,8 @@ class SegmentWriter:
         Raises:
             RunDirectoryError: The disk refuses; the segment is left as it is.
         """
-        from anaros.capture import census, names
+        from anaros.capture.program import census
+        from anaros.capture.rings import names
         from anaros.store.names import write_names
         from anaros.store.segments import BLOCK_RECORDS, write_clustered
 
@@ -84,7 +85,7 @@ class SegmentWriter:
         """Program starts with and without the shim, among what was written."""
         from pathlib import Path
 
-        from anaros.capture import census
+        from anaros.capture.program import census
         from anaros.records import Columns
         from anaros.store.names import Names
 
@@ -209,6 +210,6 @@ def _import_ahead() -> None:
     # Nothing here multiplies matrices: the threads that numpy's BLAS would start, one for each
     # CPU, cost 60 ms of CPU time for nothing. The program has its environment already.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    import anaros.capture.census
-    import anaros.capture.names
+    import anaros.capture.program.census
+    import anaros.capture.rings.names
     import anaros.store.segments  # noqa: F401

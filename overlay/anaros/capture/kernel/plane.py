@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from anaros.capture.cufile import CuFile
-from anaros.capture.probes import PROGRAMS, Loaded, Loading, Program
-from anaros.capture.switches import Switches
+from anaros.capture.kernel.cufile import CuFile
+from anaros.capture.kernel.probes import PROGRAMS, Loaded, Loading, Program
+from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
 
 PROBES = ("sched", "process", "block", "net", "cufile")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anaros.capture import host
-from anaros.capture.arena import Arena, Segment, remove_folder
-from anaros.capture.cgroup import Leaf
-from anaros.capture.live import losses_of
-from anaros.capture.recorder import SegmentWriter
+from anaros.capture.host import machine
+from anaros.capture.program.cgroup import Leaf
+from anaros.capture.rings.arena import Arena, Segment, remove_folder
+from anaros.capture.rings.live import losses_of
+from anaros.capture.rings.recorder import SegmentWriter
 from anaros.errors import CaptureError
 from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
@@ -119,7 +119,7 @@ def _known(run: RunDirectory, meta: Mapping[str, Any], arena: Arena) -> dict[str
         "reason": None if state is not None else "it could not be started",
     }
     return {
-        "host": host.identity(),
+        "host": machine.identity(),
         "drops": {"shim": lost.shim, "kernel": lost.kernel, "by_probe": lost.by_probe},
         "counters": arena.counters(),
         "kernel_plane": meta.get("kernel_plane") or plane,
