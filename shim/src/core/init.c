@@ -126,7 +126,6 @@ static bool make_process_page(void)
 		return false;
 	if (sys_madvise(page, ANAROS_PAGE, MADV_WIPEONFORK) != 0) {
 		sys_munmap(page, ANAROS_PAGE);
-		say_once("this kernel cannot wipe a page on fork (Linux 4.14 can)");
 		return false;
 	}
 	anaros_process = page;
@@ -164,6 +163,7 @@ void anaros_init(void)
 {
 	const struct anaros_control *control;
 	uint32_t state = 0;
+	bool wiped;
 	void *base;
 
 	if (__atomic_load_n(&init_state, __ATOMIC_ACQUIRE) == 2) {
@@ -174,7 +174,12 @@ void anaros_init(void)
 	if (!__atomic_compare_exchange_n(&init_state, &state, 1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
 		return;
-	if (!find_library() || (control = map_arena(&base)) == NULL || !make_process_page()) {
+	/* What is not recorded has locks too. */
+	wiped = make_process_page();
+	control = find_library() ? map_arena(&base) : NULL;
+	if (control != NULL && !wiped)
+		say_once("this kernel cannot wipe a page on fork (Linux 4.14 can)");
+	if (control == NULL || !wiped) {
 		__atomic_store_n(&init_state, 3, __ATOMIC_RELEASE);
 		return;
 	}

@@ -8,6 +8,85 @@
 
 #include <elf.h>
 #include <string.h>
+#include <sys/auxv.h>
+
+#include "core/shim.h"
+#include "core/sys.h"
+
+typedef int (*visit_function)(struct dl_phdr_info *info, size_t size, void *data);
+
+/* Threads that are in dl_iterate_phdr. A child of fork has what was so in its parent. */
+static uint32_t asking;
+/* Its lock was held when this process was made, or one of its forebears. */
+static bool held_for_ever;
+
+enum { NOT_ASKED, DECIDES, DECIDED };
+
+/* Once in each process, by its first thread that asks. */
+static COLD void decide(void)
+{
+	uint32_t state = NOT_ASKED;
+
+	if (__atomic_compare_exchange_n(&anaros_process->objects, &state, DECIDES, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+		if (__atomic_load_n(&asking, __ATOMIC_RELAXED) != 0)
+			held_for_ever = true;
+		__atomic_store_n(&anaros_process->objects, DECIDED, __ATOMIC_RELEASE);
+	}
+	for (uint32_t i = 0; i < ANAROS_LOCK_TRIES &&
+			     __atomic_load_n(&anaros_process->objects, __ATOMIC_ACQUIRE) != DECIDED;
+	     i++)
+		SYS3(SYS_sched_yield, 0, 0, 0);
+}
+
+/* Where an object's headers lie; false: nowhere that could be read. */
+static bool headers_of(const struct link_map *map, struct dl_phdr_info *info)
+{
+	const ElfW(Ehdr) *header = (const void *)map->l_addr;
+	unsigned char in_memory;
+
+	/* The first is the program, and the kernel told where its headers are. */
+	if (map->l_prev == NULL) {
+		info->dlpi_phdr = (const void *)getauxval(AT_PHDR);
+		info->dlpi_phnum = (ElfW(Half))getauxval(AT_PHNUM);
+		return info->dlpi_phdr != NULL;
+	}
+	if (SYS3(SYS_mincore, map->l_addr, 1, &in_memory) != 0 ||
+	    memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return false;
+	info->dlpi_phdr = (const void *)(map->l_addr + header->e_phoff);
+	info->dlpi_phnum = header->e_phnum;
+	return true;
+}
+
+/* The list that the loader keeps for debuggers. */
+static COLD int walk(visit_function visit, void *data)
+{
+	int result = 0;
+
+	for (const struct link_map *map = _r_debug.r_map; result == 0 && map != NULL;
+	     map = map->l_next) {
+		struct dl_phdr_info info = {.dlpi_addr = map->l_addr, .dlpi_name = map->l_name};
+
+		if (headers_of(map, &info))
+			result = visit(&info, offsetof(struct dl_phdr_info, dlpi_adds), data);
+	}
+	return result;
+}
+
+int anaros_objects(visit_function visit, void *data)
+{
+	int result;
+
+	if (unlikely(__atomic_load_n(&anaros_process->objects, __ATOMIC_ACQUIRE) != DECIDED))
+		decide();
+	if (unlikely(held_for_ever))
+		return walk(visit, data);
+	__atomic_fetch_add(&asking, 1, __ATOMIC_RELAXED);
+	result = dl_iterate_phdr(visit, data);
+	__atomic_fetch_sub(&asking, 1, __ATOMIC_RELAXED);
+	return result;
+}
 
 static uint32_t gnu_hash_of(const char *name)
 {

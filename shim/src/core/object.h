@@ -24,6 +24,12 @@ struct anaros_object {
 	size_t relro_bytes;
 };
 
+/*
+ * As dl_iterate_phdr, which in a child of fork may wait for a thread that the
+ * child does not have. There the objects are told without the loader's
+ * counters, which `size` leaves out.
+ */
+int anaros_objects(int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data);
 /* false: it has no symbols. */
 bool anaros_object_read(const struct dl_phdr_info *info, struct anaros_object *object);
 bool anaros_object_contains(const struct dl_phdr_info *info, const void *address);

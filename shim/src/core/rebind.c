@@ -45,7 +45,7 @@ void anaros_deepbind_begins(void)
 {
 	uint32_t none = 0, count = 1;
 
-	dl_iterate_phdr(count_objects, &count);
+	anaros_objects(count_objects, &count);
 	__atomic_compare_exchange_n(&loaded_before, &none, count, false, __ATOMIC_RELAXED,
 				    __ATOMIC_RELAXED);
 	anaros_thread.guard |= ANAROS_GUARD_REBIND;
@@ -153,7 +153,7 @@ void anaros_rebind(void)
 		return;
 	anaros_thread.guard &= ~(uint32_t)ANAROS_GUARD_REBIND;
 	scan.first = __atomic_exchange_n(&loaded_before, 0, __ATOMIC_RELAXED);
-	if (scan.first != 0 && dl_iterate_phdr(find_shim, &scan) != 0)
-		dl_iterate_phdr(visit, &scan);
+	if (scan.first != 0 && anaros_objects(find_shim, &scan) != 0)
+		anaros_objects(visit, &scan);
 	errno = saved;
 }

@@ -30,6 +30,7 @@
 #include "anaros/control.h"
 #include "anaros/kinds.h"
 #include "anaros/record.h"
+#include "core/lock.h"
 #include "libc/hooks.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -67,6 +68,8 @@ enum anaros_guard {
 struct anaros_process {
 	uint32_t epoch; /* the pid; 0 = not attached */
 	uint32_t pid;
+	uint32_t objects; /* object.c: whether the loader can be asked */
+	uint32_t locks[ANAROS_LOCK_COUNT];
 };
 
 extern __thread struct anaros_thread anaros_thread

@@ -4,13 +4,12 @@
  * count that is odd while somebody writes tells to look again. Who allocates
  * takes one, for as long as it takes to move what lies behind.
  *
- * A writer never waits for ever: in a child of fork the lock may be a dead
- * thread's. Then, and where there is no room, nothing is known any more.
+ * Nothing is known any more where there is no room, where the lock is held
+ * for long, and in a child of fork that was made while somebody wrote.
  */
 #include "core/span.h"
 
 #define SPANS  8192u
-#define TRIES  100000u
 #define LOOKS  64u
 #define UNTOLD 1u /* bytes, where the call does not tell them: only the start is known */
 
@@ -25,24 +24,26 @@ static bool lost;
 #define LOAD(field)         __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 
-static bool begin(void)
+/* The lock, to be given to end(); NULL: the spans are lost. */
+static uint32_t *begin(void)
 {
-	for (uint32_t i = 0; i < TRIES && !LOAD(lost); i++) {
-		uint32_t even = LOAD(sequence) & ~1u;
+	uint32_t *lock = LOAD(lost) ? NULL : anaros_lock(ANAROS_LOCK_SPANS);
 
-		if (__atomic_compare_exchange_n(&sequence, &even, even + 1, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED)) {
-			__atomic_thread_fence(__ATOMIC_RELEASE);
-			return true;
-		}
+	if (lock == NULL || (LOAD(sequence) & 1) != 0) {
+		STORE(lost, true);
+		if (lock != NULL)
+			anaros_unlock(lock);
+		return NULL;
 	}
-	STORE(lost, true);
-	return false;
+	STORE(sequence, sequence + 1);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return lock;
 }
 
-static void end(void)
+static void end(uint32_t *lock)
 {
 	__atomic_fetch_add(&sequence, 1, __ATOMIC_RELEASE);
+	anaros_unlock(lock);
 }
 
 static void put(uint32_t at, struct span span)
@@ -85,9 +86,9 @@ void anaros_span_made(uint64_t start, uint64_t bytes, enum anaros_place place)
 {
 	struct span span = {
 	    .start = start, .end = start + (bytes != 0 ? bytes : UNTOLD), .place = (uint32_t)place};
-	uint32_t at, gone = 0;
+	uint32_t at, gone = 0, *lock;
 
-	if (start == 0 || span.end <= start || !begin())
+	if (start == 0 || span.end <= start || (lock = begin()) == NULL)
 		return;
 	span.made_ns = anaros_now_ns();
 	at = first_behind(start, LOAD(count));
@@ -100,14 +101,14 @@ void anaros_span_made(uint64_t start, uint64_t bytes, enum anaros_place place)
 	} else {
 		STORE(lost, true);
 	}
-	end();
+	end(lock);
 }
 
 void anaros_span_gone(uint64_t start, uint64_t bytes, uint64_t start_ns)
 {
-	uint32_t at;
+	uint32_t at, *lock;
 
-	if (start == 0 || LOAD(count) == 0 || !begin())
+	if (start == 0 || LOAD(count) == 0 || (lock = begin()) == NULL)
 		return;
 	at = first_behind(start, LOAD(count));
 	if (at < LOAD(count) && LOAD(spans[at].start) < start)
@@ -118,7 +119,7 @@ void anaros_span_gone(uint64_t start, uint64_t bytes, uint64_t start_ns)
 		else
 			at++;
 	}
-	end();
+	end(lock);
 }
 
 enum anaros_place anaros_span_of(uint64_t address)

@@ -72,7 +72,7 @@ bool anaros_cuda_driver_of(const void *address, struct anaros_object *driver)
 {
 	struct query query = {.address = address};
 
-	dl_iterate_phdr(visit, &query);
+	anaros_objects(visit, &query);
 	*driver = query.tables;
 	return query.found;
 }
@@ -98,7 +98,7 @@ void *anaros_cuda_exporter(const char *symbol)
 {
 	struct export wanted = {.symbol = symbol};
 
-	dl_iterate_phdr(visit_export, &wanted);
+	anaros_objects(visit_export, &wanted);
 	return wanted.function;
 }
 
@@ -133,7 +133,7 @@ bool anaros_cuda_object_of(const void *address, uintptr_t *start, uintptr_t *siz
 {
 	struct extent extent = {.address = address};
 
-	if (dl_iterate_phdr(visit_extent, &extent) == 0)
+	if (anaros_objects(visit_extent, &extent) == 0)
 		return false;
 	*start = extent.start;
 	*size = extent.end - extent.start;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "cuda/runtime.h"
-#include "core/sys.h"
+#include "core/lock.h"
 
 #define CALLERS 64u
 
@@ -38,7 +38,6 @@ static struct caller {
 	void *real[ANAROS_RUNTIME_COUNT];
 } callers[CALLERS];
 static uint32_t caller_count;
-static uint32_t callers_lock;
 
 struct anaros_runtime_first anaros_runtime_first[ANAROS_RUNTIME_COUNT];
 
@@ -52,25 +51,18 @@ static struct caller *known_caller(const void *address)
 	return NULL;
 }
 
-static void lock_callers(void)
-{
-	while (__atomic_exchange_n(&callers_lock, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
-}
-
-static void unlock_callers(void)
-{
-	__atomic_store_n(&callers_lock, 0, __ATOMIC_RELEASE);
-}
-
+/* NULL: it is not kept, and looked up again. */
 static struct caller *add_caller(const void *address)
 {
 	uintptr_t start, size;
 	struct caller *caller;
+	uint32_t *lock;
 
 	if (!anaros_cuda_object_of(address, &start, &size))
 		return NULL;
-	lock_callers();
+	lock = anaros_lock(ANAROS_LOCK_CUDA_CALLERS);
+	if (lock == NULL)
+		return NULL;
 	caller = known_caller(address);
 	if (caller == NULL && caller_count < CALLERS) {
 		caller = &callers[caller_count];
@@ -78,7 +70,7 @@ static struct caller *add_caller(const void *address)
 		caller->size = size;
 		__atomic_store_n(&caller_count, caller_count + 1, __ATOMIC_RELEASE);
 	}
-	unlock_callers();
+	anaros_unlock(lock);
 	return caller;
 }
 
@@ -87,14 +79,16 @@ static void keep_first(enum anaros_cuda_runtime_hook hook, const struct caller *
 		       void *function)
 {
 	struct anaros_runtime_first *first = &anaros_runtime_first[hook];
+	uint32_t *lock = anaros_lock(ANAROS_LOCK_CUDA_CALLERS);
 
-	lock_callers();
+	if (lock == NULL)
+		return;
 	if (first->size == 0) {
 		first->start = caller->start;
 		first->real = function;
 		__atomic_store_n(&first->size, caller->size, __ATOMIC_RELEASE);
 	}
-	unlock_callers();
+	anaros_unlock(lock);
 }
 
 /* In the scope of the caller's object, or else anywhere. */

@@ -6,12 +6,12 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cupti/cupti.h"
+#include "core/object.h"
 #include "core/shim.h"
 #include "core/sys.h"
 
@@ -78,7 +78,7 @@ static void *find(void)
 
 	if (told != NULL && told[0] == '/')
 		return load(told);
-	dl_iterate_phdr(look, &loaded);
+	anaros_objects(look, &loaded);
 	if (loaded.cupti[0] != '\0')
 		return load(loaded.cupti);
 	if (loaded.runtime[0] != '\0')
