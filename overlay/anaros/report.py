@@ -354,6 +354,7 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
         "unhooked": counters.get("unhooked"),
         "unhooked_names": unhooked_names(run) if Kind.GPU_UNKNOWN in tables.calls.kind else [],
         "device_times_unread": counters.get("device_times_unread"),
+        "device_calls_beneath": counters.get("device_calls_beneath"),
         "nccl_profiler": meta.get("nccl_profiler"),
     }
 

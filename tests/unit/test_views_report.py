@@ -97,6 +97,7 @@ REPORT: dict[str, Any] = {
         "unhooked_names": [],
         "nccl_profiler": None,
         "device_times_unread": 0,
+        "device_calls_beneath": 0,
     },
     "overhead": {
         "record_ns": 41.2,
@@ -411,6 +412,13 @@ def test_device_times_that_were_not_read_are_no_drops(report: dict[str, Any]) ->
     report["coverage"]["device_times_unread"] = 3
     assert drawn(report).splitlines()[-1].strip() == "device times not read: 3"
     assert drawn(report).splitlines()[:-1] == before.splitlines()
+
+
+def test_calls_of_one_device_library_for_another_are_told_as_seen(report: dict[str, Any]) -> None:
+    before = drawn(report)
+    report["coverage"]["device_calls_beneath"] = 1234
+    assert "1,234 calls between device libraries" in drawn(report)
+    assert "between" not in before
 
 
 def test_hidden_names_are_told(report: dict[str, Any]) -> None:

@@ -199,7 +199,11 @@ def _seen(coverage: Mapping[str, Any]) -> list[str]:
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
     until_s = coverage["kernel_until_s"]
     until = "" if until_s is None else f" until {fmt.duration(until_s * 1e9)}"
-    return [f"{shimmed} of {noun} from inside", f"{plane[coverage['kernel_plane']]}{until}"]
+    parts = [f"{shimmed} of {noun} from inside", f"{plane[coverage['kernel_plane']]}{until}"]
+    if coverage["device_calls_beneath"]:
+        beneath = coverage["device_calls_beneath"]
+        parts.append(fmt.number(beneath, "call between device libraries"))
+    return parts
 
 
 def _drops(drops: Mapping[str, Any]) -> list[str]:

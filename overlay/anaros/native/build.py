@@ -46,6 +46,7 @@ struct anaros_shared {
     uint64_t device_clock_residual_ns;
     uint32_t device_timers;
     uint32_t device_timers_off;
+    uint64_t device_calls_beneath;
     ...;
 };
 struct arena {

@@ -118,7 +118,8 @@ struct anaros_shared {
 	anaros_u64 device_clock_residual_ns; /* at most, of the device clocks' lines */
 	anaros_u32 device_timers;            /* processes whose device time was told */
 	anaros_u32 device_timers_off;        /* processes where it was refused or given up */
-	anaros_u64 reserved[2];
+	anaros_u64 device_calls_beneath; /* by one device library for a recorded call of another */
+	anaros_u64 reserved[1];
 };
 
 enum anaros_lane_state {

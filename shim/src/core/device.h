@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the families of device functions share that one library exports: HIP
- * and Level Zero. As in cuda/cuda.h a function has two wrappers and two slots for
- * the real one: `next` is what the program reaches by the exported name,
- * `found` is what it was given by dlsym, by a resolver or in a table.
+ * What the families of device functions share: the wrapper of a call, which
+ * CUDA has too, and of those that one library exports, HIP and Level Zero, the
+ * rest. As in cuda/cuda.h a function has two wrappers and two slots for the
+ * real one: `next` is what the program reaches by the exported name, `found`
+ * is what it was given by dlsym, by a resolver or in a table.
  *
  * One such library may stand on another, HIP on Level Zero, OpenCL or CUDA for
  * one, or come back to its own exported names. Only the outermost call is
@@ -59,7 +60,12 @@ void *anaros_device_exchange(const struct anaros_family *family, const char *nam
 void anaros_device_name(uint64_t handle, const char *name) COLD;
 void anaros_device_note(const struct anaros_call *call, const struct anaros_fields *fields) COLD;
 
-#define DEVICE_ENTRY(linkage, entry, real_function, missing, parameters, arguments, twin, ...)     \
+/*
+ * `before` is what is done before a call that will be recorded, the last
+ * arguments are what happens after it.
+ */
+#define DEVICE_ENTRY(linkage, entry, real_function, missing, parameters, arguments, twin, before,  \
+		     ...)                                                                          \
 	linkage int entry parameters;                                                              \
 	linkage int entry parameters                                                               \
 	{                                                                                          \
@@ -70,8 +76,9 @@ void anaros_device_note(const struct anaros_call *call, const struct anaros_fiel
                                                                                                    \
 		if (unlikely(real == NULL))                                                        \
 			return (missing);                                                          \
-		if (unlikely(anaros_device_inside) || !anaros_enter(&call))                        \
+		if (!anaros_device_outermost() || !anaros_enter(&call))                            \
 			return real arguments;                                                     \
+		before;                                                                            \
 		anaros_device_inside = true;                                                       \
 		result = real arguments;                                                           \
 		anaros_device_inside = false;                                                      \

@@ -11,8 +11,6 @@
 #include "cuda/cuda.h"
 #include "core/device.h"
 
-__thread bool anaros_device_inside;
-
 struct query {
 	const struct anaros_family *family;
 	const void *address; /* NULL: anywhere */

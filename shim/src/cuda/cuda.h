@@ -19,9 +19,7 @@
 #define ANAROS_CUDA_H
 
 #include "cuda/hooks.h"
-#include "core/inside.h"
-#include "core/object.h"
-#include "core/shim.h"
+#include "core/device.h"
 
 #define CUDA_SUCCESS                       0
 #define CUDA_ERROR_INVALID_DEVICE          101
@@ -102,25 +100,9 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 }
 
 #define CUDA_ENTRY(linkage, function, real_of, symbol, parameters, arguments, twin, before, ...)   \
-	linkage int function parameters;                                                           \
-	linkage int function parameters                                                            \
-	{                                                                                          \
-		int(*real) parameters = (__typeof__(real))real_of(ANAROS_CUDA_##symbol);           \
-		enum { PER_THREAD = (twin) };                                                      \
-		struct anaros_call call;                                                           \
-		int result;                                                                        \
-                                                                                                   \
-		if (unlikely(real == NULL))                                                        \
-			return CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL;                                 \
-		if (unlikely(anaros_device_inside) || !anaros_enter(&call))                        \
-			return real arguments;                                                     \
-		before;                                                                            \
-		anaros_device_inside = true;                                                       \
-		result = real arguments;                                                           \
-		anaros_device_inside = false;                                                      \
-		__VA_ARGS__;                                                                       \
-		return result;                                                                     \
-	}
+	DEVICE_ENTRY(linkage, function, real_of(ANAROS_CUDA_##symbol),                             \
+		     CUDA_ERROR_SHARED_OBJECT_NO_SYMBOL, parameters, arguments, twin, before,      \
+		     __VA_ARGS__)
 
 #define CUDA_BOTH(symbol, parameters, arguments, twin, before, ...)                                \
 	CUDA_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, parameters, arguments, twin,     \
@@ -129,21 +111,24 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 		   twin, before, __VA_ARGS__)
 
 /* Expands CUDA_ABI_symbol to parameters and arguments. */
-#define CUDA_WITH_ABI(symbol, twin, abi, ...) CUDA_BOTH(symbol, abi, twin, (void)0, __VA_ARGS__)
+#define CUDA_WITH_ABI(symbol, twin, abi, before, ...)                                              \
+	CUDA_BOTH(symbol, abi, twin, before, __VA_ARGS__)
 
 /*
  * The last arguments are what happens after the call: `call`, `result` and
  * the parameters by the names that abi.h has for them.
  */
-#define CUDA_WRAP(symbol, ...) CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, __VA_ARGS__)
+#define CUDA_WRAP(symbol, ...) CUDA_AROUND(symbol, (void)0, __VA_ARGS__)
 
 /* A function and its per-thread-default-stream twin. */
-#define CUDA_PAIR(symbol, suffix, ...)                                                             \
-	CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, __VA_ARGS__)                                   \
-	CUDA_WITH_ABI(symbol##suffix, 1, CUDA_ABI_##symbol, __VA_ARGS__)
+#define CUDA_PAIR(symbol, suffix, ...) CUDA_PAIR_AROUND(symbol, suffix, (void)0, __VA_ARGS__)
 
-/* For what a call overwrites: done before it, if it will be recorded. */
-#define CUDA_AROUND(symbol, abi, before, ...) CUDA_BOTH(symbol, abi, 0, before, __VA_ARGS__)
+/* For what a call overwrites, or is not given as it is: before it, if it will be recorded. */
+#define CUDA_AROUND(symbol, before, ...)                                                           \
+	CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, before, __VA_ARGS__)
+#define CUDA_PAIR_AROUND(symbol, suffix, before, ...)                                              \
+	CUDA_WITH_ABI(symbol, 0, CUDA_ABI_##symbol, before, __VA_ARGS__)                           \
+	CUDA_WITH_ABI(symbol##suffix, 1, CUDA_ABI_##symbol, before, __VA_ARGS__)
 
 #define CUDA_RECORD(...)                                                                           \
 	anaros_cuda_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
@@ -217,6 +202,14 @@ static inline uint16_t anaros_cuda_flags(uint64_t stream, uint16_t flags)
 
 /* Counts what goes into a graph as a node of it. */
 void anaros_cuda_put_in_graph(const struct anaros_fields *fields) COLD;
+
+/*
+ * A function of the program that a stream calls. In a capture it goes into the
+ * graph, which the program may ask for it: there it stays as it is.
+ */
+#define CUDA_CALLED(stream, function)                                                              \
+	((CUDA_FLAGS(stream, 0) & ANAROS_FLAG_CAPTURE) != 0 ? (function)                           \
+							    : ANAROS_CALLBACK(function))
 
 static inline void anaros_cuda_record(const struct anaros_call *call,
 				      const struct anaros_fields *fields)

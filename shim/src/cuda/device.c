@@ -90,7 +90,7 @@ static int device_by_bus(bus_function real, int *handle, const char *bus)
 /* `function` gets the real one before the arguments. */
 #define WITH_REAL(...) (real, __VA_ARGS__)
 
-#define DEVICE_ENTRY(linkage, entry, real_of, symbol, function, parameters, arguments)             \
+#define MAPPED_ENTRY(linkage, entry, real_of, symbol, function, parameters, arguments)             \
 	linkage int entry parameters;                                                              \
 	linkage int entry parameters                                                               \
 	{                                                                                          \
@@ -101,14 +101,14 @@ static int device_by_bus(bus_function real, int *handle, const char *bus)
 		return function WITH_REAL arguments;                                               \
 	}
 
-#define DEVICE_BOTH(symbol, function, parameters, arguments)                                       \
-	DEVICE_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, function, parameters,          \
+#define MAPPED_BOTH(symbol, function, parameters, arguments)                                       \
+	MAPPED_ENTRY(EXPORT, symbol, anaros_cuda_real_next, symbol, function, parameters,          \
 		     arguments)                                                                    \
-	DEVICE_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, function,            \
+	MAPPED_ENTRY(, anaros_found_##symbol, anaros_cuda_real_found, symbol, function,            \
 		     parameters, arguments)
-#define DEVICE_WITH_ABI(symbol, function, abi) DEVICE_BOTH(symbol, function, abi)
-#define DEVICE(symbol, function)               DEVICE_WITH_ABI(symbol, function, CUDA_ABI_##symbol)
+#define MAPPED_WITH_ABI(symbol, function, abi) MAPPED_BOTH(symbol, function, abi)
+#define MAPPED(symbol, function)               MAPPED_WITH_ABI(symbol, function, CUDA_ABI_##symbol)
 
-DEVICE(cuDeviceGetCount, device_count)
-DEVICE(cuDeviceGet, device_get)
-DEVICE(cuDeviceGetByPCIBusId, device_by_bus)
+MAPPED(cuDeviceGetCount, device_count)
+MAPPED(cuDeviceGet, device_get)
+MAPPED(cuDeviceGetByPCIBusId, device_by_bus)

@@ -194,7 +194,7 @@ static COLD void added(const void *graph, const struct node *node)
 
 /* The driver writes into the parameters: they are looked at before. */
 #define ADD_ANY(symbol)                                                                            \
-	CUDA_AROUND(symbol, CUDA_ABI_##symbol, struct node node = {.type = ~0u};                   \
+	CUDA_AROUND(symbol, struct node node = {.type = ~0u};                                      \
 		    if (nodeParams != NULL) node = *(const struct node *)nodeParams;               \
 		    , SUCCEEDED(added(hGraph, &node)))
 

@@ -36,11 +36,13 @@ CUDA_WRAP(cuLaunch, LAUNCH((void *)NULL, 0))
 CUDA_WRAP(cuLaunchGrid, LAUNCH((void *)NULL, 0))
 CUDA_WRAP(cuLaunchGridAsync, LAUNCH(hStream, 0))
 
-#define HOST_CALL(function)                                                                        \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_HOST_CALL,                                             \
-		    .flags = CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC),                               \
-		    .object = CUDA_STREAM(hStream), .address = (uintptr_t)(function))
+#define HOST_CALL(symbol, function)                                                                \
+	CUDA_PAIR_AROUND(symbol, _ptsz, const void *told = function;                               \
+			 function = CUDA_CALLED(hStream, function),                                \
+			 CUDA_RECORD(.kind = ANAROS_KIND_GPU_HOST_CALL,                            \
+				     .flags = CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC),              \
+				     .object = CUDA_STREAM(hStream), .address = (uintptr_t)told))
 
-CUDA_PAIR(cuLaunchHostFunc, _ptsz, HOST_CALL(fn))
-CUDA_PAIR(cuLaunchHostFunc_v2, _ptsz, HOST_CALL(fn))
-CUDA_PAIR(cuStreamAddCallback, _ptsz, HOST_CALL(callback))
+HOST_CALL(cuLaunchHostFunc, fn)
+HOST_CALL(cuLaunchHostFunc_v2, fn)
+HOST_CALL(cuStreamAddCallback, callback)

@@ -42,18 +42,19 @@ static inline void *anaros_hip_real_found(enum anaros_hip_hook hook)
 	return __atomic_load_n(&anaros_hip_found[hook], __ATOMIC_RELAXED);
 }
 
-#define HIP_BOTH(name, parameters, arguments, twin, ...)                                           \
+#define HIP_BOTH(name, parameters, arguments, twin, before, ...)                                   \
 	DEVICE_ENTRY(EXPORT, name, anaros_hip_real_next(ANAROS_HIP_##name), HIP_SYMBOL_NOT_FOUND,  \
-		     parameters, arguments, twin, __VA_ARGS__)                                     \
+		     parameters, arguments, twin, before, __VA_ARGS__)                             \
 	DEVICE_ENTRY(, anaros_found_##name, anaros_hip_real_found(ANAROS_HIP_##name),              \
-		     HIP_SYMBOL_NOT_FOUND, parameters, arguments, twin, __VA_ARGS__)
-#define HIP_WITH_ABI(name, twin, abi, ...) HIP_BOTH(name, abi, twin, __VA_ARGS__)
+		     HIP_SYMBOL_NOT_FOUND, parameters, arguments, twin, before, __VA_ARGS__)
+#define HIP_WITH_ABI(name, twin, abi, before, ...) HIP_BOTH(name, abi, twin, before, __VA_ARGS__)
 
-/* As CUDA_WRAP and CUDA_PAIR: what happens after the call, with the parameters of abi.h. */
-#define HIP_WRAP(name, ...) HIP_WITH_ABI(name, 0, HIP_ABI_##name, __VA_ARGS__)
-#define HIP_PAIR(name, ...)                                                                        \
-	HIP_WITH_ABI(name, 0, HIP_ABI_##name, __VA_ARGS__)                                         \
-	HIP_WITH_ABI(name##_spt, 1, HIP_ABI_##name, __VA_ARGS__)
+/* As CUDA_WRAP, CUDA_PAIR and CUDA_PAIR_AROUND, with the parameters of abi.h. */
+#define HIP_WRAP(name, ...) HIP_WITH_ABI(name, 0, HIP_ABI_##name, (void)0, __VA_ARGS__)
+#define HIP_PAIR(name, ...) HIP_PAIR_AROUND(name, (void)0, __VA_ARGS__)
+#define HIP_PAIR_AROUND(name, before, ...)                                                         \
+	HIP_WITH_ABI(name, 0, HIP_ABI_##name, before, __VA_ARGS__)                                 \
+	HIP_WITH_ABI(name##_spt, 1, HIP_ABI_##name, before, __VA_ARGS__)
 
 /* Streams are numbered, and captured, as the CUDA driver's are. */
 #define HIP_STREAM(stream)        CUDA_STREAM(stream)

@@ -105,13 +105,15 @@ HIP_WRAP(hipModuleLaunchCooperativeKernelMultiDevice,
 		     LAUNCH(list[i].stream, list[i].function,
 			    threads_of(list[i].grid, list[i].block))))
 
-#define HOST_CALL(function)                                                                        \
-	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_HOST_CALL,                                           \
-		      .flags = HIP_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = HIP_STREAM(stream), \
-		      .address = (uintptr_t)(function))
+#define HOST_CALL(name, function)                                                                  \
+	HIP_PAIR_AROUND(name, const void *told = function;                                         \
+			function = CUDA_CALLED(stream, function),                                  \
+			DEVICE_RECORD(.kind = ANAROS_KIND_GPU_HOST_CALL,                           \
+				      .flags = HIP_FLAGS(stream, ANAROS_FLAG_ASYNC),               \
+				      .object = HIP_STREAM(stream), .address = (uintptr_t)told))
 
-HIP_PAIR(hipLaunchHostFunc, HOST_CALL(fn))
-HIP_PAIR(hipStreamAddCallback, HOST_CALL(callback))
+HOST_CALL(hipLaunchHostFunc, fn)
+HOST_CALL(hipStreamAddCallback, callback)
 
 HIP_PAIR(hipGraphLaunch,
 	 DEVICE_RECORD(.kind = ANAROS_KIND_GPU_GRAPH, .flags = HIP_FLAGS(stream, ANAROS_FLAG_ASYNC),

@@ -54,17 +54,19 @@ static inline void *anaros_ze_real_tabled(enum anaros_ze_hook hook)
 	return __atomic_load_n(&anaros_ze_tabled[hook], __ATOMIC_RELAXED);
 }
 
-#define ZE_ENTRY(linkage, entry, real, parameters, arguments, ...)                                 \
-	DEVICE_ENTRY(linkage, entry, real, ZE_UNINITIALIZED, parameters, arguments, 0, __VA_ARGS__)
-#define ZE_ALL(name, parameters, arguments, ...)                                                   \
+#define ZE_ENTRY(linkage, entry, real, parameters, arguments, before, ...)                         \
+	DEVICE_ENTRY(linkage, entry, real, ZE_UNINITIALIZED, parameters, arguments, 0, before,     \
+		     __VA_ARGS__)
+#define ZE_ALL(name, parameters, arguments, before, ...)                                           \
 	ZE_ENTRY(EXPORT, name, anaros_ze_real_next(ANAROS_ZE_##name), parameters, arguments,       \
-		 __VA_ARGS__)                                                                      \
+		 before, __VA_ARGS__)                                                              \
 	ZE_ENTRY(, anaros_found_##name, anaros_ze_real_found(ANAROS_ZE_##name), parameters,        \
-		 arguments, __VA_ARGS__)                                                           \
+		 arguments, before, __VA_ARGS__)                                                   \
 	ZE_ENTRY(, anaros_tabled_##name, anaros_ze_real_tabled(ANAROS_ZE_##name), parameters,      \
-		 arguments, __VA_ARGS__)
-#define ZE_WITH_ABI(name, abi, ...) ZE_ALL(name, abi, __VA_ARGS__)
-#define ZE_WRAP(name, ...)          ZE_WITH_ABI(name, ZE_ABI_##name, __VA_ARGS__)
+		 arguments, before, __VA_ARGS__)
+#define ZE_WITH_ABI(name, abi, before, ...) ZE_ALL(name, abi, before, __VA_ARGS__)
+#define ZE_WRAP(name, ...)                  ZE_WITH_ABI(name, ZE_ABI_##name, (void)0, __VA_ARGS__)
+#define ZE_AROUND(name, before, ...)        ZE_WITH_ABI(name, ZE_ABI_##name, before, __VA_ARGS__)
 
 /* image.c: of a region, counted in elements, or of all where there is none; 0: not told. */
 uint64_t anaros_ze_image_bytes(const void *image, const void *region);

@@ -176,7 +176,8 @@ ZE_WRAP(
 	    ENQUEUED(ANAROS_KIND_GPU_LAUNCH, hCommandList, flags_of(hCommandList), phKernels[i], 0,
 		     events);
     })
-ZE_WRAP(zeCommandListAppendHostFunction, COMMAND(HOST_CALL, pfnHostFunction, 0))
+ZE_AROUND(zeCommandListAppendHostFunction, const void *told = pfnHostFunction;
+	  pfnHostFunction = ANAROS_CALLBACK(pfnHostFunction), COMMAND(HOST_CALL, told, 0))
 
 /* All memory is of one address space: the direction is where it was allocated. */
 #define COPY(dst, src, bytes)                                                                      \

@@ -93,13 +93,20 @@ CL_HOOK(CL_RARE, cl_int, clGetPlatformIDs,
 	(cl_uint room, cl_platform_id *platforms, cl_uint *count), (room, platforms, count))
 {
 	struct view view;
+	cl_int result;
+	bool within;
 
 	CL_REQUIRE(api, clGetPlatformIDs, CL_PLATFORM_NOT_FOUND_KHR);
+	within = cl_within(api);
 	/* The runtime itself says what is wrong with the arguments. */
 	if ((room == 0) != (platforms == NULL) || (platforms == NULL && count == NULL) ||
 	    !look(api, &view))
-		return api->clGetPlatformIDs(room, platforms, count);
-	return answer_platforms(&view, room, platforms, count);
+		result = api->clGetPlatformIDs(room, platforms, count);
+	else
+		result = answer_platforms(&view, room, platforms, count);
+	if (within)
+		cl_leave();
+	return result;
 }
 
 /* The visible devices of a type, in the map's order; the runtime's own status. */
@@ -127,15 +134,12 @@ static cl_int choose(const struct cl_api *api, const struct view *view, cl_platf
 	return chosen->count != 0 ? CL_SUCCESS : CL_DEVICE_NOT_FOUND;
 }
 
-CL_HOOK(CL_RARE, cl_int, clGetDeviceIDs,
-	(cl_platform_id platform, cl_bitfield type, cl_uint room, cl_device_id *devices,
-	 cl_uint *count),
-	(platform, type, room, devices, count))
+static cl_int visible_devices(const struct cl_api *api, cl_platform_id platform, cl_bitfield type,
+			      cl_uint room, cl_device_id *devices, cl_uint *count)
 {
 	struct view view, chosen;
 	cl_int status;
 
-	CL_REQUIRE(api, clGetDeviceIDs, CL_DEVICE_NOT_FOUND);
 	if ((room == 0) != (devices == NULL) || (devices == NULL && count == NULL) ||
 	    !look(api, &view))
 		return api->clGetDeviceIDs(platform, type, room, devices, count);
@@ -145,6 +149,22 @@ CL_HOOK(CL_RARE, cl_int, clGetDeviceIDs,
 	for (cl_uint i = 0; devices != NULL && i < chosen.count && i < room; i++)
 		devices[i] = chosen.devices[i];
 	return status;
+}
+
+CL_HOOK(CL_RARE, cl_int, clGetDeviceIDs,
+	(cl_platform_id platform, cl_bitfield type, cl_uint room, cl_device_id *devices,
+	 cl_uint *count),
+	(platform, type, room, devices, count))
+{
+	cl_int result;
+	bool within;
+
+	CL_REQUIRE(api, clGetDeviceIDs, CL_DEVICE_NOT_FOUND);
+	within = cl_within(api);
+	result = visible_devices(api, platform, type, room, devices, count);
+	if (within)
+		cl_leave();
+	return result;
 }
 
 static cl_platform_id platform_of(const cl_properties *properties)
@@ -188,16 +208,21 @@ CL_HOOK(CL_RARE, cl_context, clCreateContextFromType,
 	CL_REQUIRE(api, clCreateContextFromType, NULL);
 	recording = cl_enter(api, &call);
 	status = status != NULL ? status : &own;
-	made = of_visible(api, properties, type, notify, data, status);
 	if (recording)
+		notify = ANAROS_CALLBACK(notify);
+	made = of_visible(api, properties, type, notify, data, status);
+	if (recording) {
 		CONTEXT(made, *status, CREATED);
+		cl_leave();
+	}
 	return made;
 }
 
-CL_CREATE(cl_context, clCreateContext,
-	  (const cl_properties *properties, cl_uint count, const cl_device_id *devices,
-	   cl_notify_context notify, void *data, cl_int *status),
-	  (properties, count, devices, notify, data, status), CONTEXT(made, *status, CREATED))
+CL_CREATE_NOTIFYING(cl_context, clCreateContext,
+		    (const cl_properties *properties, cl_uint count, const cl_device_id *devices,
+		     cl_notify_context notify, void *data, cl_int *status),
+		    (properties, count, devices, notify, data, status),
+		    CONTEXT(made, *status, CREATED))
 CL_PLAIN(clRetainContext, (cl_context context), (context), CONTEXT(context, result, CREATED))
 CL_PLAIN(clReleaseContext, (cl_context context), (context), CONTEXT(context, result, DESTROYED))
 CL_PLAIN_EXTENSION(clTerminateContextKHR, (cl_context context), (context),

@@ -74,15 +74,16 @@ CL_HOOK(CL_RARE, cl_int, clSetEventCallback,
 	int saved;
 
 	CL_REQUIRE(api, clSetEventCallback, CL_INVALID_OPERATION);
-	if (!cl_may_record(api))
+	if (!cl_within(api))
 		return api->clSetEventCallback(event, when, notify, data);
 	saved = errno;
 	queue = event != NULL ? cl_queue_of_event(api, event) : NULL;
 	errno = saved;
 	call.start_ns = anaros_now_ns();
-	result = api->clSetEventCallback(event, when, notify, data);
+	result = api->clSetEventCallback(event, when, ANAROS_CALLBACK(notify), data);
 	CL_NOTE(result, .kind = ANAROS_KIND_GPU_HOST_CALL, .object = (uintptr_t)queue,
 		.address = (uintptr_t)notify);
+	cl_leave();
 	return result;
 }
 
@@ -112,6 +113,7 @@ CL_HOOK(CL_HOT, cl_int, clGetEventInfo,
 		return api->clGetEventInfo(event, name, room, value, size);
 	result = api->clGetEventInfo(event, name, room, value, size);
 	answered(&call, event, result, value);
+	cl_leave();
 	return result;
 }
 
@@ -158,6 +160,7 @@ CL_HOOK(CL_RARE, cl_int, clWaitForEvents, (cl_uint count, const cl_event *events
 			     .address = (uintptr_t)queue,
 			 });
 	harvest_of(api, count, events, queue);
+	cl_leave();
 	errno = saved;
 	return result;
 }

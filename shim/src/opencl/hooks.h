@@ -43,7 +43,6 @@
 	HOOK(cl_mem, clCreateImage3D, (cl_context, cl_bitfield, const void *, size_t, size_t, size_t, size_t, size_t, void *, cl_int *)) \
 	HOOK(cl_mem, clCreatePipe, (cl_context, cl_bitfield, cl_uint, cl_uint, const cl_properties *, cl_int *)) \
 	EXTENSION(cl_mem, clImportMemoryARM, (cl_context, cl_bitfield, const cl_properties *, void *, size_t, cl_int *)) \
-	USED(cl_int, clSetMemObjectDestructorCallback, (cl_mem, cl_notify_memory, void *)) \
 	USED(cl_int, clGetMemObjectInfo, (cl_mem, cl_uint, size_t, void *, size_t *)) \
 	/* shared.c */ \
 	HOOK(void *, clSVMAlloc, (cl_context, cl_bitfield, size_t, cl_uint)) \
@@ -138,9 +137,16 @@
 	EXTENSION(cl_int, clEnqueueSignalSemaphoresKHR, (cl_command_queue, cl_uint, void *const *, const cl_ulong *, CL_WAITS)) \
 	EXTENSION(cl_int, clEnqueueAcquireExternalMemObjectsKHR, (cl_command_queue, cl_uint, const cl_mem *, CL_WAITS)) \
 	EXTENSION(cl_int, clEnqueueReleaseExternalMemObjectsKHR, (cl_command_queue, cl_uint, const cl_mem *, CL_WAITS)) \
-	USED(cl_int, clGetEventProfilingInfo, (cl_event, cl_uint, size_t, void *, size_t *)) \
 	USED(cl_int, clRetainEvent, (cl_event)) \
-	USED(cl_int, clReleaseEvent, (cl_event)) \
+	/* handle.c: no records of their own */ \
+	HOOK(cl_int, clReleaseMemObject, (cl_mem)) \
+	HOOK(cl_int, clReleaseProgram, (cl_program)) \
+	HOOK(cl_int, clReleaseKernel, (cl_kernel)) \
+	HOOK(cl_int, clReleaseEvent, (cl_event)) \
+	HOOK(cl_int, clGetEventProfilingInfo, (cl_event, cl_uint, size_t, void *, size_t *)) \
+	HOOK(cl_int, clSetMemObjectDestructorCallback, (cl_mem, cl_notify_memory, void *)) \
+	HOOK(cl_int, clSetContextDestructorCallback, (cl_context, cl_notify_ended, void *)) \
+	HOOK(cl_int, clSetProgramReleaseCallback, (cl_program, cl_notify_program, void *)) \
 	/* command_buffer.c */ \
 	EXTENSION(cl_command_buffer, clCreateCommandBufferKHR, (cl_uint, const cl_command_queue *, const cl_ulong *, cl_int *)) \
 	EXTENSION(cl_int, clFinalizeCommandBufferKHR, (cl_command_buffer)) \

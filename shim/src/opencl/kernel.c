@@ -43,11 +43,24 @@ CL_COMMAND(clEnqueueNDRangeKernel,
 CL_COMMAND_RARE(clEnqueueTask, (cl_command_queue queue, cl_kernel kernel, WAIT_LIST),
 		(queue, kernel, WAITED), launched(&call, result, kernel, 1))
 /* A function of the program that the device calls, which is then a CPU. */
-CL_COMMAND_RARE(clEnqueueNativeKernel,
-		(cl_command_queue queue, cl_native_kernel function, void *arguments, size_t size,
-		 cl_uint count, const cl_mem *objects, const void **places, WAIT_LIST),
-		(queue, function, arguments, size, count, objects, places, WAITED),
-		CL_COPIED(HOST_CALL, false, 0, function))
+CL_HOOK(CL_RARE, cl_int, clEnqueueNativeKernel,
+	(cl_command_queue queue, cl_native_kernel function, void *arguments, size_t size,
+	 cl_uint count, const cl_mem *objects, const void **places, WAIT_LIST),
+	(queue, function, arguments, size, count, objects, places, WAITED))
+{
+	cl_native_kernel given = function;
+	struct cl_call call;
+	cl_int result;
+
+	CL_REQUIRE(api, clEnqueueNativeKernel, CL_INVALID_OPERATION);
+	event = cl_begin(&call, api, queue, event);
+	if (call.recording)
+		given = ANAROS_CALLBACK(function);
+	result = api->clEnqueueNativeKernel(queue, given, arguments, size, count, objects, places,
+					    WAITED);
+	CL_COPIED(HOST_CALL, false, 0, function);
+	return result;
+}
 
 CL_HOOK(CL_RARE, cl_kernel, clCreateKernel, (cl_program program, const char *name, cl_int *status),
 	(program, name, status))
@@ -55,9 +68,12 @@ CL_HOOK(CL_RARE, cl_kernel, clCreateKernel, (cl_program program, const char *nam
 	cl_kernel kernel;
 
 	CL_REQUIRE(api, clCreateKernel, NULL);
+	if (!cl_within(api))
+		return api->clCreateKernel(program, name, status);
 	kernel = api->clCreateKernel(program, name, status);
-	if (kernel != NULL && cl_may_record(api))
+	if (kernel != NULL)
 		cl_name(ANAROS_NAME_KERNEL, kernel, name);
+	cl_leave();
 	return kernel;
 }
 
@@ -83,12 +99,13 @@ CL_HOOK(CL_RARE, cl_int, clCreateKernelsInProgram,
 	cl_int result;
 
 	CL_REQUIRE(api, clCreateKernelsInProgram, CL_INVALID_OPERATION);
+	if (!cl_within(api))
+		return api->clCreateKernelsInProgram(program, count, kernels, made);
 	made = made != NULL ? made : &own;
 	result = api->clCreateKernelsInProgram(program, count, kernels, made);
-	if (result != CL_SUCCESS || kernels == NULL || !cl_may_record(api))
-		return result;
-	for (cl_uint i = 0; i < *made && i < count; i++)
+	for (cl_uint i = 0; result == CL_SUCCESS && kernels != NULL && i < *made && i < count; i++)
 		name_by_asking(api, kernels[i]);
+	cl_leave();
 	return result;
 }
 
@@ -97,8 +114,11 @@ CL_HOOK(CL_RARE, cl_kernel, clCloneKernel, (cl_kernel source, cl_int *status), (
 	cl_kernel kernel;
 
 	CL_REQUIRE(api, clCloneKernel, NULL);
+	if (!cl_within(api))
+		return api->clCloneKernel(source, status);
 	kernel = api->clCloneKernel(source, status);
-	if (kernel != NULL && cl_may_record(api))
+	if (kernel != NULL)
 		name_by_asking(api, kernel);
+	cl_leave();
 	return kernel;
 }

@@ -34,6 +34,7 @@ typedef struct cl_kernel_object *cl_kernel;
 typedef struct cl_event_object *cl_event;
 typedef struct cl_command_buffer_object *cl_command_buffer;
 typedef void (*cl_notify_context)(const char *, const void *, size_t, void *);
+typedef void (*cl_notify_ended)(cl_context, void *);
 typedef void (*cl_notify_memory)(cl_mem, void *);
 typedef void (*cl_notify_program)(cl_program, void *);
 typedef void (*cl_notify_event)(cl_event, cl_int, void *);
@@ -168,15 +169,32 @@ void *anaros_opencl_from_dlsym(void *handle, const char *name);
 
 static inline bool cl_may_record(const struct cl_api *api)
 {
-	return !api->passes && likely(!anaros_device_inside) && anaros_may_record();
+	return !api->passes && anaros_device_outermost() && anaros_may_record();
+}
+
+/*
+ * From here until cl_leave it is OpenCL that is at work: for the call, or for
+ * what we ask it. What it asks other device libraries for is part of that.
+ */
+static inline bool cl_within(const struct cl_api *api)
+{
+	if (!cl_may_record(api))
+		return false;
+	anaros_device_inside = true;
+	return true;
 }
 
 static inline bool cl_enter(const struct cl_api *api, struct anaros_call *call)
 {
-	if (!cl_may_record(api))
+	if (!cl_within(api))
 		return false;
 	call->start_ns = anaros_now_ns();
 	return true;
+}
+
+static inline void cl_leave(void)
+{
+	anaros_device_inside = false;
 }
 
 #define CL_UNPACK(...) __VA_ARGS__
@@ -258,7 +276,7 @@ struct cl_call {
 	bool recording;
 };
 
-/* What the runtime is to be given for `event`. */
+/* What the runtime is to be given for `event`. Enters; cl_done leaves. */
 cl_event *cl_begin(struct cl_call *call, const struct cl_api *api, cl_command_queue queue,
 		   cl_event *event);
 void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_fields *fields);
@@ -299,7 +317,7 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
  * A call that makes an object, `made`, and tells its success in `*status`,
  * its last parameter, which the application may leave out.
  */
-#define CL_CREATE_BODY(type, name, arguments, ...)                                                 \
+#define CL_CREATE_BODY(type, name, arguments, before, ...)                                         \
 	{                                                                                          \
 		struct anaros_call call;                                                           \
 		cl_int own = CL_SUCCESS;                                                           \
@@ -308,20 +326,26 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
 		CL_REQUIRE(api, name, NULL);                                                       \
 		if (!cl_enter(api, &call))                                                         \
 			return api->name arguments;                                                \
+		before;                                                                            \
 		status = status != NULL ? status : &own;                                           \
 		made = api->name arguments;                                                        \
 		__VA_ARGS__;                                                                       \
+		cl_leave();                                                                        \
 		return made;                                                                       \
 	}
 #define CL_CREATE(type, name, parameters, arguments, ...)                                          \
 	CL_HOOK(CL_RARE, type, name, parameters, arguments)                                        \
-	CL_CREATE_BODY(type, name, arguments, __VA_ARGS__)
+	CL_CREATE_BODY(type, name, arguments, (void)0, __VA_ARGS__)
 #define CL_CREATE_EXTENSION(type, name, parameters, arguments, ...)                                \
 	CL_EXTENSION(CL_RARE, type, name, parameters, arguments)                                   \
-	CL_CREATE_BODY(type, name, arguments, __VA_ARGS__)
+	CL_CREATE_BODY(type, name, arguments, (void)0, __VA_ARGS__)
+/* One that is given a function of the program, `notify`, to call. */
+#define CL_CREATE_NOTIFYING(type, name, parameters, arguments, ...)                                \
+	CL_HOOK(CL_RARE, type, name, parameters, arguments)                                        \
+	CL_CREATE_BODY(type, name, arguments, notify = ANAROS_CALLBACK(notify), __VA_ARGS__)
 
 /* A call of which no device time is told. */
-#define CL_PLAIN_BODY(name, arguments, ...)                                                        \
+#define CL_PLAIN_BODY(name, arguments, before, ...)                                                \
 	{                                                                                          \
 		struct anaros_call call;                                                           \
 		cl_int result;                                                                     \
@@ -329,16 +353,36 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
 		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
 		if (!cl_enter(api, &call))                                                         \
 			return api->name arguments;                                                \
+		before;                                                                            \
 		result = api->name arguments;                                                      \
 		__VA_ARGS__;                                                                       \
+		cl_leave();                                                                        \
 		return result;                                                                     \
 	}
 #define CL_PLAIN(name, parameters, arguments, ...)                                                 \
 	CL_HOOK(CL_RARE, cl_int, name, parameters, arguments)                                      \
-	CL_PLAIN_BODY(name, arguments, __VA_ARGS__)
+	CL_PLAIN_BODY(name, arguments, (void)0, __VA_ARGS__)
 #define CL_PLAIN_EXTENSION(name, parameters, arguments, ...)                                       \
 	CL_EXTENSION(CL_RARE, cl_int, name, parameters, arguments)                                 \
-	CL_PLAIN_BODY(name, arguments, __VA_ARGS__)
+	CL_PLAIN_BODY(name, arguments, (void)0, __VA_ARGS__)
+#define CL_PLAIN_NOTIFYING(name, parameters, arguments, ...)                                       \
+	CL_HOOK(CL_RARE, cl_int, name, parameters, arguments)                                      \
+	CL_PLAIN_BODY(name, arguments, notify = ANAROS_CALLBACK(notify), __VA_ARGS__)
+
+/* A call that is no record, for which a driver asks another library. */
+#define CL_UNRECORDED(name, parameters, arguments, before)                                         \
+	CL_HOOK(CL_RARE, cl_int, name, parameters, arguments)                                      \
+	{                                                                                          \
+		cl_int result;                                                                     \
+                                                                                                   \
+		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
+		if (!cl_within(api))                                                               \
+			return api->name arguments;                                                \
+		before;                                                                            \
+		result = api->name arguments;                                                      \
+		cl_leave();                                                                        \
+		return result;                                                                     \
+	}
 
 #define CL_NOTE(status_, ...)                                                                      \
 	anaros_device_note(&call, &(struct anaros_fields){.status = (status_), __VA_ARGS__})

@@ -47,7 +47,6 @@
 	PASS(SETTING, clEnqueueMemAdviseINTEL) \
 	PASS(SETTING, clSetCommandQueueProperty) \
 	PASS(SETTING, clSetContentSizeBufferPoCL) \
-	PASS(SETTING, clSetContextDestructorCallback) \
 	PASS(SETTING, clSetDefaultDeviceCommandQueue) \
 	PASS(SETTING, clSetKernelArg) \
 	PASS(SETTING, clSetKernelArgDevicePointerEXT) \
@@ -58,7 +57,6 @@
 	PASS(SETTING, clSetKernelExecInfoARM) \
 	PASS(SETTING, clSetMemObjectDestructorAPPLE) \
 	PASS(SETTING, clSetPerformanceConfigurationINTEL) \
-	PASS(SETTING, clSetProgramReleaseCallback) \
 	PASS(SETTING, clSetProgramSpecializationConstant) \
 	PASS(SETTING, clLogMessagesToStderrAPPLE) \
 	PASS(SETTING, clLogMessagesToStdoutAPPLE) \
@@ -75,9 +73,6 @@
 	PASS(HANDLE, clReleaseAcceleratorINTEL) \
 	PASS(HANDLE, clReleaseDevice) \
 	PASS(HANDLE, clReleaseDeviceEXT) \
-	PASS(HANDLE, clReleaseKernel) \
-	PASS(HANDLE, clReleaseMemObject) \
-	PASS(HANDLE, clReleaseProgram) \
 	PASS(HANDLE, clReleaseSampler) \
 	PASS(HANDLE, clReleaseSemaphoreKHR) \
 	PASS(HANDLE, clRetainAcceleratorINTEL) \

@@ -10,22 +10,23 @@
 	CL_NOTE(status_, .kind = ANAROS_KIND_GPU_BUILD, .object = (uintptr_t)(program),            \
 		.size_bytes = (size))
 
-CL_PLAIN(clBuildProgram,
-	 (cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
-	  cl_notify_program notify, void *data),
-	 (program, count, devices, options, notify, data), BUILT(program, result, 0))
-CL_PLAIN(clCompileProgram,
-	 (cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
-	  cl_uint header_count, const cl_program *headers, const char **header_names,
-	  cl_notify_program notify, void *data),
-	 (program, count, devices, options, header_count, headers, header_names, notify, data),
-	 BUILT(program, result, 0))
-CL_CREATE(cl_program, clLinkProgram,
-	  (cl_context context, cl_uint count, const cl_device_id *devices, const char *options,
-	   cl_uint input_count, const cl_program *inputs, cl_notify_program notify, void *data,
-	   cl_int *status),
-	  (context, count, devices, options, input_count, inputs, notify, data, status),
-	  BUILT(made, *status, 0))
+CL_PLAIN_NOTIFYING(clBuildProgram,
+		   (cl_program program, cl_uint count, const cl_device_id *devices,
+		    const char *options, cl_notify_program notify, void *data),
+		   (program, count, devices, options, notify, data), BUILT(program, result, 0))
+CL_PLAIN_NOTIFYING(clCompileProgram,
+		   (cl_program program, cl_uint count, const cl_device_id *devices,
+		    const char *options, cl_uint header_count, const cl_program *headers,
+		    const char **header_names, cl_notify_program notify, void *data),
+		   (program, count, devices, options, header_count, headers, header_names, notify,
+		    data),
+		   BUILT(program, result, 0))
+CL_CREATE_NOTIFYING(cl_program, clLinkProgram,
+		    (cl_context context, cl_uint count, const cl_device_id *devices,
+		     const char *options, cl_uint input_count, const cl_program *inputs,
+		     cl_notify_program notify, void *data, cl_int *status),
+		    (context, count, devices, options, input_count, inputs, notify, data, status),
+		    BUILT(made, *status, 0))
 
 /* A length of 0 is that of a text with an end. */
 static uint64_t text_bytes(cl_program program, cl_uint count, const char **texts,

@@ -21,6 +21,7 @@ CL_HOOK(CL_RARE, cl_int, clFinish, (cl_command_queue queue), (queue))
 			     .object = (uintptr_t)queue,
 			 });
 	cl_harvest(cl_queue_lookup(queue), result == CL_SUCCESS ? &waited : NULL);
+	cl_leave();
 	return result;
 }
 
@@ -71,17 +72,19 @@ CL_HOOK(CL_RARE, cl_int, clReleaseCommandQueue, (cl_command_queue handle), (hand
 {
 	struct cl_queue *queue;
 	struct anaros_call call;
-	bool recording;
+	bool last, recording;
 	cl_int result;
 
 	CL_REQUIRE(api, clReleaseCommandQueue, CL_INVALID_OPERATION);
 	queue = api->passes ? NULL : cl_queue_lookup(handle);
-	if (queue == NULL || !cl_queue_released(queue))
-		return api->clReleaseCommandQueue(handle);
+	last = queue != NULL && cl_queue_released(queue);
 	recording = cl_enter(api, &call);
-	cl_queue_forget(queue);
+	if (last)
+		cl_queue_forget(queue);
 	result = api->clReleaseCommandQueue(handle);
-	if (recording)
+	if (last && recording)
 		CL_NOTE(result, .kind = ANAROS_KIND_GPU_STREAM, .object = (uintptr_t)handle);
+	if (recording)
+		cl_leave();
 	return result;
 }

@@ -44,6 +44,7 @@ static void goes(const struct anaros_call *call, void *memory, uint16_t flags)
 		memory = api->name(context, flags, size, alignment);                               \
 		allocated(&call, memory, ANAROS_MEMORY_MANAGED, size,                              \
 			  memory != NULL ? 0 : CL_MEM_OBJECT_ALLOCATION_FAILURE);                  \
+		cl_leave();                                                                        \
 		return memory;                                                                     \
 	}
 SVM_ALLOC(CL_HOOK, clSVMAlloc)
@@ -53,11 +54,15 @@ SVM_ALLOC(CL_EXTENSION, clSVMAllocARM)
 	begin(CL_RARE, void, name, (cl_context context, void *memory), (context, memory))          \
 	{                                                                                          \
 		struct anaros_call call;                                                           \
+		bool recording;                                                                    \
                                                                                                    \
 		CL_REQUIRE(api, name, );                                                           \
-		if (memory != NULL && cl_enter(api, &call))                                        \
+		recording = memory != NULL && cl_enter(api, &call);                                \
+		if (recording)                                                                     \
 			goes(&call, memory, ANAROS_MEMORY_MANAGED);                                \
 		api->name(context, memory);                                                        \
+		if (recording)                                                                     \
+			cl_leave();                                                                \
 	}
 SVM_FREE(CL_HOOK, clSVMFree)
 SVM_FREE(CL_EXTENSION, clSVMFreeARM)
@@ -89,11 +94,15 @@ static void enqueued_frees(const struct anaros_call *call, cl_int result, cl_uin
                                                                                                    \
 		CL_REQUIRE(api, name, CL_INVALID_OPERATION);                                       \
 		recording = cl_enter(api, &call);                                                  \
-		if (recording && notify != NULL)                                                   \
+		if (recording && notify != NULL) {                                                 \
 			enqueued_frees(&call, CL_SUCCESS, count, pointers);                        \
+			notify = ANAROS_CALLBACK(notify);                                          \
+		}                                                                                  \
 		result = api->name(queue, count, pointers, notify, data, WAITED);                  \
 		if (recording && notify == NULL && result == CL_SUCCESS)                           \
 			enqueued_frees(&call, result, count, pointers);                            \
+		if (recording)                                                                     \
+			cl_leave();                                                                \
 		return result;                                                                     \
 	}
 SVM_ENQUEUED_FREE(CL_HOOK, clEnqueueSVMFree)

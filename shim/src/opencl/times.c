@@ -394,7 +394,7 @@ cl_event *cl_begin(struct cl_call *call, const struct cl_api *api, cl_command_qu
 	call->own = NULL;
 	call->queue = NULL;
 	call->handle = queue;
-	call->recording = cl_may_record(api);
+	call->recording = cl_within(api);
 	if (!call->recording)
 		return event;
 	call->queue = queue_of(api, queue);
@@ -445,22 +445,13 @@ out:
 	errno = saved;
 }
 
-void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_fields *fields)
+/* Keeps the event of a command for later, and reads what is complete now. */
+static void take_times(struct cl_call *call, uint64_t end_ns, cl_int result, bool blocking,
+		       const struct anaros_fields *fields)
 {
 	struct cl_queue *queue = call->queue;
-	uint64_t end_ns;
 	uint32_t waiting;
 
-	if (!call->recording)
-		return;
-	end_ns = anaros_now_ns();
-	fields->status = result;
-	fields->object = (uintptr_t)call->handle;
-	if (!blocking)
-		fields->flags |= ANAROS_FLAG_ASYNC;
-	anaros_record_at(call->call.start_ns, end_ns, fields);
-	if (likely(queue == NULL))
-		return;
 	if (result == CL_SUCCESS && *call->event != NULL)
 		keep_event(call, end_ns, blocking, fields);
 	waiting = pending_count(queue);
@@ -470,6 +461,23 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
 		 (waiting > 1 &&
 		  end_ns - queue->ring[queue->head % PENDING].end_ns > PENDING_OLD_NS))
 		harvest(queue, HARVEST_FEW, NULL);
+}
+
+void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_fields *fields)
+{
+	uint64_t end_ns;
+
+	if (!call->recording)
+		return;
+	end_ns = anaros_now_ns();
+	fields->status = result;
+	fields->object = (uintptr_t)call->handle;
+	if (!blocking)
+		fields->flags |= ANAROS_FLAG_ASYNC;
+	anaros_record_at(call->call.start_ns, end_ns, fields);
+	if (unlikely(call->queue != NULL))
+		take_times(call, end_ns, result, blocking, fields);
+	cl_leave();
 }
 
 /*

@@ -120,7 +120,8 @@ static inline void every_call(const struct every *every, const char *name, void 
 		exit(1);
 	}
 	for (unsigned int i = 0; i < count; i++)
-		if (((every->seen->words[i] ^ w[i]) & masks[i]) != 0) {
+		if (((every->seen->words[i] ^ w[i]) & masks[i]) != 0 &&
+		    !harness_calls_back(name, i)) {
 			fprintf(stderr, "%s: argument %u: %#lx became %#lx\n", name, i,
 				(unsigned long)w[i], (unsigned long)every->seen->words[i]);
 			exit(1);

@@ -88,7 +88,7 @@ static struct object *make(size_t size, size_t pixel, const void *host)
 
 	memory->size = size;
 	memory->pixel = pixel;
-	memory->bytes = calloc(1, size);
+	memory->bytes = sim_device_alloc(size);
 	if (host != NULL)
 		memcpy(memory->bytes, host, size);
 	return memory;
@@ -182,7 +182,7 @@ static cl_int move(struct object *queue, enum way way, void *target, const void 
 
 	if (sim_of(queue, QUEUE) == NULL)
 		return INVALID_QUEUE;
-	memmove(target, source, size);
+	sim_device_copy(target, source, size);
 	sim_moved(way, size);
 	return sim_done(queue, queued, event);
 }
@@ -192,8 +192,7 @@ static cl_int fill(struct object *queue, char *target, const void *pattern, size
 {
 	cl_ulong queued = sim_now();
 
-	for (size_t i = 0; i + pattern_size <= size; i += pattern_size)
-		memcpy(target + i, pattern, pattern_size);
+	sim_device_fill(target, pattern, pattern_size, size);
 	sim_moved(WAY_FILL, size);
 	return sim_done(queue, queued, event);
 }

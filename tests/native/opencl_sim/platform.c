@@ -14,6 +14,7 @@ static struct object devices[] = {
 CL(cl_int, clIcdGetPlatformIDsKHR, (cl_uint room, struct object **platforms, cl_uint *count))
 {
 	ENTER_OR_FAIL(clIcdGetPlatformIDsKHR);
+	sim_device_start();
 	if (platforms != NULL && room > 0)
 		platforms[0] = &platform;
 	TOLD(count, 1);
@@ -90,6 +91,7 @@ static struct object *make_queue(struct object *device, cl_ulong properties)
 	struct object *queue = sim_make(QUEUE, device);
 
 	queue->profiling = (properties & 2) != 0;
+	sim_device_queue();
 	return queue;
 }
 
@@ -130,8 +132,16 @@ CL(cl_int, clGetCommandQueueInfo,
 		return sim_of(queue, QUEUE) != NULL ? SUCCESS : INVALID_QUEUE;                     \
 	}
 QUEUE_CALL(clFlush)
-QUEUE_CALL(clFinish)
 QUEUE_CALL(clEnqueueBarrier)
+
+CL(cl_int, clFinish, (struct object * queue))
+{
+	ENTER_OR_FAIL(clFinish);
+	if (sim_of(queue, QUEUE) == NULL)
+		return INVALID_QUEUE;
+	sim_device_wait();
+	return SUCCESS;
+}
 
 CL(cl_int, clWaitForEvents, (cl_uint count, struct object *const *events))
 {
@@ -154,6 +164,7 @@ CL(cl_int, clGetEventInfo,
 		return INVALID_EVENT;
 	if (name == 0x11d0)
 		return sim_answer(&event->parent, sizeof(void *), room, value, size);
+	sim_device_ask();
 	status = event->polls > 0 ? 1 : event->status;
 	event->polls -= event->polls > 0;
 	return sim_answer(&status, sizeof(status), room, value, size);
@@ -167,6 +178,7 @@ CL(cl_int, clGetEventProfilingInfo,
 						: &event->end;
 
 	ENTER_OR_FAIL(clGetEventProfilingInfo);
+	sim_device_ask();
 	if (event->parent == NULL || !event->parent->profiling)
 		return NOT_AVAILABLE;
 	return sim_answer(time, sizeof(*time), room, value, size);
@@ -192,6 +204,7 @@ CL(cl_int, clSetEventCallback,
 	ENTER_OR_FAIL(clSetEventCallback);
 	/* It is done: the callback runs at once, on this thread. */
 	notify(event, when, data);
+	sim_device_ask();
 	return SUCCESS;
 }
 

@@ -38,6 +38,7 @@ CL(struct object *, clCreateKernel, (struct object * program, const char *name, 
 		TOLD(status, INVALID_KERNEL_NAME);
 		return NULL;
 	}
+	sim_device_kernel();
 	kernel = sim_make(KERNEL, program);
 	kernel->name = "add";
 	return kernel;
@@ -64,8 +65,8 @@ static void run(const struct object *kernel, size_t items)
 	const float *x = (const float *)kernel->values[0];
 	float *y = (float *)kernel->values[1];
 
-	for (size_t i = 0; x != NULL && y != NULL && i < items; i++)
-		y[i] = x[i] + 1;
+	if (x != NULL && y != NULL)
+		sim_device_run(x, y, items);
 }
 
 static size_t product(cl_uint dimensions, const size_t *sizes)
@@ -98,6 +99,7 @@ CL(cl_int, clEnqueueNativeKernel,
 
 	ENTER_OR_FAIL(clEnqueueNativeKernel);
 	function(arguments);
+	sim_device_ask();
 	return sim_done(queue, queued, event);
 }
 

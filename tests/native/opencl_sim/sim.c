@@ -131,7 +131,7 @@ cl_int sim_release(struct object *object, enum kind kind)
 		if (object->ended[i] != NULL)
 			object->ended[i](object, object->ended_with[i]);
 	if (kind == MEMORY && object->parent == NULL)
-		free(object->bytes);
+		sim_device_free(object->bytes);
 	object->kind = 0;
 	free(object);
 	return SUCCESS;

@@ -87,6 +87,23 @@ cl_ulong sim_now(void);
 /* A command that was done: its event, if one is wanted. */
 cl_int sim_done(struct object *queue, cl_ulong queued, struct object **event);
 
+/*
+ * The device: alone.c, which has host memory for it, or over.c, which stands
+ * on Level Zero. Start may come more than once.
+ */
+void sim_device_start(void);
+void sim_device_queue(void);
+void sim_device_kernel(void);
+void *sim_device_alloc(size_t bytes);
+void sim_device_free(void *memory);
+void sim_device_copy(void *target, const void *source, size_t bytes);
+void sim_device_fill(void *target, const void *pattern, size_t pattern_bytes, size_t bytes);
+/* y[i] = x[i] + 1 */
+void sim_device_run(const float *x, float *y, size_t items);
+void sim_device_wait(void);
+/* Whether it is done: asked again and again. */
+void sim_device_ask(void);
+
 /* What the real ones have: dispatch.c. */
 extern void *const sim_dispatch[];
 void *sim_function(const char *name);

@@ -360,6 +360,7 @@ class Arena:
                 "device_clock_residual_ns",
                 "device_timers",
                 "device_timers_off",
+                "device_calls_beneath",
             )
         }
 

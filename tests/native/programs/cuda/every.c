@@ -93,7 +93,8 @@ static void call(const char *symbol, void *function, int result)
 		exit(1);
 	}
 	for (unsigned int i = 0; i < count; i++)
-		if (((seen->words[i] ^ words[i]) & masks[i]) != 0) {
+		if (((seen->words[i] ^ words[i]) & masks[i]) != 0 &&
+		    !harness_calls_back(symbol, i)) {
 			fprintf(stderr, "%s: argument %u: %#lx became %#lx\n", symbol, i,
 				(unsigned long)words[i], (unsigned long)seen->words[i]);
 			exit(1);
