@@ -37,6 +37,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define EXPORT      __attribute__((visibility("default")))
 #define COLD        __attribute__((cold, noinline))
+#define INLINE      static inline __attribute__((always_inline))
 
 /*
  * One for each thread, in the initial-exec TLS block: a preload library is
@@ -206,8 +207,8 @@ struct anaros_fields {
  * from writing into the same slot: its own record is counted as dropped
  * instead. Only compiler barriers: guard and cursor are this thread's own.
  */
-static inline void anaros_record_of(uint32_t tid, uint64_t start_ns, uint64_t end_ns,
-				    const struct anaros_fields *fields)
+INLINE void anaros_record_here(uint32_t tid, uint64_t start_ns, uint64_t end_ns,
+			       const struct anaros_fields *fields)
 {
 	struct anaros_thread *thread = &anaros_thread;
 	struct anaros_record *record;
@@ -240,6 +241,12 @@ static inline void anaros_record_of(uint32_t tid, uint64_t start_ns, uint64_t en
 out:
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	thread->guard &= ~(uint32_t)ANAROS_GUARD_BUSY;
+}
+
+static inline void anaros_record_of(uint32_t tid, uint64_t start_ns, uint64_t end_ns,
+				    const struct anaros_fields *fields)
+{
+	anaros_record_here(tid, start_ns, end_ns, fields);
 }
 
 static inline void anaros_record_at(uint64_t start_ns, uint64_t end_ns,

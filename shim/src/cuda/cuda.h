@@ -133,8 +133,14 @@ static inline void *anaros_cuda_real_found(enum anaros_cuda_hook hook)
 #define CUDA_RECORD(...)                                                                           \
 	anaros_cuda_record(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
 
-/* The same for calls that are rare or slow: not worth a copy of the code each.
+/*
+ * The same for launches, of which a program makes most: written in each of
+ * them, so that what is known there is not put into memory and read again.
  */
+#define CUDA_RECORD_HERE(...)                                                                      \
+	anaros_cuda_record_here(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
+
+/* The same for calls that are rare or slow: not worth a copy of the code each. */
 #define CUDA_NOTE(...)                                                                             \
 	anaros_cuda_note(&call, &(struct anaros_fields){.status = result, __VA_ARGS__})
 
@@ -211,12 +217,21 @@ void anaros_cuda_put_in_graph(const struct anaros_fields *fields) COLD;
 	((CUDA_FLAGS(stream, 0) & ANAROS_FLAG_CAPTURE) != 0 ? (function)                           \
 							    : ANAROS_CALLBACK(function))
 
+INLINE void anaros_cuda_record_here(const struct anaros_call *call,
+				    const struct anaros_fields *fields)
+{
+	if (unlikely((fields->flags & ANAROS_FLAG_CAPTURE) != 0)) {
+		struct anaros_fields node = *fields;
+
+		anaros_cuda_put_in_graph(&node);
+	}
+	anaros_record_here(anaros_thread.tid, call->start_ns, anaros_now_ns(), fields);
+}
+
 static inline void anaros_cuda_record(const struct anaros_call *call,
 				      const struct anaros_fields *fields)
 {
-	if (unlikely((fields->flags & ANAROS_FLAG_CAPTURE) != 0))
-		anaros_cuda_put_in_graph(fields);
-	anaros_record(call, fields);
+	anaros_cuda_record_here(call, fields);
 }
 
 #endif

@@ -14,9 +14,10 @@ struct cuda_launch_config {
 
 #define LAUNCH(stream, threads)                                                                    \
 	anaros_cuda_launched(f);                                                                   \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_LAUNCH,                                                \
-		    .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = CUDA_STREAM(stream), \
-		    .address = (uintptr_t)f, .size_bytes = (threads))
+	CUDA_RECORD_HERE(.kind = ANAROS_KIND_GPU_LAUNCH,                                           \
+			 .flags = CUDA_FLAGS(stream, ANAROS_FLAG_ASYNC),                           \
+			 .object = CUDA_STREAM(stream), .address = (uintptr_t)f,                   \
+			 .size_bytes = (threads))
 
 #define GRID_THREADS ((uint64_t)gridDimX * gridDimY * gridDimZ * blockDimX * blockDimY * blockDimZ)
 
