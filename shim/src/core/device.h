@@ -35,6 +35,12 @@ extern const struct anaros_family anaros_hip __attribute__((visibility("hidden")
 extern const struct anaros_family anaros_level_zero __attribute__((visibility("hidden")));
 
 /* device_library.c */
+/*
+ * Whether a slot is this function's now. One that holds another function keeps
+ * it for as long as that is loaded: two answers for one name mean a second
+ * interposer or library, and each keeps its own way.
+ */
+bool anaros_device_claim(void **slot, void *function) COLD;
 void *anaros_device_resolve(const struct anaros_family *family, unsigned int hook) COLD;
 /* The family whose functions are named like this; NULL: none. */
 const struct anaros_family *anaros_device_family(const char *name);

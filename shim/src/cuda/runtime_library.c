@@ -156,15 +156,12 @@ bool anaros_runtime_loaded(const char *name)
 	return anaros_cuda_exporter(name) != NULL;
 }
 
-/* The wrapper for this very function. The first library keeps the slot. */
+/* The wrapper for this very function. */
 void *anaros_runtime_wrapper_of(const char *name, void *function)
 {
 	int hook = hook_of(name);
-	void *held = NULL;
 
-	if (__atomic_compare_exchange_n(&anaros_runtime_found[hook], &held, function, false,
-					__ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
-	    held == function)
+	if (anaros_device_claim(&anaros_runtime_found[hook], function))
 		return (void *)(uintptr_t)wrappers[hook];
 	return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
 }

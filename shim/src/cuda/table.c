@@ -182,26 +182,11 @@ bool anaros_cuda_may_have(const char *symbol)
 	return row == NULL || row->hook < ANAROS_CUDA_COUNT;
 }
 
-/*
- * The wrapper, once its slot holds this very function. A slot that holds
- * another one keeps it as long as that is loaded: two answers for one name
- * mean a second interposer or driver, and each keeps its own way.
- */
+/* The wrapper, once its slot holds this very function. */
 static void *claim(const struct row *row, void *function)
 {
-	void **slot = &anaros_cuda_found[row->hook];
-	void *wrapper = (void *)(uintptr_t)wrappers[row->hook];
-	uintptr_t start, size;
-	void *held = NULL;
-
-	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
-					__ATOMIC_RELAXED) ||
-	    held == function)
-		return wrapper;
-	if (!anaros_cuda_object_of(held, &start, &size) &&
-	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
-					__ATOMIC_RELAXED))
-		return wrapper;
+	if (anaros_device_claim(&anaros_cuda_found[row->hook], function))
+		return (void *)(uintptr_t)wrappers[row->hook];
 	return anaros_cuda_pass(symbol_of(row), ANAROS_WAY_SECOND, row->version, function);
 }
 
