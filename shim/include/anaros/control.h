@@ -119,7 +119,7 @@ struct anaros_shared {
 	anaros_u32 device_timers;            /* processes whose device time was told */
 	anaros_u32 device_timers_off;        /* processes where it was refused or given up */
 	anaros_u64 device_calls_beneath; /* by one device library for a recorded call of another */
-	anaros_u64 reserved[1];
+	anaros_u64 captures_lost;        /* ends of captures, and members, nobody could note */
 };
 
 enum anaros_lane_state {

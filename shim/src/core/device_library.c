@@ -41,7 +41,7 @@ static bool library_of(const struct anaros_family *family, const void *address,
 {
 	struct query query = {.family = family, .address = address};
 
-	dl_iterate_phdr(visit, &query);
+	anaros_objects(visit, &query);
 	*library = query.library;
 	return query.found;
 }
@@ -70,7 +70,7 @@ bool anaros_device_exports(const void *address, const char *name)
 {
 	struct export wanted = {.address = address, .name = name};
 
-	dl_iterate_phdr(visit_export, &wanted);
+	anaros_objects(visit_export, &wanted);
 	return wanted.found;
 }
 
@@ -122,31 +122,30 @@ bool anaros_device_wraps(const struct anaros_family *family, const char *name)
 	return row < family->count && family->hooks[row] < family->hook_count;
 }
 
-bool anaros_device_claim(void **slot, void *function)
-{
-	uintptr_t start, size;
-	void *held = NULL;
-
-	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
-					__ATOMIC_RELAXED) ||
-	    held == function)
-		return true;
-	return !anaros_cuda_object_of(held, &start, &size) &&
-	       __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
-					   __ATOMIC_RELAXED);
-}
-
-/* The wrapper, once its slot holds this very function. */
+/*
+ * The wrapper, once its slot holds this very function. A slot that holds
+ * another one keeps it as long as that is loaded.
+ */
 static void *claim(const struct anaros_family *family, size_t row, void *function)
 {
 	unsigned int hook = family->hooks[row];
+	void **slot = &family->found[hook];
 	void *wrapper = (void *)(uintptr_t)family->wrappers[hook];
+	const char *name = name_at(family, row);
+	uintptr_t start, size;
+	void *held = NULL;
 
 	if (wrapper == NULL)
 		return function;
-	if (anaros_device_claim(&family->found[hook], function))
+	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
+					__ATOMIC_RELAXED) ||
+	    held == function)
 		return wrapper;
-	return anaros_cuda_pass(name_at(family, row), ANAROS_WAY_SECOND, 0, function);
+	if (!anaros_cuda_object_of(held, &start, &size) &&
+	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
+					__ATOMIC_RELAXED))
+		return wrapper;
+	return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
 }
 
 static void *stand_in(const struct anaros_family *family, size_t row, enum anaros_way way,

@@ -5,7 +5,7 @@
  * recorded in it.
  */
 #include "cuda/nodes.h"
-#include "core/sys.h"
+#include "core/lock.h"
 
 #define CAPTURED 256u
 
@@ -15,7 +15,6 @@ static struct captured {
 	uint64_t handle; /* a stream or an event */
 	uint64_t origin; /* the stream that the capture began on */
 } captured[CAPTURED];
-static uint32_t captured_lock;
 
 /* The per-thread stream has one handle in all threads. */
 static uint64_t capture_key(uint64_t handle)
@@ -41,31 +40,30 @@ bool anaros_cuda_captured(uint64_t handle)
 	return origin_of(handle) != 0;
 }
 
-static void lock_captured(void)
+/* The flag is missing, or stays, nothing else. */
+static COLD void count_lost(void)
 {
-	while (__atomic_exchange_n(&captured_lock, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
+	if (anaros_shared != NULL)
+		__atomic_fetch_add(&anaros_shared->captures_lost, 1, __ATOMIC_RELAXED);
 }
 
-static void unlock_captured(void)
-{
-	__atomic_store_n(&captured_lock, 0, __ATOMIC_RELEASE);
-}
-
-/* Where there is no room the flag is missing, nothing else. */
+/* Counted first, and taken off last: a child of fork may find only half of it done. */
 static void add_captured(uint64_t handle, uint64_t origin)
 {
+	uint32_t *lock = anaros_lock(ANAROS_LOCK_CUDA_CAPTURES);
 	uint64_t key = capture_key(handle);
 
-	lock_captured();
-	for (unsigned int i = 0; origin_of(handle) == 0 && i < CAPTURED; i++) {
+	for (unsigned int i = 0; lock != NULL && origin_of(handle) == 0 && i < CAPTURED; i++) {
 		if (captured[i].handle != 0)
 			continue;
+		__atomic_fetch_add(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
 		captured[i].origin = origin;
 		__atomic_store_n(&captured[i].handle, key, __ATOMIC_RELEASE);
-		__atomic_fetch_add(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
 	}
-	unlock_captured();
+	if (lock == NULL || origin_of(handle) == 0)
+		count_lost();
+	if (lock != NULL)
+		anaros_unlock(lock);
 }
 
 void anaros_cuda_capture_begins(int result, uint64_t stream)
@@ -78,17 +76,22 @@ void anaros_cuda_capture_begins(int result, uint64_t stream)
 void anaros_cuda_capture_ends(uint64_t stream)
 {
 	uint64_t origin = capture_key(stream);
+	uint32_t *lock;
 
 	if (__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) == 0)
 		return;
-	lock_captured();
+	lock = anaros_lock(ANAROS_LOCK_CUDA_CAPTURES);
+	if (lock == NULL) {
+		count_lost();
+		return;
+	}
 	for (unsigned int i = 0; i < CAPTURED; i++) {
 		if (captured[i].handle == 0 || captured[i].origin != origin)
 			continue;
 		__atomic_store_n(&captured[i].handle, 0, __ATOMIC_RELEASE);
 		__atomic_fetch_sub(&anaros_cuda_captures, 1, __ATOMIC_RELAXED);
 	}
-	unlock_captured();
+	anaros_unlock(lock);
 }
 
 /* What was done on one member of a capture makes the other one a member. */
