@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the loops on the simulated CUDA driver share: it is found at run time, as runtimes do. */
+/*
+ * What the loops on the simulated CUDA driver share: it is found at run time, as
+ * runtimes do. With RUNTIME the loop is linked with a runtime, and launches by
+ * that: nvcc 13 makes of <<<...>>> what is here.
+ */
 #ifndef ANAROS_BENCH_CUDA_H
 #define ANAROS_BENCH_CUDA_H
 
@@ -7,6 +11,9 @@
 #include <stddef.h>
 
 #include "bench.h"
+#ifdef RUNTIME
+#include "../native/cudart/runtime.h"
+#endif
 
 struct driver {
 	int (*init)(unsigned int flags);
@@ -54,6 +61,30 @@ static inline void cuda_expect(const char *call, int result)
 	}
 }
 
+static inline int cuda_launch(const struct driver *cuda, void *stream)
+{
+#ifdef RUNTIME
+	struct runtime_dim3 one = {1, 1, 1};
+
+	return __cudaLaunchKernel(cuda->function, one, one, NULL, 0, stream);
+#else
+	return cuda->launch(cuda->function, 1, 1, 1, 1, 1, 1, 0, stream, NULL, NULL);
+#endif
+}
+
+#ifdef RUNTIME
+/* The runtime asks for its functions at the first launch: not while others launch too. */
+static inline void cuda_begin_runtime(struct driver *cuda)
+{
+	static const char here;
+
+	__cudaRegisterFunction(NULL, &here, NULL, "noop", -1, NULL, NULL, NULL, NULL, NULL);
+	cuda_expect("__cudaGetKernel", __cudaGetKernel(&cuda->function, &here));
+	cuda_expect("__cudaLaunchKernel", cuda_launch(cuda, NULL));
+	cuda_expect("cuCtxSynchronize", cuda->synchronize());
+}
+#endif
+
 /* Initialises the driver, makes device 0 current and loads a kernel that does nothing. */
 static inline void cuda_begin(struct driver *cuda)
 {
@@ -74,14 +105,17 @@ static inline void cuda_begin(struct driver *cuda)
 	cuda_expect("cuCtxSetCurrent", cuda->set_current(cuda->context));
 	cuda_expect("cuModuleLoadData", cuda->load(&module, "anaros-sim-image\n"));
 	cuda_expect("cuModuleGetFunction", cuda->get_function(&cuda->function, module, "noop"));
+#ifdef RUNTIME
+	cuda_begin_runtime(cuda);
+#endif
 }
 
 /* As many launches as are timed together. */
 static inline void cuda_launch_batch(const struct driver *cuda, uint64_t count, void *stream)
 {
 	for (uint64_t i = 0; i < count; i++)
-		if (cuda->launch(cuda->function, 1, 1, 1, 1, 1, 1, 0, stream, NULL, NULL))
-			bench_fail("cuLaunchKernel");
+		if (cuda_launch(cuda, stream))
+			bench_fail("the launch of a kernel");
 }
 
 #endif

@@ -36,12 +36,20 @@ def _simulated(*more: str) -> dict[str, str]:
 
 
 def _loop_pairs(
-    bench: Bench, name: str, calls: int, first: str | None, second: str, most: int = 9
+    bench: Bench,
+    name: str,
+    calls: int,
+    first: str | None,
+    second: str,
+    most: int = 9,
+    runtime: bool = False,
 ) -> Pairs:
     """A loop by two ways in turn: bare (None) or with a ``--device-time``."""
-    extra = _simulated("cupti_sim") if second == "kernel" else _simulated()
+    needs = [*(["cupti_sim"] if second == "kernel" else []), *(["cudart"] if runtime else [])]
+    extra = _simulated(*needs)
     extra["ANAROS_CUPTI"] = str(NATIVE / "cupti_sim/build/libcupti.so.13")
-    command: Command = [bench.program(name), str(bench.calls(calls))]
+    program = bench.runtime_program(name) if runtime else bench.program(name)
+    command: Command = [program, str(bench.calls(calls))]
     output = bench.scratch / "run"
 
     def once(device_time: str | None) -> float:
@@ -61,6 +69,16 @@ def launch(bench: Bench) -> float:
 def launch_threads(bench: Bench) -> float:
     """Added ns of a thread's own processor time for each kernel launched, on eight threads."""
     return _loop_pairs(bench, "cuda_threads_loop", 800_000, None, "queue").added
+
+
+def runtime_launch(bench: Bench) -> float:
+    """Added ns for each kernel launched by a program that is linked with the runtime."""
+    return _loop_pairs(bench, "cuda_launch_loop", 400_000, None, "queue", runtime=True).added
+
+
+def runtime_launch_threads(bench: Bench) -> float:
+    """The same on eight threads: ns of a thread's own processor time."""
+    return _loop_pairs(bench, "cuda_threads_loop", 800_000, None, "queue", runtime=True).added
 
 
 def copy(bench: Bench) -> float:

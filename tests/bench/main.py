@@ -72,6 +72,11 @@ class Suite:
             one("opencl_enqueue_added_ns", partial(calls.opencl_enqueue, bench)),
             one("cuda_launch_added_ns", partial(device.launch, bench)),
             one("cuda_launch_8_threads_added_ns", partial(device.launch_threads, bench)),
+            one("cuda_runtime_launch_added_ns", partial(device.runtime_launch, bench)),
+            one(
+                "cuda_runtime_launch_8_threads_added_ns",
+                partial(device.runtime_launch_threads, bench),
+            ),
             one("cuda_copy_added_ns", partial(device.copy, bench)),
             one("cuda_queue_added_percent", partial(device.queue_percent, bench)),
             one("cuda_kernel_added_ns", partial(device.kernel_added, bench)),

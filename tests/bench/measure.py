@@ -49,16 +49,22 @@ class Bench:
         """The compiled loop ``name`` of this folder."""
         return self._compiled(name, name)
 
+    def runtime_program(self, name: str) -> Path:
+        """The same loop, linked with the stub of the CUDA runtime, which has to be built."""
+        folder = ROOT / "tests/native/cudart/build/one"
+        link = (f"-L{folder}", "-l:libcudart-one.so.13", f"-Wl,-rpath,{folder}")
+        return self._compiled(name, f"{name}-runtime", "-DRUNTIME", libraries=link)
+
     def library(self, name: str) -> Path:
         """What the loop ``name`` calls, where it brings that along."""
         return self._compiled(name, f"{name}.so", "-shared", "-fPIC", "-DLIBRARY")
 
-    def _compiled(self, name: str, binary: str, *more: str) -> Path:
+    def _compiled(self, name: str, binary: str, *more: str, libraries: Sequence[str] = ()) -> Path:
         path = self.scratch / binary
         if not path.exists():
             source = HERE / f"{name}.c"
             flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *more]
-            subprocess.run(["cc", *flags, "-o", path, source, "-ldl"], check=True)
+            subprocess.run(["cc", *flags, "-o", path, source, "-ldl", *libraries], check=True)
         return path
 
     def anaros(self, *words: str | Path) -> list[str]:
