@@ -122,30 +122,31 @@ bool anaros_device_wraps(const struct anaros_family *family, const char *name)
 	return row < family->count && family->hooks[row] < family->hook_count;
 }
 
-/*
- * The wrapper, once its slot holds this very function. A slot that holds
- * another one keeps it as long as that is loaded.
- */
-static void *claim(const struct anaros_family *family, size_t row, void *function)
+bool anaros_device_claim(void **slot, void *function)
 {
-	unsigned int hook = family->hooks[row];
-	void **slot = &family->found[hook];
-	void *wrapper = (void *)(uintptr_t)family->wrappers[hook];
-	const char *name = name_at(family, row);
 	uintptr_t start, size;
 	void *held = NULL;
 
-	if (wrapper == NULL)
-		return function;
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED) ||
 	    held == function)
+		return true;
+	return !anaros_cuda_object_of(held, &start, &size) &&
+	       __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
+					   __ATOMIC_RELAXED);
+}
+
+/* The wrapper, once its slot holds this very function. */
+static void *claim(const struct anaros_family *family, size_t row, void *function)
+{
+	unsigned int hook = family->hooks[row];
+	void *wrapper = (void *)(uintptr_t)family->wrappers[hook];
+
+	if (wrapper == NULL)
+		return function;
+	if (anaros_device_claim(&family->found[hook], function))
 		return wrapper;
-	if (!anaros_cuda_object_of(held, &start, &size) &&
-	    __atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
-					__ATOMIC_RELAXED))
-		return wrapper;
-	return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
+	return anaros_cuda_pass(name_at(family, row), ANAROS_WAY_SECOND, 0, function);
 }
 
 static void *stand_in(const struct anaros_family *family, size_t row, enum anaros_way way,
