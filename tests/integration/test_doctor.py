@@ -186,6 +186,17 @@ def test_a_cuda_driver_is_asked_through_its_own_calls(
             State.LIMITED,
             "12 and 13",
         ),
+        (
+            checks.check_cupti(survey.Probe({"path": "/x", "version": 18}, "")),
+            State.LIMITED,
+            "12 and 13",
+        ),
+        (
+            checks.check_cupti(survey.Probe({"path": "/x", "version": None}, "")),
+            State.LIMITED,
+            "driver",
+        ),
+        (checks.check_cupti(survey.Probe({"path": "/x", "version": 26}, "")), State.WORKS, ""),
         (checks.check_cupti(survey.Probe({"path": "/x", "version": 130500}, "")), State.WORKS, ""),
         (
             checks.check_opencl(survey.Probe({"pyopencl": None}, ""), ("pocl.icd",)),

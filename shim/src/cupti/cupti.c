@@ -295,8 +295,7 @@ static void begin(void)
 		tell(ANAROS_TIMING_NO_LIBRARY, 0, "no libcupti was found");
 		return;
 	}
-	if (anaros_cupti.GetVersion(&seat.version) != 0 || seat.version < CUPTI_OLDEST ||
-	    seat.version >= CUPTI_TOO_NEW) {
+	if (anaros_cupti.GetVersion(&seat.version) != 0 || !cupti_is_known(seat.version)) {
 		tell(ANAROS_TIMING_UNKNOWN_VERSION, 0, "this version of CUPTI is not known");
 		return;
 	}

@@ -3,8 +3,8 @@
  * Device time from CUPTI: what of its ABI we use. The library is never linked
  * and its headers are not needed to build.
  *
- * From 12.0 on a record only grew at its end: what stands here lies where it
- * lay, and the walk from record to record is the library's own. A major
+ * From CUDA 12.0 on a record only grew at its end: what stands here lies where
+ * it lay, and the walk from record to record is the library's own. A major
  * version that was not looked at is left alone.
  */
 #ifndef ANAROS_CUPTI_H
@@ -17,9 +17,18 @@
 #include "core/shim.h"
 #include "cupti/hooks.h"
 
-#define CUPTI_OLDEST    120000u
+/* A count up to CUDA 12, of which 19 is the first; from 13.0 on it is as 130500. */
+#define CUPTI_OLDEST    19u
+#define CUPTI_COUNTED   100u
+#define CUPTI_13        130000u
 #define CUPTI_TOO_NEW   140000u
 #define CUPTI_SEAT_HELD 39 /* there may be one subscriber */
+
+static inline bool cupti_is_known(uint32_t version)
+{
+	return (version >= CUPTI_OLDEST && version < CUPTI_COUNTED) ||
+	       (version >= CUPTI_13 && version < CUPTI_TOO_NEW);
+}
 
 enum cupti_activity {
 	CUPTI_MEMCPY = 1,

@@ -6,7 +6,8 @@
  * Environment: ANAROS_SIM_CUPTI_OFFSET_NS and ANAROS_SIM_CUPTI_DRIFT_PPM (its
  * clock against CLOCK_MONOTONIC; unless told it keeps the time of day) ·
  * ANAROS_SIM_CUPTI_HOLDER=NAME (another tool has the seat already) ·
- * ANAROS_SIM_CUPTI_VERSION (130500 unless told: the sizes of records follow).
+ * ANAROS_SIM_CUPTI_VERSION (130500 unless told: the sizes of records follow;
+ * CUDA 12 has 19 to 28).
  */
 #ifndef ANAROS_SIM_CUPTI_H
 #define ANAROS_SIM_CUPTI_H

@@ -35,8 +35,8 @@ BPF_OBJECTS = ("anaros", "fabric")
 
 PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
 
-#: CUPTI_OLDEST and CUPTI_TOO_NEW of the shim.
-CUPTI_VERSIONS = (120000, 140000)
+#: As the shim judges: a count up to CUDA 12, from 13.0 on as 130500.
+CUPTI_VERSIONS = (range(19, 100), range(130000, 140000))
 
 #: Folders that one line names.
 _LISTED = 3
@@ -347,9 +347,12 @@ def check_cupti(probe: survey.Probe) -> Check:
         remedy = f"{needed}: pip install nvidia-cuda-cupti, or set ANAROS_CUPTI to its path"
         return Check("CUPTI", State.MISSING, "no libcupti.so.13 or libcupti.so.12", remedy)
     number = found["version"]
+    if number is None:
+        remedy = f"{needed}: it does so beside a driver"
+        return Check("CUPTI", State.LIMITED, f"{found['path']} does not tell its version", remedy)
     fact = f"{found['path']}, version {number}"
-    if not CUPTI_VERSIONS[0] <= number < CUPTI_VERSIONS[1]:
-        remedy = f"{needed}: it knows the versions 12 and 13"
+    if not any(number in known for known in CUPTI_VERSIONS):
+        remedy = f"{needed}: it knows those of CUDA 12 and 13"
         return Check("CUPTI", State.LIMITED, f"{fact}, is not known to this anaros", remedy)
     return Check("CUPTI", State.WORKS, fact)
 

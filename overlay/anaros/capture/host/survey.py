@@ -282,7 +282,7 @@ def cupti() -> dict[str, object]:
 
     Returns:
         ``{"path", "version"}``; ``path`` is None where none loads, ``version`` is CUPTI's own
-        number, as 130500.
+        number, as 28 or 130500; None where it does not tell.
     """
     told = os.environ.get("ANAROS_CUPTI", "")
     names = [told] if told.startswith("/") else []
@@ -295,10 +295,10 @@ def cupti() -> dict[str, object]:
         try:
             library = ctypes.CDLL(name)
             number = ctypes.c_uint32(0)
-            library.cuptiGetVersion(ctypes.byref(number))
+            failed = library.cuptiGetVersion(ctypes.byref(number))
         except (OSError, AttributeError):
             continue
-        return {"path": name, "version": number.value}
+        return {"path": name, "version": None if failed else number.value}
     return {"path": None, "version": None}
 
 

@@ -35,7 +35,7 @@ static const struct {
 	const char *cupti;
 } cases[] = {
     {"ANAROS_SIM_CUPTI_HOLDER", "Some Profiler", ANAROS_TIMING_SEAT_HELD, NULL},
-    {"ANAROS_SIM_CUPTI_VERSION", "110000", ANAROS_TIMING_UNKNOWN_VERSION, NULL},
+    {"ANAROS_SIM_CUPTI_VERSION", "18", ANAROS_TIMING_UNKNOWN_VERSION, NULL}, /* CUDA 11.8 */
     {"ANAROS_SIM_CUPTI_VERSION", "140000", ANAROS_TIMING_UNKNOWN_VERSION, NULL},
     {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "/nowhere/libcupti.so.13"},
     /* It loads, and is none. */
