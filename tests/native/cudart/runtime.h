@@ -15,7 +15,7 @@ struct runtime_dim3 {
 struct runtime_facts {
 	uint64_t calls;
 	uint64_t answered; /* requests that the driver had a function for */
-	uint64_t start_ns; /* for all of them */
+	uint64_t start_ns; /* of the thread's processor time, for all of them */
 	int device;        /* the handle that was chosen last */
 	void *kernel;      /* the handle that was launched last */
 	int (*own_resolver)(const char *, void **, int, uint64_t, int *);

@@ -10,6 +10,7 @@
 
 #define WHEEL(name) "cudart/build/" name "/program.so"
 #define BYTES       4096u
+#define STARTS      7
 
 struct program {
 	void *library;
@@ -69,10 +70,61 @@ static void it_starts_with_440_requests(const struct program *program)
 
 	OK(((int (*)(int *))dlsym(program->library, "cudaGetDeviceCount"))(&count));
 	CHECK_EQUAL(program->facts->answered, 439);
-	fprintf(stderr, "440 requests: %lu us\n", (unsigned long)program->facts->start_ns / 1000);
-	/* Measured below a millisecond; a machine that is busy takes longer. */
-	CHECK(program->facts->start_ns < 20000000u);
 	CHECK_EQUAL(harness.shared->unhooked, 0);
+}
+
+static int start_only(void)
+{
+	struct program program = load(WHEEL("one"));
+	int count;
+
+	OK(((int (*)(int *))dlsym(program.library, "cudaGetDeviceCount"))(&count));
+	CHECK_EQUAL(write(1, &program.facts->start_ns, sizeof(uint64_t)), sizeof(uint64_t));
+	return 0;
+}
+
+/* By the kernel's own call: the shim's would bring the shim along. */
+static uint64_t start_of(char *self, bool recorded)
+{
+	char *words[] = {self, "start", NULL};
+	uint64_t worked_ns = 0;
+	int ends[2];
+	pid_t pid;
+
+	OK(pipe(ends));
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], 1);
+		if (!recorded)
+			unsetenv("LD_PRELOAD");
+		syscall(SYS_execve, self, words, environ);
+		_exit(1);
+	}
+	CHECK_EQUAL(read(ends[0], &worked_ns, sizeof(worked_ns)), sizeof(worked_ns));
+	CHECK_EQUAL(harness_wait(pid), 0);
+	close(ends[0]);
+	close(ends[1]);
+	return worked_ns;
+}
+
+/*
+ * Three times the bare start is usual, and more than eight times would be a
+ * search of all loaded objects at each request. Whoever else runs slows both: the
+ * quickest of either are compared, in processor time.
+ */
+static void a_start_is_quick(char *self)
+{
+	uint64_t quickest[2] = {UINT64_MAX, UINT64_MAX};
+
+	for (int i = 0; i < 2 * STARTS; i++) {
+		uint64_t worked_ns = start_of(self, i % 2);
+
+		if (worked_ns < quickest[i % 2])
+			quickest[i % 2] = worked_ns;
+	}
+	fprintf(stderr, "440 requests: %lu us bare, %lu us recorded\n",
+		(unsigned long)quickest[0] / 1000, (unsigned long)quickest[1] / 1000);
+	CHECK(quickest[1] < 8 * quickest[0]);
 }
 
 static void launches_have_names(const struct program *program)
@@ -220,7 +272,7 @@ static void each_caller_has_its_runtime(const struct program *one)
 	CHECK_EQUAL(harness.shared->unhooked, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char driver[512];
 	struct program one;
@@ -228,11 +280,14 @@ int main(void)
 	CHECK(getcwd(driver, sizeof(driver) - 64) != NULL);
 	strcat(driver, "/cudart/build/echo/libcuda.so.1");
 	setenv("ANAROS_TEST_DRIVER", driver, 1);
+	if (argc > 1)
+		return start_only();
 	harness = harness_open();
 	/* No runtime is loaded: what the shim exports is not there either. */
 	CHECK(dlsym(RTLD_DEFAULT, "cudaLaunchKernel") == NULL);
 	one = load(WHEEL("one"));
 	it_starts_with_440_requests(&one);
+	a_start_is_quick(argv[0]);
 	launches_have_names(&one);
 	handles_have_names(&one);
 	copies_have_directions(&one);
