@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/object.h"
 #include "cuda/runtime.h"
+#include "opencl/opencl.h"
 
 struct held {
 	uintptr_t start, size; /* the object that was met last: mostly all lie in one */
@@ -36,10 +37,11 @@ static int count_unloaded(struct dl_phdr_info *info, size_t size, void *data)
 void anaros_forget_unloaded(void)
 {
 	static unsigned long long before;
-	unsigned long long unloaded = 0;
+	/* Not told: it is always looked. */
+	unsigned long long unloaded = __atomic_load_n(&before, __ATOMIC_RELAXED) + 1;
 	struct held held = {0, 0};
 
-	dl_iterate_phdr(count_unloaded, &unloaded);
+	anaros_objects(count_unloaded, &unloaded);
 	if (likely(__atomic_exchange_n(&before, unloaded, __ATOMIC_RELAXED) == unloaded))
 		return;
 	forget(anaros_cuda_next, ANAROS_CUDA_COUNT, &held);
@@ -49,4 +51,6 @@ void anaros_forget_unloaded(void)
 	forget(anaros_hip.found, anaros_hip.hook_count, &held);
 	forget(anaros_level_zero.next, anaros_level_zero.hook_count, &held);
 	forget(anaros_level_zero.found, anaros_level_zero.hook_count, &held);
+	cl_libraries_forget();
+	cl_founds_forget();
 }

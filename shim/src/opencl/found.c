@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "core/lock.h"
 #include "core/sys.h"
 #include "cuda/cuda.h"
 #include "opencl/dispatch.h"
@@ -27,7 +28,6 @@ static struct library {
 	uintptr_t start; /* 0: none yet */
 	uintptr_t size;
 } libraries[CL_FOUND];
-static uint32_t claiming;
 
 /* Addresses only: the prototypes are in opencl.h. */
 static void *const wrappers[CL_FOUND][sizeof(struct cl_api) / sizeof(void *)] = {
@@ -116,7 +116,7 @@ bool cl_in_library(const void *address)
 	/* A wrapper called a loader, and that one jumped. */
 	if (anaros_cuda_in_shim(address))
 		return true;
-	dl_iterate_phdr(visit, &query);
+	anaros_objects(visit, &query);
 	return query.is_library;
 }
 
@@ -134,6 +134,18 @@ static unsigned int unloaded(void)
 			gone |= 1u << i;
 	}
 	return gone;
+}
+
+/* Before something is loaded: see unload.c. */
+void cl_founds_forget(void)
+{
+	unsigned int gone = unloaded();
+
+	for (unsigned int i = 0; i < CL_FOUND; i++)
+		if ((gone & 1u << i) != 0) {
+			cl_queues_forget(cl_founds[i]);
+			__atomic_store_n(&libraries[i].start, 0, __ATOMIC_RELEASE);
+		}
 }
 
 static bool fits(unsigned int way, const struct library *library, size_t i, const void *function)
@@ -158,30 +170,40 @@ static void complete(unsigned int way, const struct cl_api *caller)
 			fill(way, i, *cl_entry((struct cl_api *)(uintptr_t)caller, i));
 }
 
-/* CL_FOUND: no entry is left. */
+/* Instead of an entry. */
+enum { NONE_LEFT = CL_FOUND, NOT_LOCKED };
+
+/* Nowhere while it changes: a child of fork may find only half of it done. */
+static void begin_entry(unsigned int way, const struct library *library,
+			const struct cl_api *exported)
+{
+	__atomic_store_n(&libraries[way].start, 0, __ATOMIC_RELEASE);
+	cl_founds[way][0] = cl_founds[way][1] = *exported;
+	cl_founds[way][1].passes = true;
+	libraries[way].size = library->size;
+	__atomic_store_n(&libraries[way].start, library->start, __ATOMIC_RELEASE);
+}
+
 static unsigned int claim(const struct library *library, size_t i, void *function,
 			  const struct cl_api *exported, unsigned int gone)
 {
+	uint32_t *lock = anaros_lock(ANAROS_LOCK_OPENCL_FOUND);
 	unsigned int way = 0;
 
-	while (__atomic_exchange_n(&claiming, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
+	if (lock == NULL)
+		return NOT_LOCKED;
 	while (way < CL_FOUND && !fits(way, library, i, function))
 		way++;
 	if (way == CL_FOUND) {
 		way = 0;
 		while (way < CL_FOUND && libraries[way].start != 0 && (gone & 1u << way) == 0)
 			way++;
-		if (way < CL_FOUND) {
-			cl_founds[way][0] = cl_founds[way][1] = *exported;
-			cl_founds[way][1].passes = true;
-			libraries[way].size = library->size;
-			__atomic_store_n(&libraries[way].start, library->start, __ATOMIC_RELEASE);
-		}
+		if (way < CL_FOUND)
+			begin_entry(way, library, exported);
 	}
 	if (way < CL_FOUND)
 		fill(way, i, function);
-	__atomic_store_n(&claiming, 0, __ATOMIC_RELEASE);
+	anaros_unlock(lock);
 	return way;
 }
 
@@ -192,8 +214,8 @@ static unsigned int way_of(size_t i, void *function)
 	struct library library;
 
 	if (!anaros_cuda_object_of(function, &library.start, &library.size))
-		return CL_FOUND;
-	dl_iterate_phdr(visit, &query);
+		return NONE_LEFT;
+	anaros_objects(visit, &query);
 	return claim(&library, i, function, &exported, unloaded());
 }
 
@@ -209,8 +231,9 @@ void *cl_exchange(const struct cl_api *api, enum anaros_way by, const char *name
 	if (!cl_functions[i].wrapped)
 		return function;
 	way = way_of(i, function);
-	if (way == CL_FOUND)
-		return anaros_cuda_pass(name, ANAROS_WAY_SECOND, 0, function);
+	if (way >= CL_FOUND)
+		return anaros_cuda_pass(name, way == NONE_LEFT ? ANAROS_WAY_SECOND : by, 0,
+					function);
 	complete(way, api);
 	return wrappers[way][i];
 }
@@ -348,7 +371,7 @@ static void adopt(const struct cl_api *api, cl_platform_id platform)
 	struct place place = {.table = *(void ***)platform};
 	unsigned int version = version_of(api, place.table, platform);
 
-	dl_iterate_phdr(visit_place, &place);
+	anaros_objects(visit_place, &place);
 	if (version == 0 || !place.writable) {
 		anaros_cuda_pass("clIcdGetPlatformIDsKHR", ANAROS_WAY_SEALED, 0, NULL);
 		return;

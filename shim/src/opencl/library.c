@@ -13,8 +13,10 @@
 #include <link.h>
 #include <string.h>
 
-#include "opencl/opencl.h"
+#include "core/lock.h"
 #include "core/sys.h"
+#include "cuda/cuda.h"
+#include "opencl/opencl.h"
 
 #define LIBRARIES 8u
 #define PROBES    8u
@@ -38,12 +40,14 @@ const size_t cl_function_count = sizeof(cl_functions) / sizeof(*cl_functions);
 
 struct cl_site cl_sites[CL_SITES];
 
-/* As programs see them, and as OpenCL libraries do. */
-static struct cl_api libraries[LIBRARIES][2];
-static unsigned int library_count;
+static struct library {
+	void *mark;          /* its function of that name; NULL: free */
+	uintptr_t start;     /* where it lies */
+	uintptr_t size;      /* 0: not filled in yet */
+	struct cl_api as[2]; /* as programs see it, and as OpenCL libraries do */
+} libraries[LIBRARIES];
 /* What callers get that have no library in their scope. */
 static const struct cl_api *preferred;
-static uint32_t publishing;
 
 static void *find(void *handle, const char *name)
 {
@@ -52,7 +56,7 @@ static void *find(void *handle, const char *name)
 	return function != (void *)(uintptr_t)clGetPlatformIDs ? function : NULL;
 }
 
-/* A handle that has the library's symbols; NULL: no library in this scope. */
+/* To be closed: a handle that has the library's symbols; NULL: no library in this scope. */
 static void *handle_of(const char *path)
 {
 	void *handle;
@@ -61,7 +65,7 @@ static void *handle_of(const char *path)
 		return NULL;
 	handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
 	if (handle != NULL && find(handle, mark) != NULL)
-		return handle; /* Kept: the functions must stay while we know them. */
+		return handle;
 	if (handle != NULL)
 		dlclose(handle);
 	return NULL;
@@ -96,7 +100,7 @@ static void *scan_loaded_objects(void)
 	paths.text = sys_mmap(NULL, PATHS_BYTES, 3 /* read, write */, 0x22 /* private */, -1, 0);
 	if (sys_mmap_failed(paths.text))
 		return NULL;
-	dl_iterate_phdr(add_path, &paths);
+	anaros_objects(add_path, &paths);
 	for (size_t at = 0; handle == NULL && at < paths.used; at += strlen(paths.text + at) + 1)
 		handle = handle_of(paths.text + at);
 	sys_munmap(paths.text, PATHS_BYTES);
@@ -110,36 +114,48 @@ static void fill(struct cl_api *api, void *handle)
 		*cl_entry(api, i) = find(handle, cl_functions[i].name);
 }
 
-static void lock(void)
+/* NULL: there are more libraries than entries. */
+static struct library *entry_of(void *function)
 {
-	while (__atomic_exchange_n(&publishing, 1, __ATOMIC_ACQUIRE))
-		SYS3(SYS_sched_yield, 0, 0, 0);
+	for (unsigned int i = 0; i < LIBRARIES; i++)
+		if (__atomic_load_n(&libraries[i].mark, __ATOMIC_ACQUIRE) == function)
+			return &libraries[i];
+	for (unsigned int i = 0; i < LIBRARIES; i++) {
+		void *held = NULL;
+
+		if (__atomic_compare_exchange_n(&libraries[i].mark, &held, function, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+		    held == function)
+			return &libraries[i];
+	}
+	return NULL;
 }
 
-static void unlock(void)
-{
-	__atomic_store_n(&publishing, 0, __ATOMIC_RELEASE);
-}
-
-/* One entry for each library, however many threads found it at once. */
+/*
+ * One entry for each library. Without a lock, so that nobody has to wait:
+ * threads that find a library at once all write the same.
+ */
 static const struct cl_api *keep_library(const struct cl_api *api)
 {
-	const struct cl_api *kept = NULL;
+	void *function = (void *)(uintptr_t)api->clGetPlatformIDs;
+	uintptr_t start, size;
+	struct library *library =
+	    anaros_cuda_object_of(function, &start, &size) ? entry_of(function) : NULL;
+	struct cl_api copy = *api;
+	const struct cl_api *none = NULL;
 
-	lock();
-	for (unsigned int i = 0; kept == NULL && i < library_count; i++)
-		if (libraries[i][0].clGetPlatformIDs == api->clGetPlatformIDs)
-			kept = libraries[i];
-	if (kept == NULL && library_count < LIBRARIES) {
-		libraries[library_count][0] = libraries[library_count][1] = *api;
-		libraries[library_count][1].passes = true;
-		kept = libraries[library_count];
-		library_count++;
-		if (preferred == NULL)
-			__atomic_store_n(&preferred, kept, __ATOMIC_RELEASE);
+	if (library == NULL)
+		return NULL;
+	if (__atomic_load_n(&library->size, __ATOMIC_ACQUIRE) == 0) {
+		library->as[0] = copy;
+		copy.passes = true;
+		library->as[1] = copy;
+		library->start = start;
+		__atomic_store_n(&library->size, size, __ATOMIC_RELEASE);
 	}
-	unlock();
-	return kept;
+	__atomic_compare_exchange_n(&preferred, &none, library->as, false, __ATOMIC_RELEASE,
+				    __ATOMIC_RELAXED);
+	return library->as;
 }
 
 static struct cl_site *site_at(const void *caller, unsigned int probe)
@@ -156,11 +172,12 @@ static const struct cl_site *known_site(const void *caller)
 	return NULL;
 }
 
-/* `api` may be NULL: it was not needed yet. */
+/* `api` may be NULL: it was not needed yet. What is not kept is looked up again. */
 static void keep_site(const void *caller, const struct cl_api *api, bool passes)
 {
-	lock();
-	for (unsigned int i = 0; i < PROBES; i++) {
+	uint32_t *lock = anaros_lock(ANAROS_LOCK_OPENCL_SITES);
+
+	for (unsigned int i = 0; lock != NULL && i < PROBES; i++) {
 		struct cl_site *site = site_at(caller, i);
 
 		if (site->caller == NULL || site->caller == caller) {
@@ -171,7 +188,8 @@ static void keep_site(const void *caller, const struct cl_api *api, bool passes)
 			break;
 		}
 	}
-	unlock();
+	if (lock != NULL)
+		anaros_unlock(lock);
 }
 
 static const struct cl_api *search(const void *caller)
@@ -191,18 +209,22 @@ static const struct cl_api *search(const void *caller)
 	if (handle == NULL)
 		return NULL;
 	fill(&api, handle);
+	/* The program alone says how long it is loaded. */
+	if (handle != RTLD_NEXT)
+		dlclose(handle);
 	return keep_library(&api);
 }
 
 const struct cl_api *cl_library_slow(const void *caller)
 {
 	const struct cl_site *site = known_site(caller);
-	const struct cl_api *api;
+	const struct cl_api *api =
+	    site != NULL ? __atomic_load_n(&site->api, __ATOMIC_ACQUIRE) : NULL;
 	int saved = errno;
 	bool passes;
 
-	if (site != NULL && site->api != NULL)
-		return site->api;
+	if (api != NULL)
+		return api;
 	/* No lock is held: the loader may run a constructor that calls OpenCL. */
 	passes = cl_in_library(caller);
 	api = search(caller);
@@ -228,4 +250,82 @@ bool cl_is_inside_slow(const void *caller)
 	keep_site(caller, NULL, passes);
 	errno = saved;
 	return passes;
+}
+
+static bool is_loaded(const struct library *library)
+{
+	uintptr_t start, size;
+
+	return anaros_cuda_object_of(library->mark, &start, &size) && start == library->start &&
+	       size == library->size;
+}
+
+/* An object that is still there. */
+struct extent {
+	uintptr_t start, size;
+};
+
+static bool is_gone(const struct cl_site *site, struct extent *last)
+{
+	uintptr_t caller = (uintptr_t)site->caller;
+
+	if (caller - last->start < last->size)
+		return false;
+	return !anaros_cuda_object_of(site->caller, &last->start, &last->size);
+}
+
+static bool leads_to(const struct cl_site *site, unsigned int gone)
+{
+	for (unsigned int i = 0; i < LIBRARIES; i++)
+		if ((gone & 1u << i) != 0 &&
+		    (uintptr_t)site->api - (uintptr_t)libraries[i].as < sizeof(libraries[i].as))
+			return true;
+	return false;
+}
+
+/* Generated code lies in no object: where it called from is found again. */
+static void forget_sites(unsigned int gone)
+{
+	struct extent last = {0, 0};
+
+	for (unsigned int i = 0; i < CL_SITES; i++) {
+		struct cl_site *site = &cl_sites[i];
+
+		if (site->caller == NULL)
+			continue;
+		if (is_gone(site, &last)) {
+			__atomic_store_n(&site->caller, NULL, __ATOMIC_RELEASE);
+			__atomic_store_n(&site->api, NULL, __ATOMIC_RELEASE);
+		} else if (leads_to(site, gone)) {
+			__atomic_store_n(&site->api, NULL, __ATOMIC_RELEASE);
+		}
+	}
+}
+
+void cl_libraries_forget(void)
+{
+	const struct cl_api *other = NULL;
+	unsigned int gone = 0;
+
+	for (unsigned int i = 0; i < LIBRARIES; i++) {
+		if (__atomic_load_n(&libraries[i].size, __ATOMIC_ACQUIRE) == 0)
+			continue;
+		if (!is_loaded(&libraries[i]))
+			gone |= 1u << i;
+		else if (other == NULL)
+			other = libraries[i].as;
+	}
+	forget_sites(gone);
+	for (unsigned int i = 0; i < LIBRARIES; i++) {
+		const struct cl_api *held = libraries[i].as;
+
+		if ((gone & 1u << i) == 0)
+			continue;
+		__atomic_compare_exchange_n(&preferred, &held, other, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED);
+		cl_queues_forget(libraries[i].as);
+		/* Last the mark: who finds another library then may take the entry. */
+		__atomic_store_n(&libraries[i].size, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&libraries[i].mark, NULL, __ATOMIC_RELEASE);
+	}
 }

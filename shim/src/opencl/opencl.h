@@ -111,6 +111,8 @@ struct cl_site {
 extern struct cl_site cl_sites[CL_SITES] __attribute__((visibility("hidden")));
 const struct cl_api *cl_library_slow(const void *caller) COLD;
 bool cl_is_inside_slow(const void *caller) COLD;
+/* What lay in objects, or led to libraries, that are no longer loaded. */
+void cl_libraries_forget(void) COLD;
 
 static inline unsigned int cl_site_of(const void *caller)
 {
@@ -122,15 +124,19 @@ static inline const struct cl_api *cl_library(const void *caller)
 {
 	const struct cl_site *site = &cl_sites[cl_site_of(caller)];
 
-	if (likely(__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller) &&
-	    likely(site->api != NULL))
-		return site->api;
+	if (likely(__atomic_load_n(&site->caller, __ATOMIC_ACQUIRE) == caller)) {
+		const struct cl_api *api = __atomic_load_n(&site->api, __ATOMIC_ACQUIRE);
+
+		if (likely(api != NULL))
+			return api;
+	}
 	return cl_library_slow(caller);
 }
 
 /* found.c: libraries that addresses were found in, as their own calls see them last. */
 #define CL_FOUND 4u
 extern struct cl_api cl_founds[CL_FOUND][2] __attribute__((visibility("hidden")));
+void cl_founds_forget(void) COLD;
 
 static inline const struct cl_api *cl_found(unsigned int way, const void *caller)
 {
@@ -258,6 +264,8 @@ void cl_queue_retained(struct cl_queue *queue);
 /* True: that was the application's last reference. */
 bool cl_queue_released(struct cl_queue *queue);
 void cl_queue_forget(struct cl_queue *queue) COLD;
+/* All queues of a library that is no longer loaded. */
+void cl_queues_forget(const struct cl_api *api) COLD;
 /* A call that waited for all that was in a queue when it began. */
 struct cl_waited {
 	uint64_t start_ns;

@@ -27,7 +27,6 @@
 #define PENDING_MANY   64u
 #define PENDING_OLD_NS 100000000u
 #define HARVEST_FEW    16u
-#define SPINS          200u
 
 /* A command whose event we hold. */
 struct pending {
@@ -63,23 +62,6 @@ static struct cl_queue queues[QUEUES];
 static unsigned int slot_of(cl_command_queue handle)
 {
 	return (unsigned int)(((uintptr_t)handle * 0x9e3779b97f4a7c15ull) >> 54);
-}
-
-/* Bounded: a thread that was stopped in here must not stop another. */
-static bool lock(struct cl_queue *queue)
-{
-	for (unsigned int i = 0; i < SPINS; i++) {
-		if (!__atomic_exchange_n(&queue->lock, 1, __ATOMIC_ACQUIRE))
-			return true;
-		if (i > SPINS / 2)
-			SYS3(SYS_sched_yield, 0, 0, 0);
-	}
-	return false;
-}
-
-static void unlock(struct cl_queue *queue)
-{
-	__atomic_store_n(&queue->lock, 0, __ATOMIC_RELEASE);
 }
 
 struct cl_queue *cl_queue_lookup(cl_command_queue handle)
@@ -174,7 +156,7 @@ struct cl_queue *cl_queue_learn(const struct cl_api *api, cl_command_queue handl
 	for (unsigned int i = 0; queue == NULL && i < PROBES; i++) {
 		struct cl_queue *slot = &queues[(slot_of(handle) + i) % QUEUES];
 
-		if (!lock(slot))
+		if (!anaros_lock_soon(&slot->lock))
 			continue;
 		if (slot->handle == handle && references == FOREIGN) {
 			queue = slot; /* Another thread learnt it meanwhile. */
@@ -189,7 +171,7 @@ struct cl_queue *cl_queue_learn(const struct cl_api *api, cl_command_queue handl
 			queue = slot;
 			describe(queue, handle);
 		}
-		unlock(slot);
+		anaros_unlock(&slot->lock);
 	}
 	errno = saved;
 	return queue;
@@ -374,7 +356,7 @@ static bool push(struct cl_queue *queue, const struct pending *command)
 {
 	bool room;
 
-	if (!lock(queue))
+	if (!anaros_lock_soon(&queue->lock))
 		return false;
 	/* Acquire: the slot at head - 1 has been read. */
 	room = queue->tail - __atomic_load_n(&queue->head, __ATOMIC_ACQUIRE) < PENDING;
@@ -382,7 +364,7 @@ static bool push(struct cl_queue *queue, const struct pending *command)
 		queue->ring[queue->tail % PENDING] = *command;
 		__atomic_store_n(&queue->tail, queue->tail + 1, __ATOMIC_RELEASE);
 	}
-	unlock(queue);
+	anaros_unlock(&queue->lock);
 	return room;
 }
 
@@ -499,6 +481,27 @@ void cl_queue_forget(struct cl_queue *queue)
 		__atomic_store_n(&queue->harvesting, 0, __ATOMIC_RELEASE);
 	}
 	errno = saved;
+}
+
+/* Its library is gone, and with it the queue and the events. */
+static void forget_lost(struct cl_queue *queue)
+{
+	__atomic_fetch_add(&anaros_shared->device_times_unread, queue->tail - queue->head,
+			   __ATOMIC_RELAXED);
+	queue->profiling = 0;
+	queue->head = queue->tail;
+	__atomic_store_n(&queue->handle, REMOVED, __ATOMIC_RELEASE);
+}
+
+void cl_queues_forget(const struct cl_api *api)
+{
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		cl_command_queue handle = __atomic_load_n(&queues[i].handle, __ATOMIC_ACQUIRE);
+
+		if (handle != NULL && handle != REMOVED &&
+		    (queues[i].api == api || queues[i].api == api + 1))
+			forget_lost(&queues[i]);
+	}
 }
 
 void cl_queue_retained(struct cl_queue *queue)

@@ -12,22 +12,33 @@ static void *blocks[BLOCKS];
 
 static void *allocate(size_t bytes, cl_int *status)
 {
-	for (int i = 0; bytes != 0 && i < BLOCKS; i++)
+	void *block = NULL;
+
+	sim_lock();
+	for (int i = 0; bytes != 0 && block == NULL && i < BLOCKS; i++)
 		if (blocks[i] == NULL)
-			return blocks[i] = calloc(1, bytes);
-	TOLD(status, INVALID_VALUE);
-	return NULL;
+			block = blocks[i] = calloc(1, bytes);
+	sim_unlock();
+	if (block == NULL)
+		TOLD(status, INVALID_VALUE);
+	return block;
 }
 
 static cl_int release(void *pointer)
 {
-	for (int i = 0; pointer != NULL && i < BLOCKS; i++)
+	bool known = pointer == NULL;
+
+	sim_lock();
+	for (int i = 0; !known && i < BLOCKS; i++)
 		if (blocks[i] == pointer) {
-			free(pointer);
 			blocks[i] = NULL;
-			return SUCCESS;
+			known = true;
 		}
-	return pointer == NULL ? SUCCESS : INVALID_VALUE;
+	sim_unlock();
+	if (!known)
+		return INVALID_VALUE;
+	free(pointer);
+	return SUCCESS;
 }
 
 CL(void *, clSVMAlloc, (struct object * context, cl_ulong flags, size_t size, cl_uint alignment))

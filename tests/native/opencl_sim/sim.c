@@ -42,9 +42,21 @@ int anaros_sim_faults(const char *text)
 	return fault_count;
 }
 
-__attribute__((constructor)) static void read_faults(void)
+void sim_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void sim_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* It works on in a child of fork, as a driver without threads does. */
+__attribute__((constructor)) static void start(void)
 {
 	anaros_sim_faults(getenv("ANAROS_SIM_FAULTS"));
+	pthread_atfork(sim_lock, sim_unlock, sim_unlock);
 }
 
 cl_int sim_enter(struct counter *counter)

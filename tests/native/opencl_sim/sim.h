@@ -42,6 +42,7 @@ enum kind {
 };
 
 #define NOTES     8
+#define SUBMITTED 2
 #define ARGUMENTS 4
 
 /* Whatever a program has a handle of. It begins with the table, as cl_khr_icd wants. */
@@ -62,6 +63,8 @@ struct object {
 	uint64_t values[ARGUMENTS];
 	cl_uint commands;
 	/* event */
+	void (*called[NOTES])(struct object *, cl_int, void *); /* of a user's */
+	void *called_with[NOTES];
 	int polls; /* questions that are still answered "running" */
 	cl_int status;
 	cl_ulong queued, start, end;
@@ -77,6 +80,9 @@ struct counter {
 
 /* sim.c: counts the call, and what ANAROS_SIM_FAULTS wants of it: 0, nothing. */
 cl_int sim_enter(struct counter *counter);
+/* For what has no other lock; not within a call of what is here. */
+void sim_lock(void);
+void sim_unlock(void);
 void sim_moved(enum way way, uint64_t bytes);
 struct object *sim_make(enum kind kind, struct object *parent);
 struct object *sim_of(struct object *object, enum kind kind);
