@@ -55,5 +55,7 @@ CL(void *, clCreateContext,
 
 CL(cl_int, clWaitForEvents, (cl_uint count, struct object *const *events))
 {
+	if (count == 0)
+		return INVALID_VALUE;
 	return ((__typeof__(&clWaitForEvents))events[0]->dispatch[41])(count, events);
 }

@@ -186,14 +186,20 @@ CL(cl_int, clGetEventProfilingInfo,
 
 CL(struct object *, clCreateUserEvent, (struct object * context, cl_int *status))
 {
+	struct object *event;
+
 	ENTER_OR_NULL(clCreateUserEvent, status);
-	return sim_make(EVENT, NULL);
+	event = sim_make(EVENT, NULL);
+	event->status = SUBMITTED;
+	return event;
 }
 
 CL(cl_int, clSetUserEventStatus, (struct object * event, cl_int status))
 {
 	ENTER_OR_FAIL(clSetUserEventStatus);
 	event->status = status;
+	for (int i = 0; i < NOTES && event->called[i] != NULL; i++)
+		event->called[i](event, status, event->called_with[i]);
 	return SUCCESS;
 }
 
@@ -202,8 +208,15 @@ CL(cl_int, clSetEventCallback,
     void *data))
 {
 	ENTER_OR_FAIL(clSetEventCallback);
-	/* It is done: the callback runs at once, on this thread. */
-	notify(event, when, data);
+	/* It is done, but for a user's: the callback runs at once, on this thread. */
+	if (event->status != SUBMITTED)
+		notify(event, when, data);
+	for (int i = 0; event->status == SUBMITTED && i < NOTES; i++)
+		if (event->called[i] == NULL) {
+			event->called[i] = notify;
+			event->called_with[i] = data;
+			break;
+		}
 	sim_device_ask();
 	return SUCCESS;
 }
