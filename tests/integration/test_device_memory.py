@@ -219,6 +219,9 @@ queue.finish()
 
 ON_DEVICE = "('device', 'stream_ordered', 'physical', 'array')"
 
+#: Keeps a cache of its own, as frameworks do: segments that it frees and asks for under pressure.
+CACHING = NATIVE / "build" / "programs" / "cuda" / "caching"
+
 Run = Callable[..., "Recorded"]
 
 
@@ -256,13 +259,17 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def run(anaros: Callable[..., list[str]], environment: dict[str, str], tmp_path: Path) -> Run:
     """Runs a program under observation."""
 
-    def record(program: str, *words: str, options: str = "", **more: str) -> Recorded:
-        script = tmp_path / "program.py"
-        script.write_text(program)
-        output = ("--output", tmp_path / "run")
-        command = anaros("run", "--no-kernel", *options.split(), *output, "--")
+    def record(program: str | Path, *words: str, options: str = "", **more: str) -> Recorded:
+        command = anaros("run", "--no-kernel", *options.split(), "--output", tmp_path / "run", "--")
+        if isinstance(program, Path):
+            command.append(str(program))
+        else:
+            script = tmp_path / "program.py"
+            script.write_text(program)
+            command += [sys.executable, str(script)]
         done = subprocess.run(
-            [*command, sys.executable, str(script), *words],
+            [*command, *words],
+            cwd=NATIVE,
             env=environment | more,
             capture_output=True,
             text=True,
@@ -348,6 +355,32 @@ def test_what_was_refused_and_what_helped(run: Run) -> None:
     assert refused == failure["status"] == 2
     assert failure["asked_bytes"] == failure["held_bytes"] == failure["freed_bytes"] == most
     assert failure["recovered_ms"] > 0
+
+
+def test_a_cache_of_the_program_is_told_by_its_segments(run: Run) -> None:
+    """What it keeps is held, and what it gives back under pressure lets the next call succeed."""
+    subprocess.run(["make", "-s", "-C", NATIVE, CACHING.relative_to(NATIVE)], check=True)
+    recorded = run(CACHING, "told")
+    told = json.loads(recorded.output)
+    found = report.build(recorded.directory)["memory"]
+    (process,) = found["processes"]
+    assert process["high_water_bytes"] == told["high_water"]
+    assert process["in_use_bytes"] == told["in_use"]
+    sorts = {
+        row["sort"]: [row["high_water_bytes"], row["in_use_bytes"]] for row in process["sorts"]
+    }
+    assert sorts == told["sorts"]
+    churn = [[row["sort"], row["size_bytes"], row["count"]] for row in found["churn"]]
+    assert sorted(churn) == sorted(told["churn"])
+    assert found["failed"] == len(told["failures"])
+    failures = [
+        [row["asked_bytes"], row["held_bytes"], row["freed_bytes"]] for row in found["failures"]
+    ]
+    assert failures == told["failures"]
+    for row in found["failures"]:
+        assert row["status"] == 2
+        assert (row["recovered_ms"] is None) == (row["freed_bytes"] is None)
+        assert sum(holder["bytes"] for holder in row["holders"]) == row["held_bytes"]
 
 
 def test_what_fails_takes_no_memory(run: Run) -> None:
