@@ -117,7 +117,7 @@ static int take_seat(void)
 		result = anaros_cupti.Subscribe(&seat.subscriber, called, NULL);
 	holder[HOLDER_BYTES - 1] = '\0';
 	if (result == CUPTI_SEAT_HELD)
-		tell(ANAROS_TIMING_SEAT_HELD, result, holder[0] != '\0' ? holder : "another tool");
+		tell(ANAROS_TIMING_SEAT_HELD, result, anaros_cupti_holder(holder));
 	else if (result != 0)
 		tell(ANAROS_TIMING_FAILED, result, "cuptiSubscribe");
 	return result;
@@ -289,14 +289,16 @@ static bool start_thread(void)
 
 static void begin(void)
 {
+	const char *reason = anaros_cupti_open();
 	int result;
 
-	if (!anaros_cupti_open()) {
-		tell(ANAROS_TIMING_NO_LIBRARY, 0, "no libcupti was found");
+	if (reason != NULL) {
+		tell(ANAROS_TIMING_NO_LIBRARY, 0, reason);
 		return;
 	}
 	if (anaros_cupti.GetVersion(&seat.version) != 0 || !cupti_is_known(seat.version)) {
-		tell(ANAROS_TIMING_UNKNOWN_VERSION, 0, "this version of CUPTI is not known");
+		tell(ANAROS_TIMING_UNKNOWN_VERSION, 0,
+		     anaros_cupti_why("%s is of version %u", anaros_cupti_file(), seat.version));
 		return;
 	}
 	if (!anaros_cupti_make_pool() || take_seat() != 0)

@@ -148,8 +148,17 @@ struct anaros_cupti {
 
 extern struct anaros_cupti anaros_cupti __attribute__((visibility("hidden")));
 
-/* library.c: finds it and fills anaros_cupti; false: there is none, or not a whole one. */
-bool anaros_cupti_open(void);
+/* library.c: finds it and fills anaros_cupti; returns why it did not, or NULL. */
+const char *anaros_cupti_open(void) COLD;
+
+/* why.c: a text for the report, until the next one is made. */
+__attribute__((format(printf, 1, 2))) const char *anaros_cupti_why(const char *format, ...) COLD;
+/* A path as it may be told: the last part of it where names are hidden. */
+const char *anaros_cupti_shown(const char *path) COLD;
+/* The file that CUPTI is of. */
+const char *anaros_cupti_file(void) COLD;
+/* Who holds the seat: by the name that CUPTI has, or by the library that is loaded. */
+const char *anaros_cupti_holder(const char *told) COLD;
 
 /* cupti.c: gives the seat to another tool, whose code lies at an address. */
 void anaros_cupti_yield(const void *caller) COLD;

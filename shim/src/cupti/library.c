@@ -19,12 +19,37 @@
 
 struct anaros_cupti anaros_cupti;
 
+/* Why no library was loaded, where it is known. */
+static const char *refused;
+
 static void *load(const char *path)
 {
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
 	if (library == NULL)
 		dlerror(); /* the message would not be the program's */
+	return library;
+}
+
+/* The file that the user named, or nothing: another one would not be what was asked for. */
+static void *load_named(const char *path)
+{
+	void *library = NULL;
+	const char *why;
+
+	if (path[0] != '/') {
+		why = "is not an absolute path";
+	} else if (!sys_accessible(path)) {
+		why = "cannot be read";
+	} else {
+		library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		why = library == NULL ? dlerror() : NULL;
+	}
+	if (why != NULL && strncmp(why, path, strlen(path)) == 0)
+		why += strlen(path) + strspn(why + strlen(path), ": ");
+	if (library == NULL)
+		refused = anaros_cupti_why("ANAROS_CUPTI names %s: %s", anaros_cupti_shown(path),
+					   why != NULL ? why : "does not load");
 	return library;
 }
 
@@ -76,8 +101,8 @@ static void *find(void)
 	struct loaded loaded = {0};
 	void *library = NULL;
 
-	if (told != NULL && told[0] == '/')
-		return load(told);
+	if (told != NULL && told[0] != '\0')
+		return load_named(told);
 	anaros_objects(look, &loaded);
 	if (loaded.cupti[0] != '\0')
 		return load(loaded.cupti);
@@ -92,19 +117,34 @@ static void *find(void)
 	return library;
 }
 
-bool anaros_cupti_open(void)
+/* The file that a library is of; all of them have some path. */
+static const char *file_of(void *library)
+{
+	struct link_map *map = NULL;
+
+	if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == NULL || map->l_name[0] == '\0')
+		return "/proc/self/exe";
+	return map->l_name;
+}
+
+const char *anaros_cupti_open(void)
 {
 	void *library = find();
-	bool whole = library != NULL;
+	const char *missing = NULL;
 
-	if (!whole)
-		return false;
+	if (library == NULL)
+		return refused != NULL ? refused : "no libcupti.so.13 or libcupti.so.12 was found";
 #define CUPTI_FIND(name, parameters)                                                               \
 	anaros_cupti.name = (int(*) parameters)anaros_real_dlsym(library, "cupti" #name);
 #define CUPTI_NEED(name, parameters)                                                               \
-	CUPTI_FIND(name, parameters) whole = whole && anaros_cupti.name != NULL;
+	CUPTI_FIND(name, parameters)                                                               \
+	if (anaros_cupti.name == NULL && missing == NULL)                                          \
+		missing = "cupti" #name;
 	CUPTI_FUNCTIONS(CUPTI_NEED, CUPTI_FIND)
 #undef CUPTI_NEED
 #undef CUPTI_FIND
-	return whole;
+	if (missing == NULL)
+		return NULL;
+	return anaros_cupti_why("%s is not CUPTI: it has no %s",
+				anaros_cupti_shown(file_of(library)), missing);
 }

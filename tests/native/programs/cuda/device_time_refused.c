@@ -5,12 +5,16 @@
  */
 #include "cupti_test.h"
 
+#define CUDA_SIM "cuda_sim/build/libcuda.so.1"
+
 static int work(struct harness *harness, const char *variable, const char *value,
 		enum anaros_timing told, const char *cupti)
 {
 	void *driver, *kernel;
 
 	cupti_ask(harness);
+	if (cupti != NULL && strcmp(cupti, CUDA_SIM) == 0)
+		cupti = realpath(CUDA_SIM, NULL);
 	if (cupti != NULL)
 		setenv("ANAROS_CUPTI", cupti, 1);
 	if (variable != NULL)
@@ -29,27 +33,47 @@ static int work(struct harness *harness, const char *variable, const char *value
 	return 0;
 }
 
+/* `words` is what the reason begins with, or "*" and what it ends with. */
 static const struct {
 	const char *variable, *value;
 	enum anaros_timing told;
-	const char *cupti;
+	const char *cupti, *words;
 } cases[] = {
-    {"ANAROS_SIM_CUPTI_HOLDER", "Some Profiler", ANAROS_TIMING_SEAT_HELD, NULL},
-    {"ANAROS_SIM_CUPTI_VERSION", "18", ANAROS_TIMING_UNKNOWN_VERSION, NULL}, /* CUDA 11.8 */
-    {"ANAROS_SIM_CUPTI_VERSION", "140000", ANAROS_TIMING_UNKNOWN_VERSION, NULL},
-    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "/nowhere/libcupti.so.13"},
+    {"ANAROS_SIM_CUPTI_HOLDER", "Some Profiler", ANAROS_TIMING_SEAT_HELD, NULL, "Some Profiler"},
+    {"ANAROS_SIM_CUPTI_VERSION", "18", ANAROS_TIMING_UNKNOWN_VERSION, NULL,
+     "*/libcupti.so.13 is of version 18"}, /* CUDA 11.8 */
+    {"ANAROS_SIM_CUPTI_VERSION", "140000", ANAROS_TIMING_UNKNOWN_VERSION, NULL,
+     "*/libcupti.so.13 is of version 140000"},
+    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "/nowhere/libcupti.so.13",
+     "ANAROS_CUPTI names /nowhere/libcupti.so.13: cannot be read"},
+    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "libcupti.so.13",
+     "ANAROS_CUPTI names libcupti.so.13: is not an absolute path"},
+    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "/proc/self/status",
+     "ANAROS_CUPTI names /proc/self/status: "},
     /* It loads, and is none. */
-    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, "/proc/self/exe"},
+    {NULL, NULL, ANAROS_TIMING_NO_LIBRARY, CUDA_SIM,
+     "*/libcuda.so.1 is not CUPTI: it has no cuptiGetVersion"},
 };
 
-static bool holder_named;
+static bool said[sizeof(cases) / sizeof(*cases)];
+
+static bool matches(const char *text, size_t bytes, const char *words)
+{
+	size_t wanted = strlen(words + (words[0] == '*'));
+
+	if (bytes < wanted)
+		return false;
+	return words[0] == '*' ? memcmp(text + bytes - wanted, words + 1, wanted) == 0
+			       : memcmp(text, words, wanted) == 0;
+}
 
 static void look(const struct anaros_record *record, void *unused)
 {
 	(void)unused;
-	if (record->kind == ANAROS_KIND_META_NAME && record->status == ANAROS_NAME_REASON &&
-	    memcmp(record + 1, "Some Profiler", 13) == 0)
-		holder_named = true;
+	if (record->kind != ANAROS_KIND_META_NAME || record->status != ANAROS_NAME_REASON)
+		return;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		said[i] |= matches((const char *)(record + 1), record->size_bytes, cases[i].words);
 }
 
 int main(void)
@@ -65,7 +89,8 @@ int main(void)
 		CHECK_EQUAL(harness_wait(child), 0);
 	}
 	harness_each(&harness, look, NULL);
-	CHECK(holder_named);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		CHECK(said[i]);
 	CHECK_EQUAL(harness.shared->device_timers, 0);
 	CHECK_EQUAL(harness.shared->device_timers_off, sizeof(cases) / sizeof(*cases));
 	return 0;
