@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,57 @@ TOLD = (Kind.GPU_EXECUTE, Kind.GPU_TRANSFER, Kind.GPU_MIGRATE)
 LISTED = 16
 
 
+_BESIDE = "end the other tool, or take --device-time queue, which needs no CUPTI"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why some processes have no device time from CUPTI, or not to their end.
+
+    Attributes:
+        fact: What happened.
+        remedy: What helps.
+        processes: How many said so.
+    """
+
+    fact: str
+    remedy: str
+    processes: int
+
+
+def _judge(outcome: str | None, by: str, result: int) -> tuple[str, str] | None:
+    """Fact and remedy of what one process said; None: nothing is wrong."""
+    match outcome:
+        case "seat held":
+            return f"no device time: {by} holds CUPTI, which serves one tool at a time", _BESIDE
+        case "given up" if by != "asked to":
+            return f"device time ended when {by} asked for CUPTI", _BESIDE
+        case "no library":
+            if by.startswith("ANAROS_CUPTI"):
+                remedy = "set ANAROS_CUPTI to the path of a libcupti.so.13 or .12, or unset it"
+            else:
+                remedy = "pip install nvidia-cuda-cupti, or set ANAROS_CUPTI to its path"
+            return f"no device time: {by}", remedy
+        case "unknown version":
+            remedy = "set ANAROS_CUPTI to the path of one of CUDA 12 or 13"
+            return f"no device time: {by}, which this anaros does not know", remedy
+        case "failed":
+            remedy = "take --device-time queue, which needs no CUPTI"
+            return f"no device time: {by} returned {result}", remedy
+    return None
+
+
+def problems(outcomes: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """What went wrong with CUPTI, the same thing once.
+
+    Args:
+        outcomes: As ``outcomes_of`` gives them.
+    """
+    found = (_judge(each["outcome"], each["by"] or "CUPTI", each["result"]) for each in outcomes)
+    counted = Counter(each for each in found if each is not None)
+    return [Problem(fact, remedy, count) for (fact, remedy), count in counted.items()]
+
+
 def device_time_of(
     run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables
 ) -> dict[str, Any]:
@@ -38,6 +91,7 @@ def device_time_of(
     calls = tables.calls
     counters = meta.get("counters") or {}
     told = int(calls.count[np.isin(calls.kind, TOLD)].sum())
+    outcomes = outcomes_of(run) if Kind.GPU_TIMING in calls.kind else []
     return {
         "source": meta.get("device_time"),
         "told": told,
@@ -46,11 +100,12 @@ def device_time_of(
         "processes": counters.get("device_timers"),
         "refused": counters.get("device_timers_off"),
         "streams": summarise_busy(pofc.busy(run, tables), LISTED),
-        "outcomes": _outcomes(run) if Kind.GPU_TIMING in calls.kind else [],
+        "outcomes": outcomes,
+        "problems": [asdict(problem) for problem in problems(outcomes)],
     }
 
 
-def _outcomes(run: RunDirectory) -> list[dict[str, Any]]:
+def outcomes_of(run: RunDirectory) -> list[dict[str, Any]]:
     """What each process said of its device time; the first ``LISTED``."""
     columns = segments.load(run, kinds=[Kind.GPU_TIMING]).take(slice(0, LISTED))
     names = read_names(run)

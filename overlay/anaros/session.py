@@ -269,6 +269,11 @@ def _finish(parts: _Parts, run: RunDirectory, status: int, started_cpu_s: float)
         changes["state"] = "cut short"
         changes["cut_short"] = parts.recorder.error.fact
         warn(parts.recorder.error.fact, parts.recorder.error.remedy)
+    if changes["counters"]["device_timers_off"]:
+        from anaros import device_time
+
+        for refused in device_time.problems(device_time.outcomes_of(run)):
+            warn(refused.fact, refused.remedy)
     try:
         run.update_meta(changes)
     except AnarosError as problem:

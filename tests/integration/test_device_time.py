@@ -161,17 +161,95 @@ def test_the_program_is_the_same_whatever_becomes_of_cupti(
         check=False,
         timeout=60,
     )
-    for more, outcome in (
-        ({}, "on"),
-        ({"ANAROS_SIM_CUPTI_HOLDER": "nsys"}, "seat held"),
-        ({"ANAROS_CUPTI": "/nowhere/libcupti.so.13"}, "no library"),
-        ({"ANAROS_SIM_CUPTI_VERSION": "140100"}, "unknown version"),
+    simulated_file = simulated["ANAROS_CUPTI"]
+    for more, outcome, fact, remedy in (
+        ({}, "on", "", ""),
+        (
+            {"ANAROS_SIM_CUPTI_HOLDER": "nsys"},
+            "seat held",
+            "no device time: nsys holds CUPTI, which serves one tool at a time",
+            "end the other tool",
+        ),
+        (
+            {"ANAROS_CUPTI": "/nowhere/libcupti.so.13"},
+            "no library",
+            "no device time: ANAROS_CUPTI names /nowhere/libcupti.so.13: cannot be read",
+            "set ANAROS_CUPTI to the path of a libcupti.so.13 or .12, or unset it",
+        ),
+        (
+            {"ANAROS_CUPTI": "libcupti.so.13"},
+            "no library",
+            "no device time: ANAROS_CUPTI names libcupti.so.13: is not an absolute path",
+            "set ANAROS_CUPTI to the path",
+        ),
+        (
+            {"ANAROS_SIM_CUPTI_VERSION": "140100"},
+            "unknown version",
+            f"no device time: {simulated_file} is of version 140100, which this anaros does",
+            "set ANAROS_CUPTI to the path of one of CUDA 12 or 13",
+        ),
     ):
         done, run = recorded(LOOP, "kernel", **more)
         assert (done.returncode, done.stdout) == (bare.returncode, bare.stdout)
-        assert done.stderr == bare.stderr
-        (said,) = report.build(run)["device_time"]["outcomes"]
+        told = report.build(run)["device_time"]
+        (said,) = told["outcomes"]
         assert said["outcome"] == outcome
         if outcome == "seat held":
             assert (said["by"], said["result"]) == ("nsys", 39)
-    assert json.dumps(report.build(run))
+        if outcome == "on":
+            assert (done.stderr, told["problems"]) == (bare.stderr, [])
+            continue
+        assert done.stderr.removeprefix(bare.stderr).startswith(f"anaros: {fact}")
+        assert done.stderr.count("no device time") == 1
+        (problem,) = told["problems"]
+        assert problem["fact"].startswith(fact)
+        assert problem["remedy"].startswith(remedy)
+        assert f"\n  {remedy}" in done.stderr
+        assert json.dumps(told)
+
+
+#: A profiler that takes the seat before the program begins.
+TOOL = """
+int cuptiSubscribe(void **subscriber, void *callback, void *data);
+static void *subscriber;
+__attribute__((constructor)) static void begin(void) { cuptiSubscribe(&subscriber, 0, 0); }
+"""
+
+
+@pytest.mark.parametrize("way", ["linked", "injected"])
+def test_the_library_that_holds_the_seat_is_named(
+    recorded: Run, simulated: dict[str, str], tmp_path: Path, way: str
+) -> None:
+    """Where CUPTI knows no name of the tool: by what the process has loaded."""
+    library = tmp_path / "libsome-profiler.so"
+    cupti = simulated["ANAROS_CUPTI"]
+    words = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    words += ["-x", "none", cupti, f"-Wl,-rpath,{Path(cupti).parent}"]
+    subprocess.run(words, input=TOOL, text=True, check=True)
+    more = {"CUDA_INJECTION64_PATH": str(library)} if way == "injected" else {}
+    done, run = recorded(LOOP, "kernel", LD_PRELOAD=str(library), **more)
+    assert done.returncode == 5, done.stderr
+    (said,) = report.build(run)["device_time"]["outcomes"]
+    assert (said["outcome"], said["by"]) == ("seat held", "another tool (libsome-profiler.so)")
+    assert "no device time: another tool (libsome-profiler.so) holds CUPTI" in done.stderr
+
+
+def test_with_hidden_names_a_file_is_told_without_its_folder(
+    simulated: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["run", "--no-kernel", "--hide-names", "--device-time", "kernel", "--output", str(out)]
+    subprocess.run(
+        [sys.executable, "-m", "anaros_cli", *words, "--", sys.executable, "-c", LOOP],
+        env={
+            **simulated,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "ANAROS_CUPTI": "/secret/place/libcupti.so.13",
+        },
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    told = json.dumps(report.build(RunDirectory.open(out))["device_time"])
+    assert "ANAROS_CUPTI names libcupti.so.13" in told
+    assert "secret" not in told

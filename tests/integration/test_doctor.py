@@ -182,6 +182,11 @@ def test_a_cuda_driver_is_asked_through_its_own_calls(
             "ANAROS_CUPTI",
         ),
         (
+            checks.check_cupti(survey.Probe({"named": "/x", "path": None, "version": None}, "")),
+            State.MISSING,
+            "unset",
+        ),
+        (
             checks.check_cupti(survey.Probe({"path": "/x", "version": 140000}, "")),
             State.LIMITED,
             "12 and 13",

@@ -38,6 +38,7 @@ REPORT: dict[str, Any] = {
         "refused": 0,
         "streams": [],
         "outcomes": [],
+        "problems": [],
     },
     "offload": None,
     "requests": {"count": 5021, "per_second": 406.9, "p50_ms": 3.214, "p99_ms": 9.876},
@@ -273,12 +274,13 @@ def test_device_memory(report: dict[str, Any]) -> None:
 def test_device_time(report: dict[str, Any]) -> None:
     assert "device queue" not in drawn(report)
     report["slowest"]["waits"]["device_queue"] = 0.25
-    outcome = {"pid": 7, "outcome": "seat held", "by": "nsys\x1b", "version": 130500, "result": 39}
-    report["device_time"] |= {"told": 1200, "lost": 3, "residual_ns": 900, "outcomes": [outcome]}
+    problem = {"fact": "no device time: nsys\x1b holds it", "remedy": "end it", "processes": 2}
+    report["device_time"] |= {"told": 1200, "lost": 3, "residual_ns": 900, "problems": [problem]}
     said = drawn(report)
     assert "device queue 25" in said
     assert "device times of 1,200 runs · clock within 900 ns · 3 lost" in said
-    assert "no device time in pid 7: seat held (nsys" in said
+    assert "no device time: nsys" in said
+    assert "(2 processes) · end it" in said
     assert "\x1b" not in said
     assert max(map(len, drawn(report, width=60).splitlines())) <= 60
 

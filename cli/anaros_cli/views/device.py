@@ -29,12 +29,10 @@ def device_time(found: Mapping[str, Any]) -> list[str]:
             parts.append(f"clock within {fmt.duration(found['residual_ns'])}")
     if found["lost"]:
         parts.append(f"{found['lost']:,} lost")
-    refused = [each for each in found["outcomes"] if each["outcome"] != "on"]
-    for each in refused[:1]:
-        by = f" ({fmt.printable(each['by'])})" if each["by"] else ""
-        parts.append(f"no device time in pid {each['pid']}: {each['outcome']}{by}")
-    if len(refused) > 1:
-        parts.append(f"and in {len(refused) - 1} more")
+    for each in found["problems"]:
+        fact = fmt.printable(each["fact"])
+        parts.append(f"{fact} ({each['processes']} processes)" if each["processes"] > 1 else fact)
+        parts.append(each["remedy"])
     return parts
 
 

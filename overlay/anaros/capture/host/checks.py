@@ -343,6 +343,10 @@ def check_cupti(probe: survey.Probe) -> Check:
         fact = f"it does not load: {probe.reason}"
         return Check("CUPTI", State.MISSING, fact, needed)
     found: dict[str, Any] = probe.found
+    if found["path"] is None and found.get("named"):
+        fact = f"ANAROS_CUPTI names {found['named']}, which does not load as a CUPTI"
+        remedy = f"{needed}: set it to the path of a libcupti.so.13 or .12, or unset it"
+        return Check("CUPTI", State.MISSING, fact, remedy)
     if found["path"] is None:
         remedy = f"{needed}: pip install nvidia-cuda-cupti, or set ANAROS_CUPTI to its path"
         return Check("CUPTI", State.MISSING, "no libcupti.so.13 or libcupti.so.12", remedy)

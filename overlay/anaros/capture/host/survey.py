@@ -281,16 +281,22 @@ def cupti() -> dict[str, object]:
     """Look for CUPTI as the shim does. Call it through ``in_own_process``.
 
     Returns:
-        ``{"path", "version"}``; ``path`` is None where none loads, ``version`` is CUPTI's own
-        number, as 28 or 130500; None where it does not tell.
+        ``{"named", "path", "version"}``; ``named`` is what ANAROS_CUPTI holds, ``path`` is None
+        where none loads, ``version`` is CUPTI's own number, as 28 or 130500; None where it does
+        not tell.
     """
     told = os.environ.get("ANAROS_CUPTI", "")
-    names = [told] if told.startswith("/") else []
-    names += ["libcupti.so.13", "libcupti.so.12"]
+    if told:
+        return {"named": told, **_cupti_of([told] if told.startswith("/") else [])}
+    names = ["libcupti.so.13", "libcupti.so.12"]
     for folder in ("extras/CUPTI/lib64", "lib64"):
         names += [f"/usr/local/cuda/{folder}/libcupti.so.{major}" for major in (13, 12)]
     for place in filter(None, sys.path):
         names += [str(path) for path in sorted(Path(place).glob("nvidia/*/lib/libcupti.so.1[23]"))]
+    return {"named": None, **_cupti_of(names)}
+
+
+def _cupti_of(names: list[str]) -> dict[str, object]:
     for name in names:
         try:
             library = ctypes.CDLL(name)
