@@ -2,12 +2,16 @@
 /*
  * Description: a library that is opened with RTLD_DEEPBIND is recorded like
  * any other, whether its slots are bound at once, later, or read-only, and
- * what it defines itself it keeps.
+ * what it defines itself it keeps; also where a child is forked before it is
+ * opened, once it is, or between that and the next wrapped call.
  */
 #include "cuda_test.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+
+#define ALLOCATIONS 3
 
 static struct harness harness;
 
@@ -33,9 +37,9 @@ static void library(const char *path, int how)
 	*(void **)&write_it = dlsym(handle, "deep_write");
 	*(void **)&symbol = dlsym(handle, "deep_symbol");
 	CHECK(alloc != NULL && read_it != NULL && write_it != NULL && symbol != NULL);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < ALLOCATIONS; i++)
 		OK(alloc(100));
-	CHECK_EQUAL(count(ANAROS_KIND_GPU_ALLOC), allocations + 3);
+	CHECK_EQUAL(count(ANAROS_KIND_GPU_ALLOC), allocations + ALLOCATIONS);
 	reads = count(ANAROS_KIND_FILE_READ);
 	CHECK_EQUAL(read_it(zero, bytes, sizeof(bytes)), sizeof(bytes));
 	CHECK_EQUAL(count(ANAROS_KIND_FILE_READ), reads + 1);
@@ -43,6 +47,49 @@ static void library(const char *path, int how)
 	CHECK_EQUAL(write_it(zero), 4711);
 	close(zero);
 	CHECK_EQUAL(dlclose(handle), 0);
+}
+
+/* Past the wrapper, which is itself a wrapped call, or by it. */
+static pid_t fork_by(bool wrapper)
+{
+	return wrapper ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static int in_child(void *handle, const char *path, int how)
+{
+	int (*alloc)(size_t);
+
+	alarm(20);
+	if (handle == NULL) {
+		library(path, how);
+		return 0;
+	}
+	*(void **)&alloc = dlsym(handle, "deep_alloc");
+	for (int i = 0; i < ALLOCATIONS; i++)
+		OK(alloc(100));
+	return 0;
+}
+
+static void forks(const char *path, int how, bool opened, bool wrapper)
+{
+	uint64_t allocations = count(ANAROS_KIND_GPU_ALLOC);
+	void *handle = opened ? dlopen(path, how | RTLD_LOCAL | RTLD_DEEPBIND) : NULL;
+	pid_t pid = fork_by(wrapper);
+
+	if (pid == 0)
+		_exit(in_child(handle, path, how));
+	CHECK_EQUAL(harness_wait(pid), 0);
+	CHECK_EQUAL(harness_count(&harness, (struct wanted){.pid = (uint32_t)pid,
+							    .kind = ANAROS_KIND_GPU_ALLOC}),
+		    ALLOCATIONS);
+	CHECK_EQUAL(count(ANAROS_KIND_GPU_ALLOC), allocations);
+	/* Its parent is as it was. */
+	if (opened) {
+		OK(in_child(handle, path, how));
+		CHECK_EQUAL(count(ANAROS_KIND_GPU_ALLOC), allocations + ALLOCATIONS);
+		CHECK_EQUAL(dlclose(handle), 0);
+	}
+	alarm(0);
 }
 
 /* The mark is of a thread, and the next one does not find it. */
@@ -64,6 +111,9 @@ int main(void)
 	library("cudart/build/echo/deep_lazy.so", RTLD_LAZY);
 	CHECK_EQUAL(pthread_create(&thread, NULL, elsewhere, "cudart/build/echo/deep_lazy.so"), 0);
 	CHECK_EQUAL(pthread_join(thread, NULL), 0);
+	for (int i = 0; i < 16; i++)
+		forks(i & 8 ? "cudart/build/echo/deep_now.so" : "cudart/build/echo/deep_lazy.so",
+		      i & 4 ? RTLD_NOW : RTLD_LAZY, i & 2, i & 1);
 	CHECK_EQUAL(harness.shared->unhooked, 0);
 	CHECK_EQUAL(harness_drops(&harness), 0);
 	return 0;

@@ -2,11 +2,13 @@
 /*
  * Description: an interposer that wraps dlsym, the resolver and a launch,
  * before or behind the shim: each call passes through both once, by whatever
- * way the program got the function, and none recurses.
+ * way the program got the function, and none recurses. So it is in a child that
+ * was forked after the driver was initialised, which the driver refuses.
  */
 #include "cuda_test.h"
 
-#define LAUNCHES 5
+#define LAUNCHES        5
+#define NOT_INITIALIZED 3
 
 static struct harness harness;
 static void *driver, *kernel;
@@ -79,6 +81,46 @@ static void by_name(void)
 	launches(dlsym(RTLD_DEFAULT, "cuLaunchKernel"));
 }
 
+/* What the parent has asked for, and what nobody has. */
+static int in_fork(cu_launch known)
+{
+	cu_launch launch[] = {known, (cu_launch)dlsym(driver, "cuLaunchKernel"), NULL};
+	cu_resolver_v2 resolver = (cu_resolver_v2)dlsym(driver, "cuGetProcAddress_v2");
+	uint64_t pointer = 0;
+
+	alarm(20);
+	launch[2] = (cu_launch)ask(resolver, "cuLaunchKernel", 7000, PER_THREAD_STREAM);
+	for (int i = 0; i < 3; i++) {
+		int before = *passed;
+
+		CHECK_EQUAL(launch[i](kernel, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL),
+			    NOT_INITIALIZED);
+		CHECK_EQUAL(*passed - before, 1);
+	}
+	CHECK_EQUAL(
+	    CUDA(driver, cuMemAllocManaged, uint64_t *, size_t, unsigned int)(&pointer, 64, 1),
+	    NOT_INITIALIZED);
+	return 0;
+}
+
+static void forks(void)
+{
+	cu_launch launch = (cu_launch)dlsym(driver, "cuLaunchKernel");
+	uint64_t records = cuda_records(&harness, ANAROS_KIND_GPU_LAUNCH);
+	struct wanted wanted = {.kind = ANAROS_KIND_GPU_LAUNCH};
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(in_fork(launch));
+	CHECK_EQUAL(harness_wait(pid), 0);
+	wanted.pid = (uint32_t)pid;
+	CHECK_EQUAL(harness_count(&harness, wanted), 3);
+	wanted.kind = ANAROS_KIND_GPU_ALLOC;
+	CHECK_EQUAL(harness_count(&harness, wanted), 1);
+	CHECK_EQUAL(cuda_records(&harness, ANAROS_KIND_GPU_LAUNCH), records);
+	launches((void *)(uintptr_t)launch);
+}
+
 static int child(const char *what)
 {
 	void *foreign = dlopen(SIM "foreign_resolver.so", RTLD_NOW | RTLD_NOLOAD);
@@ -94,6 +136,7 @@ static int child(const char *what)
 	else
 		resolver_first();
 	by_name();
+	forks();
 	CHECK(*(int *)dlsym(foreign, "foreign_lookups") > 0);
 	CHECK(*(int *)dlsym(foreign, "foreign_requests") > 0);
 	CHECK_EQUAL(harness.shared->unhooked, 0);
