@@ -11,7 +11,8 @@ struct known {
 	uint64_t value;
 };
 
-/* Immediate lists and queues: ASYNC, or 0 where a call waits for what it enqueues. */
+/* Regular lists: CAPTURE. Immediate ones and queues: ASYNC, or 0 where a call waits for its work.
+ */
 static struct known ways[SLOTS];
 static struct known group_sizes[SLOTS];
 
@@ -45,14 +46,16 @@ static void keep(struct known *map, uint64_t handle, uint64_t value)
 		__atomic_store_n(&slot->value, value, __ATOMIC_RELAXED);
 }
 
-/* True: it was there. */
-static bool forget(struct known *map, uint64_t handle)
+/* What was kept of it, else `unknown`. */
+static uint64_t forget(struct known *map, uint64_t handle, uint64_t unknown)
 {
 	struct known *slot = handle != 0 ? find(map, handle) : NULL;
 
-	if (slot != NULL)
-		__atomic_store_n(&slot->handle, 0, __ATOMIC_RELEASE);
-	return slot != NULL;
+	if (slot == NULL)
+		return unknown;
+	unknown = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->handle, 0, __ATOMIC_RELEASE);
+	return unknown;
 }
 
 static uint16_t flags_of(const void *list)
@@ -96,30 +99,42 @@ struct events {
 	void *const *waits;
 };
 
-static void event(struct anaros_fields fields, uint64_t start_ns, uint64_t end_ns,
+static void event(const struct anaros_fields *of, uint64_t start_ns, uint64_t end_ns,
 		  const void *handle, uint64_t waited)
 {
-	uint64_t list = fields.object, address = (uintptr_t)handle;
+	uint64_t list = of->object, address = (uintptr_t)handle;
 
 	if (handle == NULL)
 		return;
-	fields.kind = ANAROS_KIND_GPU_EVENT;
-	fields.address = address;
-	fields.size_bytes = waited;
-	anaros_cuda_joins(fields.status, waited ? list : address, waited ? address : list);
-	anaros_record_at(start_ns, end_ns, &fields);
+	if (unlikely(__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) != 0))
+		anaros_cuda_joins(of->status, waited ? list : address, waited ? address : list);
+	anaros_record_at(start_ns, end_ns,
+			 &(struct anaros_fields){
+			     .kind = ANAROS_KIND_GPU_EVENT,
+			     .flags = of->flags,
+			     .status = of->status,
+			     .object = list,
+			     .size_bytes = waited,
+			     .address = address,
+			 });
 }
 
-/* In the order in which a device does it; all with the times of the call. */
+/*
+ * In the order in which a device does it; all with the times of the call. An
+ * event is a fact of its own: that the thread waits for it later is all that
+ * tells when the list was done.
+ */
 static void command(const struct anaros_call *call, const struct anaros_fields *fields,
 		    struct events events)
 {
 	uint64_t end_ns = anaros_now_ns();
 
-	for (uint32_t i = 0; events.waits != NULL && i < events.count; i++)
-		event(*fields, call->start_ns, end_ns, events.waits[i], 1);
+	if (events.waits != NULL)
+		for (uint32_t i = 0; i < events.count; i++)
+			event(fields, call->start_ns, end_ns, events.waits[i], 1);
 	anaros_record_at(call->start_ns, end_ns, fields);
-	event(*fields, call->start_ns, end_ns, events.signal, 0);
+	if (events.signal != NULL)
+		event(fields, call->start_ns, end_ns, events.signal, 0);
 }
 
 #define EVENTS ((struct events){hSignalEvent, numWaitEvents, phWaitEvents})
@@ -153,7 +168,7 @@ static uint64_t threads_of(const void *kernel, const struct ze_group *groups)
 ZE_WRAP(zeKernelSetGroupSize,
 	if (result == ZE_SUCCESS)
 	    keep(group_sizes, (uintptr_t)hKernel, (uint64_t)groupSizeX *groupSizeY *groupSizeZ))
-ZE_WRAP(zeKernelDestroy, forget(group_sizes, (uintptr_t)hKernel))
+ZE_WRAP(zeKernelDestroy, forget(group_sizes, (uintptr_t)hKernel, 0))
 
 ZE_WRAP(zeCommandListAppendLaunchKernel,
 	COMMAND(LAUNCH, hKernel, threads_of(hKernel, pLaunchFuncArgs)))
@@ -246,9 +261,9 @@ ZE_WRAP(zeCommandListAppendImageCopyFromMemoryExt, FROM_MEMORY)
 
 /* A barrier waits for all that was appended before, or for the events that it names. */
 #define EVENT(handle, waited)                                                                      \
-	event((struct anaros_fields){.status = result,                                             \
-				     .flags = flags_of(hCommandList),                              \
-				     .object = (uintptr_t)hCommandList},                           \
+	event(&(struct anaros_fields){.status = result,                                            \
+				      .flags = flags_of(hCommandList),                             \
+				      .object = (uintptr_t)hCommandList},                          \
 	      call.start_ns, anaros_now_ns(), handle, waited)
 #define BARRIER                                                                                    \
 	for (uint32_t i = 0; phWaitEvents != NULL && i < numWaitEvents; i++)                       \
@@ -284,17 +299,19 @@ ZE_WRAP(zeCommandListCreateImmediate,
 	NOTE(STREAM, DEVICE_OUT(phCommandList), 0, 1))
 ZE_WRAP(zeCommandQueueCreate, keep(ways, (uintptr_t)DEVICE_OUT(phCommandQueue), way_of(desc));
 	NOTE(STREAM, DEVICE_OUT(phCommandQueue), 0, 1))
-ZE_WRAP(zeCommandQueueDestroy, forget(ways, (uintptr_t)hCommandQueue);
+ZE_WRAP(zeCommandQueueDestroy, forget(ways, (uintptr_t)hCommandQueue, 0);
 	NOTE(STREAM, hCommandQueue, 0, 0))
-ZE_WRAP(zeCommandListDestroy,
-	if (forget(ways, (uintptr_t)hCommandList)) NOTE(STREAM, hCommandList, 0, 0);
-	else NOTE(INSTANTIATE, hCommandList, 0, 0))
+ZE_WRAP(zeCommandListDestroy, if (forget(ways, (uintptr_t)hCommandList, ANAROS_FLAG_CAPTURE) ==
+				  ANAROS_FLAG_CAPTURE) NOTE(INSTANTIATE, hCommandList, 0, 0);
+	else NOTE(STREAM, hCommandList, 0, 0))
 
 /* A regular list takes commands from here on, and is the graph when it is closed. */
-ZE_WRAP(zeCommandListCreate, NOTE(CAPTURE, DEVICE_OUT(phCommandList), 0, 0))
+ZE_WRAP(zeCommandListCreate, keep(ways, (uintptr_t)DEVICE_OUT(phCommandList), ANAROS_FLAG_CAPTURE);
+	NOTE(CAPTURE, DEVICE_OUT(phCommandList), 0, 0))
 ZE_WRAP(zeCommandListReset, NOTE(CAPTURE, hCommandList, 0, 0))
 ZE_WRAP(zeCommandListClose, NOTE(CAPTURE, hCommandList, hCommandList, 0))
 ZE_WRAP(zeCommandListCreateCloneExp,
+	keep(ways, (uintptr_t)DEVICE_OUT(phClonedCommandList), ANAROS_FLAG_CAPTURE);
 	NOTE(INSTANTIATE, DEVICE_OUT(phClonedCommandList), hCommandList, 0))
 
 /* One after the other: the first waits, the last signals. */

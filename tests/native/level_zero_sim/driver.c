@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "driver.h"
 
@@ -34,6 +35,28 @@ static uint64_t calls[SIM_CALLS], bytes_copied;
 void sim_count(enum sim_call call)
 {
 	__atomic_fetch_add(&calls[call], 1, __ATOMIC_RELAXED);
+}
+
+static pid_t begun_in;
+static uint64_t appends_left = UINT64_MAX; /* until the device is lost */
+
+void sim_begin(void)
+{
+	begun_in = getpid();
+}
+
+int sim_state(void)
+{
+	if (begun_in != getpid())
+		return UNINITIALIZED;
+	return __atomic_load_n(&appends_left, __ATOMIC_RELAXED) == 0 ? DEVICE_LOST : SUCCESS;
+}
+
+/* The device is lost after so many commands; 0: now. */
+EXPORT void anaros_sim_lose(uint64_t appends);
+EXPORT void anaros_sim_lose(uint64_t appends)
+{
+	__atomic_store_n(&appends_left, appends, __ATOMIC_RELAXED);
 }
 
 EXPORT uint64_t anaros_sim_calls(int call);
@@ -133,14 +156,21 @@ static int reset(void *list)
 
 static int append(struct list *list, const struct command *command)
 {
+	int state = sim_state();
+
 	if (list == NULL)
 		return INVALID_NULL_HANDLE;
-	if (list->closed || list->count == COMMANDS)
-		return INVALID_ARGUMENT;
+	if (state != SUCCESS)
+		return state;
 	pthread_mutex_lock(&lock);
-	list->commands[list->count++] = *command;
+	if (list->closed || list->count == COMMANDS) {
+		state = INVALID_ARGUMENT;
+	} else {
+		list->commands[list->count++] = *command;
+		appends_left -= appends_left != UINT64_MAX;
+	}
 	pthread_mutex_unlock(&lock);
-	return SUCCESS;
+	return state;
 }
 
 static void do_signal(const struct command *command)
@@ -161,6 +191,20 @@ static void do_fill(const struct command *command)
 	for (size_t i = 0; i < command->size; i += command->pattern_size)
 		memcpy((char *)command->dst + i, command->pattern, command->pattern_size);
 	do_signal(command);
+}
+
+static void do_call(const struct command *command)
+{
+	((void (*)(uint64_t))(uintptr_t)command->src)(command->values[0]);
+	do_signal(command);
+}
+
+int sim_append_call(void *list, void *function, void *data, void *signal)
+{
+	return append(list, &(struct command){.run = do_call,
+					      .src = function,
+					      .values = {(uintptr_t)data},
+					      .event = signal});
 }
 
 static void do_add(const struct command *command)

@@ -26,7 +26,11 @@ struct kernel {
 };
 
 void sim_count(enum sim_call call);
+void sim_begin(void);
+/* SUCCESS, or why nothing can be done. */
+int sim_state(void);
 void sim_run(void *list);
+int sim_append_call(void *list, void *function, void *data, void *signal);
 void sim_run_immediates(void);
 bool sim_is_closed(const void *list);
 

@@ -5,6 +5,9 @@
  * done with them when somebody waits for it, a regular one each time that a
  * queue executes it. The exported functions go through the driver's tables,
  * as the real loader's do.
+ *
+ * A child of fork that has not begun anew is told that nothing is. A device
+ * can be lost on demand: then all that needs it says so, to the end.
  */
 #ifndef LEVEL_ZERO_SIM_H
 #define LEVEL_ZERO_SIM_H
@@ -19,6 +22,8 @@
 enum {
 	SUCCESS = 0,
 	NOT_READY = 1,
+	DEVICE_LOST = 0x70000001,
+	UNINITIALIZED = 0x78000001,
 	INVALID_NULL_HANDLE = 0x78000005,
 	INVALID_ARGUMENT = 0x78000004,
 	UNSUPPORTED_VERSION = 0x78000002,
