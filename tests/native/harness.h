@@ -205,6 +205,41 @@ static inline int harness_wait(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+/*
+ * Runs this program again with the argument "bare" and without the shim, which
+ * a call past its exec does not carry on, and reads what it writes to its
+ * output.
+ */
+static inline void harness_bare(void *answer, size_t bytes)
+{
+	char *const arguments[] = {(char *)"bare", (char *)"bare", NULL};
+	char *environment[] = {NULL};
+	size_t read_bytes = 0;
+	ssize_t more;
+	int ends[2];
+	pid_t pid;
+
+	CHECK(pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], 1);
+		syscall(SYS_execve, "/proc/self/exe", arguments, environment);
+		_exit(SKIP);
+	}
+	close(ends[1]);
+	while (read_bytes < bytes &&
+	       (more = read(ends[0], (char *)answer + read_bytes, bytes - read_bytes)) > 0)
+		read_bytes += (size_t)more;
+	close(ends[0]);
+	CHECK_EQUAL(harness_wait(pid), 0);
+	CHECK_EQUAL(read_bytes, bytes);
+}
+
+static inline int harness_answer(const void *answer, size_t bytes)
+{
+	return write(1, answer, bytes) == (ssize_t)bytes ? 0 : 1;
+}
+
 /* A file of `size` bytes that is gone when it is closed. */
 static inline int harness_file(size_t size)
 {

@@ -58,6 +58,9 @@ static inline void *ze_symbol(void *library, const char *name)
 
 #define OK(call) CHECK_EQUAL(call, 0)
 
+#define ZE_DEVICE_LOST   0x70000001
+#define ZE_UNINITIALIZED 0x78000001
+
 /* How often the driver itself was entered. */
 static inline uint64_t sim_calls(void *library, enum sim_call call)
 {
@@ -67,6 +70,59 @@ static inline uint64_t sim_calls(void *library, enum sim_call call)
 static inline uint64_t sim_bytes(void *library)
 {
 	return ((uint64_t(*)(void))ze_symbol(library, "anaros_sim_bytes"))();
+}
+
+/* The device is lost after so many commands. */
+static inline void sim_lose(void *library, uint64_t commands)
+{
+	((void (*)(uint64_t))ze_symbol(library, "anaros_sim_lose"))(commands);
+}
+
+static inline void *ze_list(void *library)
+{
+	static const struct described_queue described;
+	void *list = NULL;
+
+	OK(ZE(library, zeCommandListCreateImmediate, void *, void *, const void *,
+	      void **)(NULL, NULL, &described, &list));
+	return list;
+}
+
+static inline void *ze_kernel(void *library)
+{
+	struct {
+		int type;
+		const void *next;
+		uint32_t flags;
+		const char *name;
+	} desc = {.name = "vector_add"};
+	void *module, *kernel;
+
+	OK(ZE(library, zeModuleCreate, void *, void *, const void *, void **,
+	      void **)(NULL, NULL, NULL, &module, NULL));
+	OK(ZE(library, zeKernelCreate, void *, const void *, void **)(module, &desc, &kernel));
+	OK(ZE(library, zeKernelSetGroupSize, void *, uint32_t, uint32_t, uint32_t)(kernel, 1, 1,
+										   1));
+	return kernel;
+}
+
+static inline int ze_launch(void *library, void *list, void *kernel, void *event)
+{
+	static const struct group none;
+
+	return ZE(library, zeCommandListAppendLaunchKernel, void *, void *, const struct group *,
+		  void *, uint32_t, void **)(list, kernel, &none, event, 0, NULL);
+}
+
+static inline int ze_alloc(void *library, size_t bytes, void **pointer)
+{
+	return ZE(library, zeMemAllocDevice, void *, const void *, size_t, size_t, void *,
+		  void **)(NULL, NULL, bytes, 64, NULL, pointer);
+}
+
+static inline int ze_wait(void *library, void *list)
+{
+	return ZE(library, zeCommandListHostSynchronize, void *, uint64_t)(list, UINT64_MAX);
 }
 
 static inline struct harness_search records(const struct harness *harness, uint16_t kind)
