@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from anaros import artifacts
 from anaros.capture.kernel.mappings import Mappings
@@ -58,10 +58,10 @@ class CuFile:
     Args:
         libbpf: What loaded the kernel plane.
         plane: Its ``struct bpf_object *``, which lives longer than this.
-        pid: The root of the target, which may have the library already.
+        pids: The roots of the target, which may have the library already.
     """
 
-    def __init__(self, libbpf: Any, plane: Any, pid: int) -> None:
+    def __init__(self, libbpf: Any, plane: Any, pids: Sequence[int]) -> None:
         self._libbpf = libbpf
         find = libbpf.lib.bpf_object__find_map_by_name
         fd = libbpf.lib.bpf_map__fd
@@ -80,12 +80,12 @@ class CuFile:
             self._mappings = Mappings(libbpf, WORD.encode())
         except AnarosError as refused:
             self.problem = f"no gpu.storage of what is loaded later: {refused.fact}"
-        self._thread = threading.Thread(target=self._run, args=(pid,), name="anaros-cufile")
+        self._thread = threading.Thread(target=self._run, args=(pids,), name="anaros-cufile")
         self._thread.daemon = True
         self._thread.start()
 
-    def _run(self, pid: int) -> None:
-        self._look([(pid, path) for path in _mapped(pid)])
+    def _run(self, pids: Sequence[int]) -> None:
+        self._look([(pid, path) for pid in pids for path in _mapped(pid)])
         mappings = self._mappings
         while mappings is not None:
             mappings.wait(self._wake)

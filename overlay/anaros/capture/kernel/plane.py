@@ -9,7 +9,7 @@ process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from anaros.capture.kernel.cufile import CuFile
@@ -54,7 +54,12 @@ class KernelPlane:
 
     @classmethod
     def start(
-        cls, target: Target, sample: int, context: int, loading: Loading | None = None
+        cls,
+        target: Target,
+        sample: int,
+        context: int,
+        loading: Loading | None = None,
+        others: Sequence[Target] = (),
     ) -> KernelPlane:
         """Attaches the probes and marks the target's tree.
 
@@ -65,6 +70,7 @@ class KernelPlane:
                 one or many.
             context: The ``ctx`` of that function, an address or 0.
             loading: The probes; None loads them now, with the usual settings.
+            others: Roots of more trees that are followed with that of the target.
 
         Raises:
             KernelPlaneError: No right to load BPF, no BTF, no libbpf, no such process, or the
@@ -78,8 +84,9 @@ class KernelPlane:
             plane._attach_ring(sample, context)
             plane._attach_switches(sample, context)
             plane._attach_programs()
-            plane._seed(target)
-            plane._cufile = CuFile(loaded.libbpf, loaded.handle, target.pid)
+            plane._seed((target, *others))
+            roots = [target.pid, *(other.pid for other in others)]
+            plane._cufile = CuFile(loaded.libbpf, loaded.handle, roots)
         except BaseException:
             plane.stop()
             raise
@@ -137,8 +144,24 @@ class KernelPlane:
                 raise KernelPlaneError(reason, "run with --no-kernel")
             self._missing[program.name] = f"no {program.records}: {reason}"
 
-    def _seed(self, target: Target) -> None:
-        """Marks the target by its pidfd, then everybody who descends from it by an iterator."""
+    def _seed(self, targets: Iterable[Target]) -> None:
+        """Marks each by its pidfd, then everybody who descends from one by an iterator."""
+        lib = self._libbpf.lib
+        for target in targets:
+            self._mark(target)
+        link = lib.bpf_program__attach(self._program(_SEED))
+        if link == self._libbpf.ffi.NULL:
+            reason = os.strerror(self._libbpf.ffi.errno)
+            raise KernelPlaneError(f"tasks cannot be iterated: {reason}")
+        try:
+            for _ in range(2):
+                run = lib.bpf_iter_create(lib.bpf_link__fd(link))
+                with os.fdopen(run, "rb", buffering=0) as tasks_seen:
+                    tasks_seen.read()
+        finally:
+            lib.bpf_link__destroy(link)
+
+    def _mark(self, target: Target) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         gone = f"process {target.pid} does not exist"
         try:
@@ -153,16 +176,6 @@ class KernelPlane:
                 raise KernelPlaneError(f"{gone}, or cannot be marked: {os.strerror(ffi.errno)}")
         finally:
             os.close(pidfd)
-        link = lib.bpf_program__attach(self._program(_SEED))
-        if link == ffi.NULL:
-            raise KernelPlaneError(f"tasks cannot be iterated: {os.strerror(ffi.errno)}")
-        try:
-            for _ in range(2):
-                run = lib.bpf_iter_create(lib.bpf_link__fd(link))
-                with os.fdopen(run, "rb", buffering=0) as tasks_seen:
-                    tasks_seen.read()
-        finally:
-            lib.bpf_link__destroy(link)
 
     def fileno(self) -> int:
         """A descriptor that polls readable when a ring passes its mark, not for each record."""
