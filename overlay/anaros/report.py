@@ -355,6 +355,7 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
         "unhooked_names": unhooked_names(run) if Kind.GPU_UNKNOWN in tables.calls.kind else [],
         "device_times_unread": counters.get("device_times_unread"),
         "device_calls_beneath": counters.get("device_calls_beneath"),
+        "captures_lost": counters.get("captures_lost"),
         "nccl_profiler": meta.get("nccl_profiler"),
     }
 

@@ -99,6 +99,7 @@ REPORT: dict[str, Any] = {
         "nccl_profiler": None,
         "device_times_unread": 0,
         "device_calls_beneath": 0,
+        "captures_lost": 0,
     },
     "overhead": {
         "record_ns": 41.2,
@@ -414,6 +415,13 @@ def test_device_times_that_were_not_read_are_no_drops(report: dict[str, Any]) ->
     report["coverage"]["device_times_unread"] = 3
     assert drawn(report).splitlines()[-1].strip() == "device times not read: 3"
     assert drawn(report).splitlines()[:-1] == before.splitlines()
+
+
+def test_captures_that_were_not_followed_are_told(report: dict[str, Any]) -> None:
+    before = drawn(report)
+    report["coverage"]["captures_lost"] = 2
+    assert "capture" not in before
+    assert "2 steps of a capture not followed" in drawn(report)
 
 
 def test_calls_of_one_device_library_for_another_are_told_as_seen(report: dict[str, Any]) -> None:

@@ -265,10 +265,18 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
         if coverage[key]:
             yield fmt.number(coverage[key], text)
     yield from _unhooked(coverage)
+    yield from _device_unseen(coverage)
+
+
+def _device_unseen(coverage: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing of a device's work whose calls were recorded."""
     if coverage["nccl_profiler"]:
         yield f"NCCL: its profiler plugin is {coverage['nccl_profiler']}, not ours"
     if coverage["device_times_unread"]:
         yield f"device times not read: {coverage['device_times_unread']:,}"
+    if coverage["captures_lost"]:
+        lost = fmt.number(coverage["captures_lost"], "step of a capture")
+        yield f"{lost} not followed: calls that went into a graph are told as if they ran"
 
 
 def _unhooked(coverage: Mapping[str, Any]) -> Iterator[str]:

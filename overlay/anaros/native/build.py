@@ -47,6 +47,7 @@ struct anaros_shared {
     uint32_t device_timers;
     uint32_t device_timers_off;
     uint64_t device_calls_beneath;
+    uint64_t captures_lost;
     ...;
 };
 struct arena {

@@ -361,6 +361,7 @@ class Arena:
                 "device_timers",
                 "device_timers_off",
                 "device_calls_beneath",
+                "captures_lost",
             )
         }
 
