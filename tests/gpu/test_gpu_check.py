@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -48,8 +50,131 @@ def test_a_host_without_a_gpu_is_told_so_in_one_line() -> None:
     done = check()
     assert done.returncode == 77
     assert done.stdout == ""
-    assert done.stderr.startswith("gpu-check: this host lacks ")
-    assert len(done.stderr.splitlines()) == 1
+    fact, remedy = done.stderr.splitlines()
+    assert fact.startswith("gpu-check: this host lacks ")
+    assert remedy.startswith("  run it on a host with an NVIDIA GPU and driver")
+
+
+def test_help_has_examples_and_exit_codes() -> None:
+    done = check("--help")
+    assert done.returncode == 0
+    assert "scripts/gpu-check --only torch_decode --only decode" in done.stdout
+    assert "exit code: 0 all is equal" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--limit", "0"], "'0' is no number of seconds above 0; say 570"),
+        (["--limit=-5"], "'-5' is no number of seconds above 0"),
+        (["--limit", "nan"], "'nan' is no number of seconds above 0"),
+        (["--limit", "inf"], "'inf' is no number of seconds above 0"),
+        (["--limit", "ten"], "'ten' is no number of seconds above 0"),
+        (["--only", "nothing"], "no such program: nothing; there are driver_dlsym, driver_graph,"),
+        (["--simulated", "--only", "decode"], "no such program: decode; there are driver_dlsym"),
+        (["--wheels", "/nowhere"], "/nowhere is no folder; fill one with: python3 -m pip download"),
+        (["--wheels", "EMPTY"], "has no wheels; fill it with: python3 -m pip download"),
+        (["--wheels", "EMPTY", "--no-install"], "has no wheels"),
+        (["--write", "/nowhere/page.md"], "/nowhere/page.md cannot be read (No such file"),
+        (["--write", "PLAIN"], "has no place for the table: put <!-- gpu-check: begin -->"),
+        (["--unknown"], "unrecognized arguments: --unknown"),
+    ],
+)
+def test_wrong_words_are_told_before_anything_is_done(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "plain.md").write_text("# A page\n")
+    places = {"EMPTY": str(tmp_path / "empty"), "PLAIN": str(tmp_path / "plain.md")}
+    done = check(*(places.get(word, word) for word in words))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert told in done.stderr
+    assert (tmp_path / "plain.md").read_text() == "# A page\n"
+
+
+def test_wheels_and_the_packages_that_are_there_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "one-1-py3-none-any.whl").touch()
+    done = check("--wheels", tmp_path, "--no-install")
+    assert done.returncode == 2
+    assert "not allowed with argument" in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--simulated",)])
+def test_a_python_that_is_too_old_is_told_first(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Nothing is set up, nothing is looked for: the checkout is one with the script alone."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(SCRIPT, tmp_path / "scripts")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        (tools / name).write_text("#!/bin/sh\nexit 1\n")
+        (tools / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [script, *words], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 77
+    fact, remedy = done.stderr.splitlines()
+    assert fact == "gpu-check: this host lacks a python3 of 3.11 or later"
+    assert remedy.startswith("  install one: ")
+
+
+@pytest.mark.usefixtures("tools")
+def test_the_names_are_those_of_the_programs(place: Any) -> None:
+    from gpu_check import parts
+
+    made = parts.simulated_programs(place, quick=True)
+    names = [*(part.name for part in made.parts), *(loop.name for loop in made.loops)]
+    assert tuple(names) == parts.SIMULATED_NAMES
+    torch = parts.Programs()
+    parts._torch_parts(torch, quick=True)
+    assert {part.name for part in torch.parts} <= set(parts.REAL_NAMES)
+
+
+@pytest.mark.usefixtures("tools")
+def test_control_c_ends_the_programs_and_writes_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    results = ROOT / "build/gpu-check/results.json"
+    before = results.stat().st_mtime_ns if results.exists() else None
+    words = [str(SCRIPT), "--simulated", "--only", "launch", "--write", str(page)]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    program = str(ROOT / "build/gpu-check/programs/driver")
+    for _ in range(600):
+        running = [pid for pid in offspring(process.pid) if program in command_of(pid)]
+        if running or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    assert running, process.communicate()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert output == ""
+    assert "gpu-check: ended by Control-C\n  nothing was written" in errors
+    assert "Traceback" not in errors
+    assert page.read_text() == PAGE
+    assert (results.stat().st_mtime_ns if results.exists() else None) == before
+    assert not [pid for pid in running if program in command_of(pid)]
+    assert not (ROOT / "build/gpu-check/scratch").exists()
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def offspring(pid: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for word in path.read_text().split():
+            found += [int(word), *offspring(int(word))]
+    return found
 
 
 def test_nothing_simulated_goes_into_the_page_of_what_was_measured() -> None:

@@ -5,24 +5,61 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
 
-from gpu_check.host import BUILD, ROOT, Gpu, Missing, as_dict, find_gpu
-from gpu_check.prepare import PYTHON, Source, prepare
+from gpu_check.host import BUILD, ROOT, Gpu, Missing, Refused, as_dict, find_gpu, put
+from gpu_check.page import split
+from gpu_check.parts import REAL_NAMES, SIMULATED_NAMES
+from gpu_check.prepare import FILL, PYTHON, Source, prepare
 
-SKIPPED = 77
+FAILED, INTERRUPTED, SKIPPED = 1, 130, 77
 PAGE = ROOT / "docs/measured.md"
 HOST = BUILD / "host.json"
+
+EXAMPLES = f"""\
+examples:
+  scripts/gpu-check                          all of it, ten minutes at most
+  scripts/gpu-check --quick                  short loops and one round of them
+  scripts/gpu-check --only torch_decode --only decode
+  scripts/gpu-check --write                  the table into {PAGE.relative_to(ROOT)}
+  scripts/gpu-check --wheels DIR             without a network, after
+      {FILL}
+  scripts/gpu-check --simulated --quick      the check itself, without a GPU
+
+exit code: 0 all is equal, 1 something differs or could not be done, 2 the words are wrong,
+77 this host has no GPU that works, 130 ended by Control-C
+"""
+
+
+def _seconds(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0; say 570")
+    return value
+
+
+def _wheels(word: str) -> Path:
+    folder = Path(word)
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{word} is no folder; fill one with: {FILL}")
+    if not any(folder.glob("*.whl")):
+        raise argparse.ArgumentTypeError(f"{word} has no wheels; fill it with: {FILL}")
+    return folder.resolve()
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     found = argparse.ArgumentParser(
         prog="scripts/gpu-check",
-        description="Checks Anaros on an NVIDIA GPU: counts, results and costs. "
-        "Exit code 0 all is equal, 1 something differs, 77 this host has no GPU.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Checks Anaros on an NVIDIA GPU: counts, results and costs.",
+        epilog=EXAMPLES,
     )
     found.add_argument("--json", action="store_true", help="one object on standard output")
     found.add_argument("--quick", action="store_true", help="short loops and one round of them")
@@ -35,10 +72,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"put the table into PAGE; without one, {PAGE.relative_to(ROOT)}",
     )
     found.add_argument("--only", metavar="NAME", action="append", help="this program or loop alone")
-    found.add_argument("--limit", type=float, default=570, metavar="S", help="for all, default 570")
-    found.add_argument("--no-install", action="store_true", help="use the packages that are there")
     found.add_argument(
-        "--wheels", type=Path, metavar="DIR", help="install from DIR what the host does not have"
+        "--limit", type=_seconds, default=570.0, metavar="S", help="seconds for all, default 570"
+    )
+    source = found.add_mutually_exclusive_group()
+    source.add_argument("--no-install", action="store_true", help="use the packages that are there")
+    source.add_argument(
+        "--wheels", type=_wheels, metavar="DIR", help="install from DIR what the host does not have"
     )
     found.add_argument(
         "--simulated", action="store_true", help="over the simulated driver: checks the check"
@@ -47,23 +87,40 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def _judge_words(options: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """What is wrong with the words is said before anything is done for them."""
+    names = SIMULATED_NAMES if arguments.simulated else REAL_NAMES
+    unknown = sorted(set(arguments.only or []) - set(names))
+    if unknown:
+        options.error(f"no such program: {', '.join(unknown)}; there are {', '.join(names)}")
+    if arguments.simulated and arguments.write == PAGE:
+        options.error("nothing simulated goes into docs/measured.md: name another page")
+    if arguments.write is not None:
+        try:
+            split(arguments.write)
+        except Refused as problem:
+            options.error(str(problem))
+
+
 def _bring_up(arguments: argparse.Namespace, gpu: Gpu) -> None:
     """Makes the environment and goes on in it; returns never."""
-    wheels = arguments.wheels.resolve() if arguments.wheels else None
     print(f"gpu-check: {gpu.name}; making {PYTHON.parents[1]} ready", file=sys.stderr, flush=True)
-    notes = prepare(gpu, Source(not arguments.no_install, wheels))
-    HOST.write_text(json.dumps({"gpu": as_dict(gpu), "notes": notes}))
+    notes = prepare(gpu, Source(not arguments.no_install, arguments.wheels))
+    put(HOST, json.dumps({"gpu": as_dict(gpu), "notes": notes}))
     words = [str(PYTHON), "-m", "gpu_check", "--prepared", *sys.argv[1:]]
     sys.stderr.flush()
     os.execv(PYTHON, words)
+
+
+def _say(fact: str, remedy: str = "") -> None:
+    print(f"gpu-check: {fact}" + (f"\n  {remedy}" if remedy else ""), file=sys.stderr)
 
 
 def main() -> int:
     """Parses, prepares, checks."""
     options = parser()
     arguments = options.parse_args()
-    if arguments.simulated and arguments.write == PAGE:
-        options.error("nothing simulated goes into docs/measured.md: name another page")
+    _judge_words(options, arguments)
     gpu: Gpu | None = None
     notes: list[str] = []
     try:
@@ -75,10 +132,16 @@ def main() -> int:
             _bring_up(arguments, gpu)
         from gpu_check.check import Check
 
-        return Check(gpu, arguments, notes).run(options)
+        return Check(gpu, arguments, notes).run()
     except Missing as error:
-        print(f"gpu-check: this host lacks {error}", file=sys.stderr)
-        return SKIPPED if gpu is None else 1
+        _say(f"this host lacks {error}", error.remedy)
+        return SKIPPED if gpu is None else FAILED
+    except OSError as error:
+        _say(f"{error.filename or BUILD}: {error.strerror}", f"it writes below {BUILD} alone")
+        return FAILED
+    except KeyboardInterrupt:
+        _say("ended by Control-C", "nothing was written; what was installed is used again")
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from gpu_check import page, table
 from gpu_check import parts as make
-from gpu_check import table
-from gpu_check.host import BUILD, Gpu, as_dict
+from gpu_check.host import BUILD, Gpu, as_dict, put
 from gpu_check.runs import Deadline, LoopResult, PartResult, check_part, measure_loop
 
 RESULTS = BUILD / "results.json"
@@ -32,13 +32,10 @@ class Check:
         self._place = make.simulated() if gpu is None else make.real(gpu)
         self._notes = [*notes, *self._place.notes]
 
-    def _chosen(self, options: argparse.ArgumentParser) -> make.Programs:
+    def _chosen(self) -> make.Programs:
         build = make.simulated_programs if self._gpu is None else make.real_programs
         programs = build(self._place, self._arguments.quick)
         only = set(self._arguments.only or [])
-        known = {part.name for part in programs.parts} | {loop.name for loop in programs.loops}
-        if only - known:
-            options.error(f"no such program: {', '.join(only - known)}; there are {sorted(known)}")
         if only:
             programs.parts = [part for part in programs.parts if part.name in only]
             programs.loops = [loop for loop in programs.loops if loop.name in only]
@@ -65,9 +62,9 @@ class Check:
             results.append(result)
         return results
 
-    def run(self, options: argparse.ArgumentParser) -> int:
+    def run(self) -> int:
         """Checks, prints, writes; the exit code is 1 where something differs."""
-        programs = self._chosen(options)
+        programs = self._chosen()
         parts, loops = self._parts(programs), self._loops(programs)
         block = table.markdown(self._gpu, parts, loops, self._notes)
         told: dict[str, Any] = {
@@ -76,9 +73,9 @@ class Check:
             "loops": [asdict(loop) for loop in loops],
             "notes": self._notes,
         }
-        RESULTS.write_text(json.dumps(told, indent=1))
+        put(RESULTS, json.dumps(told, indent=1))
         if self._arguments.write is not None:
-            table.write(self._arguments.write, block)
+            page.write(self._arguments.write, block)
         print(json.dumps(told) if self._arguments.json else block)
         failed = [part.name for part in parts if part.passed is False]
         if failed:

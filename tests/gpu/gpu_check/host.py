@@ -19,7 +19,33 @@ BUILD = ROOT / "build/gpu-check"
 
 
 class Missing(Exception):  # noqa: N818  # not an error: this host cannot show it
-    """What this host lacks, in one sentence."""
+    """What this host lacks, and what helps.
+
+    Args:
+        what: In one sentence, without a full stop.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+class Refused(Exception):  # noqa: N818  # the caller's words
+    """What the caller's words are wrong in: the fact, and what is right."""
+
+
+def put(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+NO_DRIVER = "run it on a host with an NVIDIA GPU and driver; --simulated checks the check itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +88,7 @@ def ask_driver() -> Gpu:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        raise Missing("an NVIDIA driver (libcuda.so.1 cannot be loaded)") from error
+        raise Missing("an NVIDIA driver (libcuda.so.1 cannot be loaded)", NO_DRIVER) from error
     number = ctypes.c_int()
     result = driver.cuInit(0)
     if result:
@@ -95,11 +121,13 @@ def find_gpu() -> Gpu:
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Missing("a driver that answers (cuInit took more than 90 s)") from error
+        remedy = "see what nvidia-smi and dmesg say of the driver"
+        raise Missing("a driver that answers (cuInit took more than 90 s)", remedy) from error
     if done.returncode == 0:
         return Gpu(**json.loads(done.stdout))
     lines = (done.stderr or done.stdout).strip().splitlines()
-    raise Missing(lines[-1] if lines else f"a driver that works (it ended with {done.returncode})")
+    told = lines[-1] if lines else f"a driver that works (it ended with {done.returncode})"
+    raise Missing(told, NO_DRIVER)
 
 
 def _packages() -> list[Path]:

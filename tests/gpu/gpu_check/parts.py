@@ -185,6 +185,20 @@ RUNTIME_PARTS = (
 )
 
 
+#: What ``--only`` takes: those of the simulated driver, and those that need a GPU.
+SIMULATED_NAMES = (
+    "driver_dlsym",
+    "driver_graph",
+    "driver_linked",
+    "cuda_python",
+    *(name for name, *_ in RUNTIME_PARTS),
+    "start",
+    "launch",
+    "copy",
+)
+REAL_NAMES = (*SIMULATED_NAMES, "torch_eager", "torch_compile", "torch_decode", "decode")
+
+
 def _loops(programs: Programs, place: Place, quick: bool) -> None:
     try:
         driver = _c_program("driver", PROGRAMS / "driver.c")

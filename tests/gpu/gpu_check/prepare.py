@@ -17,6 +17,9 @@ VENV = BUILD / "venv"
 PYTHON = VENV / "bin/python"
 LOG = BUILD / "prepare.log"
 
+#: What fills a folder of wheels, with the Python of the host that has the GPU.
+FILL = "python3 -m pip download -d DIR cffi click duckdb numpy orjson psutil pyroute2 pyyaml rich"
+
 #: What the check itself cannot do without.
 NEEDED = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "yaml", "rich")
 
@@ -98,7 +101,10 @@ def _make_venv(source: Source) -> None:
         more = ["--without-pip"] if source.sees_host else []
         failed = _run([sys.executable, "-m", "venv", "--clear", *more, VENV], 180)
         if failed is not None:
-            raise Missing(f"a virtual environment (python3 -m venv: {failed})")
+            raise Missing(
+                f"a virtual environment (python3 -m venv: {failed})",
+                f"install python3-venv; what was done is in {LOG}",
+            )
     for folder in VENV.glob("lib/python*/site-packages"):
         lines = _host_folders() if source.sees_host else []
         script = "".join(f"import site; site.addsitedir({line!r})\n" for line in lines)
@@ -130,11 +136,14 @@ def _native_is_fresh() -> bool:
 def _build() -> None:
     failed = _run(["make", "-s", "-C", ROOT / "shim"], 180)
     if failed is not None:
-        raise Missing(f"the shim (make -C shim: {failed}; it needs make and a C compiler)")
+        raise Missing(f"the shim (make -C shim: {failed})", "install make and a C compiler")
     if not _native_is_fresh():
         failed = _run([PYTHON, "setup.py", "-q", "build_ext", "--inplace"], 240)
         if failed is not None:
-            raise Missing(f"the native part (setup.py build_ext: {failed}; see {LOG})")
+            raise Missing(
+                f"the native part (setup.py build_ext: {failed})",
+                f"install a C compiler and Python's headers; what was done is in {LOG}",
+            )
 
 
 def prepare(gpu: Gpu, source: Source) -> list[str]:
@@ -154,16 +163,24 @@ def prepare(gpu: Gpu, source: Source) -> list[str]:
     absent = _run([PYTHON, "-c", script], 120)
     if absent is not None:
         told = f"; pip: {failed}" if failed else ""
-        raise Missing(f"the packages of Anaros ({absent}{told}); name a folder with --wheels DIR")
+        raise Missing(
+            f"the packages of Anaros ({absent}{told})",
+            f"name a folder with their wheels by --wheels DIR, as after: {FILL}",
+        )
     notes = []
     for what, packages in (("torch", torch_packages(gpu)), ("nvcc", compiler_packages(gpu))):
-        if what == "nvcc" and _has_compiler(gpu):
+        if _has_compiler(gpu) if what == "nvcc" else source.sees_host and _has_torch():
             continue
         failed = _install(source, packages, 900)
         if failed is not None:
             notes.append(f"{what} could not be installed: {failed}")
     _build()
     return notes
+
+
+def _has_torch() -> bool:
+    """The host's own is the one to check: it may be of another version than we would install."""
+    return _run([PYTHON, "-c", "import torch, cuda.bindings"], 120) is None
 
 
 def _has_compiler(gpu: Gpu) -> bool:

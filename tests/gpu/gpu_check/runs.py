@@ -142,10 +142,13 @@ def execute(words: list[str], environment: Mapping[str, str], limit_s: float) ->
     )
     try:
         output, errors = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired as error:
+    except BaseException as error:
+        # Also by Control-C, which reaches us alone: nothing goes on without us.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise Failed(f"took more than {limit_s:.0f} s") from error
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise Failed(f"took more than {limit_s:.0f} s") from error
+        raise
     if process.returncode:
         lines = (errors.strip() or output.strip()).splitlines() or ["no output"]
         raise Failed(f"ended with {process.returncode}: {lines[-1]}")
@@ -222,8 +225,9 @@ def check_part(part: Part, place: Place, deadline: Deadline) -> PartResult:
         _count(part, place, result, deadline)
     except Exception as error:  # noqa: BLE001  # one part's failure is that part's alone
         result.problems.append(str(error) or type(error).__name__)
+    finally:
+        shutil.rmtree(SCRATCH, ignore_errors=True)
     result.seconds = round(time.monotonic() - start, 2)
-    shutil.rmtree(SCRATCH, ignore_errors=True)
     return result
 
 

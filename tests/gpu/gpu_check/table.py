@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 
 from gpu_check.host import Gpu
+from gpu_check.page import BEGIN, END
 from gpu_check.runs import LoopResult, PartResult
 
-BEGIN = "<!-- gpu-check: begin -->"
-END = "<!-- gpu-check: end -->"
 COLUMNS = (
     "program",
     "what",
@@ -118,11 +116,3 @@ def markdown(
     if reasons:
         lines += ["", *(f"{reason.rstrip('.')}." for reason in reasons)]
     return "\n".join([*lines, END])
-
-
-def write(path: Path, block: str) -> None:
-    """Puts the block in place of the one in ``path``; the rest of the page stays."""
-    page = path.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    path.write_text(before + block + after, encoding="utf-8")
