@@ -22,10 +22,14 @@ struct anaros_config {
 	anaros_u32 backlog_min;     /* packets that make a poll without a device worth a record */
 	anaros_u8 switch_has_state; /* sched_switch passes the state as its fourth argument */
 	anaros_u8 drop_has_socket;  /* kfree_skb passes the receiving socket as its fourth */
-	anaros_u8 padding[6];
+	anaros_u8 page_shift;
+	anaros_u8 padding[5];
+	anaros_u64 irq_min_ns; /* a shorter interrupt is added up, not shipped */
+	anaros_u64
+	    lock_min_ns; /* a shorter wait for a lock of the kernel is added up, not shipped */
 };
 
-_Static_assert(sizeof(struct anaros_config) == 56, "mirrored by the loader");
+_Static_assert(sizeof(struct anaros_config) == 72, "mirrored by the loader");
 
 enum anaros_probe {
 	ANAROS_PROBE_SCHED = 0,
@@ -33,7 +37,11 @@ enum anaros_probe {
 	ANAROS_PROBE_BLOCK = 2,
 	ANAROS_PROBE_NET = 3,
 	ANAROS_PROBE_CUFILE = 4,
-	ANAROS_PROBE_COUNT = 5,
+	ANAROS_PROBE_MEM = 5, /* from here on in more.bpf.c */
+	ANAROS_PROBE_IRQ = 6,
+	ANAROS_PROBE_LOCK = 7,
+	ANAROS_PROBE_CGROUP = 8,
+	ANAROS_PROBE_COUNT = 9,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

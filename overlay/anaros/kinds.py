@@ -79,6 +79,8 @@ class Kind(IntEnum):
     PROC_EXEC = 0x0B02
     PROC_EXIT = 0x0B03
     PROC_SHIM = 0x0B04
+    MEM_RECLAIM = 0x0902
+    MEM_FAULTS = 0x0906
     SYNC_WAIT = 0x0C01
     SYNC_WAKE = 0x0C02
 
@@ -168,6 +170,8 @@ KIND_NAMES: dict[int, str] = {
     0x0B02: "proc.exec",
     0x0B03: "proc.exit",
     0x0B04: "proc.shim",
+    0x0902: "mem.reclaim",
+    0x0906: "mem.faults",
     0x0C01: "sync.wait",
     0x0C02: "sync.wake",
 }

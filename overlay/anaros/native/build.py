@@ -15,7 +15,7 @@ _NATIVE = Path("overlay/anaros/native")
 
 _DECLARATIONS = """
 struct anaros_device_map { uint32_t active; uint32_t count; uint8_t order[32]; ...; };
-struct anaros_kernel_state { uint64_t consumed_ns; uint64_t drops[8]; };
+struct anaros_kernel_state { uint64_t consumed_ns; uint64_t drops[16]; };
 struct anaros_control {
     uint64_t generation;
     uint32_t chunk_count;

@@ -32,7 +32,7 @@
 #define ANAROS_CHUNKS_DEFAULT 2048u
 #define ANAROS_CHUNKS_MAX     16384u
 #define ANAROS_DEVICES_MAX    32u
-#define ANAROS_PROBES_MAX     8u
+#define ANAROS_PROBES_MAX     16u
 
 /* How time stamps are made: ns = base_ns + ((tsc - base_tsc) * mult >> 32). */
 struct anaros_clock_line {

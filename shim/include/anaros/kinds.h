@@ -83,6 +83,8 @@
 	ANAROS_KIND(0x0b02, PROC_EXEC, "proc.exec", "0", "a program was started; its path is the name of address") \
 	ANAROS_KIND(0x0b03, PROC_EXIT, "proc.exit", "0", "a process ended; status is its wait status") \
 	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
+	ANAROS_KIND(0x0902, MEM_RECLAIM, "mem.reclaim", "0", "the thread had to free memory before it got some; size_bytes was freed, status is 1 for the limit of a cgroup, 0 for the machine") \
+	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, once a second; size_bytes minor ones, context major ones") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
 	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on")
 /* clang-format on */

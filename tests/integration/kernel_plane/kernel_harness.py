@@ -111,14 +111,20 @@ def record(
     settings: probes.Settings | None = None,
     *,
     consume: bool = True,
+    more: bool = False,
 ) -> Run:
-    """Runs ``argv`` under the plane; ``beside`` runs in this process at the same time."""
+    """Runs ``argv`` under the plane; ``beside`` runs in this process at the same time.
+
+    With ``more`` the probes that come while a program runs are there before it does.
+    """
     samples = Samples()
     child = stopped(argv)
     plane = None
     try:
         target = kernel.Target(child.pid)
         plane = kernel.KernelPlane.start(target, samples.address, 0, probes.Loading(settings))
+        if more:
+            extend(plane)
         os.kill(child.pid, signal.SIGCONT)
         beside()
         deadline = time.monotonic() + 30
@@ -134,6 +140,7 @@ def record(
             child.wait()
         if plane is not None:
             plane.stop()
+    assert plane is not None
     words = {line.split()[0]: int(line.split()[1]) for line in said.splitlines()}
     return Run(
         child.pid,
@@ -144,6 +151,16 @@ def record(
         plane.counts(),
         plane.drops(),
     )
+
+
+def extend(plane: kernel.KernelPlane) -> None:
+    """Brings in the probes of the second object and waits for them."""
+    plane.extend(delay_s=0.0)
+    deadline = time.monotonic() + 10
+    while not plane.extended():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert plane.missing() == ()
 
 
 def total_ms(columns: Columns) -> float:

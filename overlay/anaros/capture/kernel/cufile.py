@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from anaros import artifacts
 from anaros.capture.kernel.mappings import Mappings
+from anaros.capture.kernel.more import SHARED, share
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -46,8 +47,6 @@ _CALLS = {
     "cuFileWritev": "cufile_begin_vector",
 }
 _PROGRAMS = ("cufile_done", "cufile_begin", "cufile_begin_vector")
-#: Of anaros.bpf.o; whatever else the object has is its own.
-_SHARED = ("ring", "counters", "tasks", "tree", "named", "scratch", ".rodata.config")
 #: Mappings that come within this time are looked at together.
 _REST_S = 0.01
 
@@ -65,7 +64,7 @@ class CuFile:
         self._libbpf = libbpf
         find = libbpf.lib.bpf_object__find_map_by_name
         fd = libbpf.lib.bpf_map__fd
-        self._maps = {name: int(fd(find(plane, name.encode()))) for name in _SHARED}
+        self._maps = {name: int(fd(find(plane, name.encode()))) for name in SHARED}
         self._value_size = int(libbpf.lib.bpf_map__value_size(find(plane, b"tasks")))
         self._object: Any = None
         self._links: list[Any] = []
@@ -141,11 +140,7 @@ class CuFile:
         loaded = lib.bpf_object__open_file(os.fsencode(path), ffi.NULL)
         if loaded == ffi.NULL:
             raise KernelPlaneError(f"{path} is not a BPF object", "build or install it again")
-        for name, fd in self._maps.items():
-            shared = lib.bpf_object__find_map_by_name(loaded, name.encode())
-            if shared != ffi.NULL and lib.bpf_map__reuse_fd(shared, fd):
-                lib.bpf_object__close(loaded)
-                raise KernelPlaneError(f"{path} belongs to another version of anaros")
+        share(self._libbpf, loaded, self._maps, path)
         result = lib.bpf_object__load(loaded)
         if result:
             lib.bpf_object__close(loaded)

@@ -37,7 +37,10 @@ ffi.cdef(
         uint32_t backlog_min;
         uint8_t switch_has_state;
         uint8_t drop_has_socket;
-        uint8_t padding[6];
+        uint8_t page_shift;
+        uint8_t padding[5];
+        uint64_t irq_min_ns;
+        uint64_t lock_min_ns;
     };
 
     /* linux/bpf.h, up to what Linux 5.16 fills in; the kernel fills as much as it knows. */
@@ -94,6 +97,13 @@ ffi.cdef(
     int bpf_program__fd(const struct bpf_program *program);
     struct bpf_link *bpf_program__attach(const struct bpf_program *program);
     struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *program, int cgroup);
+    struct bpf_iter_attach_opts {
+        size_t sz;
+        const void *link_info; /* the first 4 bytes: descriptor of a map */
+        uint32_t link_info_len;
+    };
+    struct bpf_link *bpf_program__attach_iter(const struct bpf_program *program,
+                                              const struct bpf_iter_attach_opts *options);
     int bpf_link__fd(const struct bpf_link *link);
     int bpf_link__destroy(struct bpf_link *link);
     int bpf_iter_create(int link_fd);

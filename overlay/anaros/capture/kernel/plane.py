@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel plane: attaches the BPF probes, follows one process tree, hands over its records.
 
-One object holds all probes (``ebpf/anaros.bpf.c``), loaded by libbpf through cffi (``probes``);
-what each of them records stands in ``docs/probes.md``. Nothing is pinned: the probes go with this
-process.
+One object holds the probes that must be there before the program (``ebpf/anaros.bpf.c``), loaded
+by libbpf through cffi (``probes``), another those that come while it runs (``more``). What each of
+them records stands in ``docs/probes.md``. Nothing is pinned: the probes go with this process.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from anaros.capture.kernel.cufile import CuFile
+from anaros.capture.kernel.more import More
 from anaros.capture.kernel.probes import PROGRAMS, Loaded, Loading, Program
 from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
 
-PROBES = ("sched", "process", "block", "net", "cufile")
+#: In the order of ``enum anaros_probe`` in ebpf/config.h.
+PROBES = ("sched", "process", "block", "net", "cufile", "mem", "irq", "lock", "cgroup")
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
 COUNTERS = ("dropped", "untracked", "others", "below_minimum", "unknown_owner")
@@ -47,6 +50,9 @@ class KernelPlane:
         self._ring: Any = loaded.libbpf.ffi.NULL
         self._switches: Switches | None = None
         self._cufile: CuFile | None = None
+        self._more: More | None = None
+        self._plan = loaded.plan
+        self._since_ns: dict[str, int] = {}
         self._sample = (0, 0)
         self._stats_fd = -1
         self._last_counts: dict[str, dict[str, int]] | None = None
@@ -85,12 +91,41 @@ class KernelPlane:
             plane._attach_switches(sample, context)
             plane._attach_programs()
             plane._seed((target, *others))
+            since_ns = time.monotonic_ns()
+            off = plane._missing
+            plane._since_ns = {p.probe: since_ns for p in PROGRAMS if p.name not in off}
             roots = [target.pid, *(other.pid for other in others)]
             plane._cufile = CuFile(loaded.libbpf, loaded.handle, roots)
         except BaseException:
             plane.stop()
             raise
         return plane
+
+    def extend(self, *, delay_s: float | None = None) -> None:
+        """Brings in the probes that the program need not wait for, and returns at once.
+
+        To be called once the program runs. ``since_ns`` tells when they are at work.
+
+        Args:
+            delay_s: How long to let the program be first; None: as usual.
+        """
+        if self._more is None and self._object is not None:
+            more = (self._libbpf, self._object, self._plan)
+            self._more = More(*more) if delay_s is None else More(*more, delay_s)
+
+    def extended(self) -> bool:
+        """Whether the probes of ``extend`` are there, as far as this kernel has them."""
+        return self._more is not None and self._more.ready
+
+    def settle(self) -> None:
+        """Ships the last sums and ends the probes of ``extend``: the program is over."""
+        if self._more is not None:
+            self._more.stop()
+
+    def since_ns(self) -> dict[str, int]:
+        """Each probe that is at work, and since when. cuFile's are told by ``cufile``."""
+        more = self._more.since_ns if self._more is not None else {}
+        return {**self._since_ns, **more}
 
     def _map(self, name: str) -> Any:
         return self._libbpf.lib.bpf_object__find_map_by_name(self._object, name.encode())
@@ -248,7 +283,8 @@ class KernelPlane:
     def missing(self) -> tuple[str, ...]:
         """What this kernel does not offer, one sentence each."""
         problem = self._cufile.problem if self._cufile is not None else None
-        return (*self._missing.values(), *([problem] if problem else ()))
+        more = self._more.missing if self._more is not None else ()
+        return (*self._missing.values(), *([problem] if problem else ()), *more)
 
     def cufile(self) -> dict[str, int]:
         """Each cuFile library that is followed, and since when in ns."""
@@ -276,6 +312,8 @@ class KernelPlane:
             if program.name not in self._missing:
                 fd = self._libbpf.lib.bpf_program__fd(self._program(program.name))
                 yield program, self._info(fd)
+        for program, fd in self._more.programs() if self._more is not None else ():
+            yield program, self._info(fd)
 
     def _info(self, fd: int) -> Any:
         """What the kernel says of a program; zeros where it says nothing."""
@@ -298,6 +336,7 @@ class KernelPlane:
             lib.bpf_link__destroy(self._links.pop())
         if self._cufile is not None:
             self._cufile.stop()
+        self.settle()
         if self._switches is not None:
             self._switches.consume(*self._sample)
             self._switches.close()
@@ -310,6 +349,8 @@ class KernelPlane:
         self._last_counts = self.counts()
         if self._cufile is not None:
             self._cufile.free()
+        if self._more is not None:
+            self._more.free()
         if self._stats_fd >= 0:
             os.close(self._stats_fd)
             self._stats_fd = -1

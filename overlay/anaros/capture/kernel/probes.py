@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from anaros import artifacts
 from anaros.capture.host import machine
@@ -47,6 +47,8 @@ class Settings:
         block_recent_ns: How long after the target's last request a device concerns it.
         net_recent_ns: How long after the target's last packet a NAPI poll concerns it.
         backlog_min: Packets that make a poll without a device (loopback) worth a record.
+        irq_min_ns: A shorter interrupt is added up, not shipped.
+        lock_min_ns: A shorter wait for a lock of the kernel is added up, not shipped.
         stats: Let the kernel measure the run time of the programs (some 30 ns per event).
     """
 
@@ -60,6 +62,8 @@ class Settings:
         block_recent_ns: int = 100_000_000,
         net_recent_ns: int = 100_000_000,
         backlog_min: int = 8,
+        irq_min_ns: int = 50_000,
+        lock_min_ns: int = 10_000,
         stats: bool = False,
     ) -> None:
         self.ring_bytes = ring_bytes
@@ -69,11 +73,13 @@ class Settings:
         self.block_recent_ns = block_recent_ns
         self.net_recent_ns = net_recent_ns
         self.backlog_min = backlog_min
+        self.irq_min_ns = irq_min_ns
+        self.lock_min_ns = lock_min_ns
         self.stats = stats
 
 
 class Program:
-    """A program of the object: its probe, its tracepoint, and what is missing without it."""
+    """A program of an object: its probe, its tracepoint, and what is missing without it."""
 
     def __init__(
         self, name: str, probe: str, tracepoint: str, records: str, *, essential: bool = False
@@ -195,12 +201,18 @@ class Libbpf:
 class Plan:
     """What to load: the first plan supposes the newest kernel, a survey corrects it."""
 
-    __slots__ = ("drop_has_socket", "off", "settings", "switch_has_state")
+    __slots__ = ("drop_has_socket", "off", "programs", "settings", "switch_has_state")
 
     def __init__(
-        self, settings: Settings, *, switch_has_state: bool = True, drop_has_socket: bool = True
+        self,
+        settings: Settings,
+        *,
+        programs: tuple[Program, ...] = PROGRAMS,
+        switch_has_state: bool = True,
+        drop_has_socket: bool = True,
     ) -> None:
         self.settings = settings
+        self.programs = programs
         self.switch_has_state = switch_has_state
         self.drop_has_socket = drop_has_socket
         #: Programs left out, and why.
@@ -214,12 +226,14 @@ class Plan:
                 f"{_VMLINUX_BTF} cannot be read", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y"
             )
         try:
-            arguments = {p.tracepoint: libbpf.arguments(btf, p.tracepoint) for p in PROGRAMS}
+            points = {program.tracepoint for program in self.programs}
+            arguments = {point: libbpf.arguments(btf, point) for point in points}
         finally:
             libbpf.lib.btf__free(btf)
-        self.switch_has_state = arguments["sched_switch"] >= _NEWEST_SWITCH_ARGUMENTS
-        self.drop_has_socket = arguments["kfree_skb"] >= _NEWEST_DROP_ARGUMENTS
-        for program in PROGRAMS:
+        if self.programs is PROGRAMS:
+            self.switch_has_state = arguments["sched_switch"] >= _NEWEST_SWITCH_ARGUMENTS
+            self.drop_has_socket = arguments["kfree_skb"] >= _NEWEST_DROP_ARGUMENTS
+        for program in self.programs:
             if not arguments[program.tracepoint]:
                 self.leave_out(program, f"this kernel has no tracepoint {program.tracepoint}")
 
@@ -285,26 +299,31 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config.block_recent_ns = settings.block_recent_ns
     config.net_recent_ns = settings.net_recent_ns
     config.backlog_min = settings.backlog_min
+    config.irq_min_ns = settings.irq_min_ns
+    config.lock_min_ns = settings.lock_min_ns
+    config.page_shift = os.sysconf("SC_PAGESIZE").bit_length() - 1
     config.switch_has_state = plan.switch_has_state
     config.drop_has_socket = plan.drop_has_socket
     ring = lib.bpf_object__find_map_by_name(loaded, b"ring")
     lib.bpf_map__set_max_entries(ring, settings.ring_bytes)
     for rings, entries in ((b"switches", cpus * config.switch_slots), (b"switch_ends", cpus)):
         lib.bpf_map__set_max_entries(lib.bpf_object__find_map_by_name(loaded, rings), entries)
-    for name in plan.off:
-        program = lib.bpf_object__find_program_by_name(loaded, name.encode())
-        lib.bpf_program__set_autoload(program, False)
     return loaded
 
 
-def load_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
+def load_object(
+    libbpf: Libbpf, path: str, plan: Plan, opened: Callable[[Libbpf, str, Plan], Any] = open_object
+) -> Any:
     """Loads what the kernel takes; the plan then tells what was left out, and why."""
     import re
 
-    known = {program.name: program for program in PROGRAMS}
+    known = {program.name: program for program in plan.programs}
     lines: list[str] = []
-    for attempt in range(len(PROGRAMS) + 2):
-        loaded = open_object(libbpf, path, plan)
+    for attempt in range(len(plan.programs) + 2):
+        loaded = opened(libbpf, path, plan)
+        for name in plan.off:
+            program = libbpf.lib.bpf_object__find_program_by_name(loaded, name.encode())
+            libbpf.lib.bpf_program__set_autoload(program, False)
         lines.clear()
         with libbpf.log(lines) if attempt else contextlib.nullcontext():
             result = libbpf.lib.bpf_object__load(loaded)

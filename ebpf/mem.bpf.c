@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Memory: what a thread of the target had to do for the kernel before it got
+ * its page, and the page faults by the kernel's own count.
+ *
+ * No probe stands in the way of a fault: the counters of each task are read
+ * once a second and at its end. How long a fault slept, sched_switch tells.
+ */
+#include "common.bpf.h"
+
+struct task_struct___faults {
+	unsigned long min_flt;
+	unsigned long maj_flt;
+} ANAROS_KERNEL_TYPE;
+
+/* What a thread is in the middle of; 0: it is not. */
+struct memory {
+	u64 reclaim_ns;
+	u64 compact_ns;
+	u64 migrate_ns;
+	u64 minor; /* faults that were told */
+	u64 major;
+	u64 told_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct memory);
+} memories SEC(".maps");
+
+/* Since when faults are counted; 0: not yet. */
+u64 faults_since_ns = 0;
+
+/* The thread's own, made where it is not there; NULL: not the target's, or no memory. */
+static __always_inline struct memory *own_memory(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct memory *memory;
+
+	if (!anaros_current_task(ANAROS_PROBE_MEM)) {
+		anaros_count(ANAROS_PROBE_MEM, ANAROS_COUNTER_OTHERS);
+		return NULL;
+	}
+	memory = bpf_task_storage_get(&memories, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!memory)
+		anaros_count(ANAROS_PROBE_MEM, ANAROS_COUNTER_UNTRACKED);
+	return memory;
+}
+
+static __always_inline struct anaros_record *stall(u16 kind, u64 *start_ns)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct anaros_record *record;
+	u64 now = bpf_ktime_get_ns();
+
+	record = anaros_reserve(ANAROS_PROBE_MEM, kind);
+	if (record) {
+		record->start_ns = *start_ns ? *start_ns : now;
+		record->duration_ns = *start_ns ? now - *start_ns : 0;
+		record->pid = task->tgid;
+		record->tid = task->pid;
+	}
+	*start_ns = 0;
+	return record;
+}
+
+static __always_inline int reclaim_begin(void)
+{
+	struct memory *memory = own_memory();
+
+	if (memory)
+		memory->reclaim_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int reclaim_end(u64 pages, s32 status)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct anaros_record *record;
+	struct memory *memory;
+
+	if (!anaros_marked(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, 0);
+	if (!memory || !memory->reclaim_ns)
+		return 0;
+	record = stall(ANAROS_KIND_MEM_RECLAIM, &memory->reclaim_ns);
+	if (!record)
+		return 0;
+	record->status = status;
+	record->size_bytes = pages << config.page_shift;
+	anaros_submit(record);
+	return 0;
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
+int mem_reclaim_begin(u64 *ctx)
+{
+	return reclaim_begin();
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_end")
+int mem_reclaim_end(u64 *ctx)
+{
+	return reclaim_end(ctx[0], 0);
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+int mem_cgroup_begin(u64 *ctx)
+{
+	return reclaim_begin();
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
+int mem_cgroup_end(u64 *ctx)
+{
+	return reclaim_end(ctx[0], 1);
+}
+
+/* Tells the faults of a thread since the last time. */
+static __always_inline void tell_faults(struct task_struct *task, struct memory *memory, u64 now)
+{
+	const struct task_struct___faults *counted =
+	    anaros_look_as(struct task_struct___faults, task);
+	u64 minor = counted->min_flt, major = counted->maj_flt;
+	struct anaros_record *record;
+
+	if (minor == memory->minor && major == memory->major)
+		return;
+	record = anaros_reserve(ANAROS_PROBE_MEM, ANAROS_KIND_MEM_FAULTS);
+	if (!record)
+		return;
+	record->start_ns = memory->told_ns;
+	record->duration_ns = now - memory->told_ns;
+	record->pid = task->tgid;
+	record->tid = task->pid;
+	record->size_bytes = minor - memory->minor;
+	record->context = major - memory->major;
+	anaros_submit(record);
+	memory->minor = minor;
+	memory->major = major;
+	memory->told_ns = now;
+}
+
+/*
+ * Run once a second. A thread that is older than the first run has faults from
+ * before, which nobody asked for.
+ */
+SEC("iter/task")
+int mem_totals(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	const struct task_struct___faults *counted;
+	struct memory *memory;
+	u64 now = bpf_ktime_get_ns();
+
+	if (!faults_since_ns)
+		faults_since_ns = now;
+	if (!task || !anaros_task(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!memory)
+		return 0;
+	if (!memory->told_ns) {
+		memory->told_ns = anaros_look(task)->start_time;
+		if (memory->told_ns < faults_since_ns) {
+			counted = anaros_look_as(struct task_struct___faults, task);
+			memory->minor = counted->min_flt;
+			memory->major = counted->maj_flt;
+			memory->told_ns = faults_since_ns;
+		}
+	}
+	tell_faults(task, memory, now);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int mem_exit(u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct memory *memory;
+
+	if (!faults_since_ns || !anaros_task(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!memory)
+		return 0;
+	if (!memory->told_ns) {
+		memory->told_ns = anaros_look(task)->start_time;
+		if (memory->told_ns < faults_since_ns)
+			return 0;
+	}
+	tell_faults(task, memory, bpf_ktime_get_ns());
+	return 0;
+}

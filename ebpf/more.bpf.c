@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The probes that a program need not wait for, as one object that is loaded
+ * while it runs. Ring, counters, settings and process tree are those of
+ * anaros.bpf.c; whatever a probe declares itself is its own.
+ */
+#include "mem.bpf.c"
