@@ -21,6 +21,8 @@ static int allocate(void **pointer, size_t bytes)
 
 	if (pointer == NULL || bytes == 0)
 		return INVALID_VALUE;
+	if (sim_state() != SUCCESS)
+		return sim_state();
 	sim_lock();
 	for (int i = 0; i < BLOCKS && result != SUCCESS; i++)
 		if (blocks[i].start == NULL) {

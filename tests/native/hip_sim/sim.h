@@ -2,7 +2,8 @@
 /*
  * A HIP runtime without a device: "device memory" is host memory, a kernel is
  * a C function, and a stream is a queue of operations that are done in order,
- * at the latest when somebody waits for them.
+ * at the latest when somebody waits for them. The device can be lost on
+ * demand; a child of fork goes on with what its parent had.
  */
 #ifndef HIP_SIM_H
 #define HIP_SIM_H
@@ -18,6 +19,7 @@ enum {
 	INVALID_DEVICE = 101,
 	NOT_FOUND = 500,
 	NOT_READY = 600,
+	DEVICE_LOST = 719,
 	CAPTURE_UNSUPPORTED = 900,
 };
 
@@ -65,6 +67,9 @@ void sim_count(struct counter *counter);
 		static struct counter counter = {.name = #function};                               \
 		sim_count(&counter);                                                               \
 	} while (0)
+
+/* SUCCESS, or DEVICE_LOST. */
+int sim_state(void);
 
 /* Everything below is called with the lock held. */
 void sim_lock(void);

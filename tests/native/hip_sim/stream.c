@@ -26,6 +26,31 @@ void sim_unlock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/* What it guards is whole in a child, which has a thread of another number. */
+static void free_in_child(void)
+{
+	lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+}
+
+__attribute__((constructor)) static void hold_over_forks(void)
+{
+	pthread_atfork(sim_lock, sim_unlock, free_in_child);
+}
+
+static uint64_t work_left = UINT64_MAX;
+
+int sim_state(void)
+{
+	return __atomic_load_n(&work_left, __ATOMIC_RELAXED) == 0 ? DEVICE_LOST : SUCCESS;
+}
+
+/* The device is lost after so many operations; 0: now. */
+void anaros_sim_lose(uint64_t operations);
+void anaros_sim_lose(uint64_t operations)
+{
+	__atomic_store_n(&work_left, operations, __ATOMIC_RELAXED);
+}
+
 void sim_count(struct counter *counter)
 {
 	sim_lock();
@@ -119,6 +144,9 @@ static struct op *append(struct op ***end, const struct op *op)
 
 int sim_enqueue(struct stream *stream, const struct op *op)
 {
+	if (work_left == 0)
+		return DEVICE_LOST;
+	work_left -= work_left != UINT64_MAX;
 	if (stream->capture != NULL) {
 		append(&stream->capture->end, op);
 		return SUCCESS;
@@ -161,8 +189,10 @@ int hipStreamDestroy(void *stream)
 
 static int synchronize(struct stream *stream)
 {
-	int result = SUCCESS;
+	int result = sim_state();
 
+	if (result != SUCCESS)
+		return result;
 	sim_lock();
 	if (stream->capture != NULL) {
 		stream->spoiled = true;
@@ -192,6 +222,8 @@ int hipDeviceSynchronize(void);
 int hipDeviceSynchronize(void)
 {
 	COUNT(hipDeviceSynchronize);
+	if (sim_state() != SUCCESS)
+		return sim_state();
 	sim_lock();
 	sim_drain_all();
 	sim_unlock();
@@ -238,6 +270,8 @@ static int record(struct event *event, struct stream *stream)
 {
 	if (event == NULL)
 		return INVALID_VALUE;
+	if (sim_state() != SUCCESS)
+		return sim_state();
 	sim_lock();
 	event->stream = stream;
 	event->ticket = stream->enqueued;
@@ -265,6 +299,8 @@ int hipEventSynchronize(void *handle)
 	const struct event *event = handle;
 
 	COUNT(hipEventSynchronize);
+	if (sim_state() != SUCCESS)
+		return sim_state();
 	sim_lock();
 	if (event->stream != NULL)
 		sim_drain(event->stream, event->ticket);
@@ -278,6 +314,8 @@ int hipEventQuery(void *handle)
 	const struct event *event = handle;
 
 	COUNT(hipEventQuery);
+	if (sim_state() != SUCCESS)
+		return sim_state();
 	return event->stream == NULL || event->stream->done >= event->ticket ? SUCCESS : NOT_READY;
 }
 

@@ -71,6 +71,12 @@ static inline uint64_t sim_bytes(void *library, enum sim_way way)
 	return ((uint64_t(*)(int))hip_symbol(library, "anaros_sim_bytes"))(way);
 }
 
+/* The device is lost after so many operations. */
+static inline void sim_lose(void *library, uint64_t operations)
+{
+	((void (*)(uint64_t))hip_symbol(library, "anaros_sim_lose"))(operations);
+}
+
 static inline struct harness_search records(const struct harness *harness, uint16_t kind)
 {
 	return harness_find(harness, (struct wanted){.pid = (uint32_t)getpid(), .kind = kind});
