@@ -398,16 +398,22 @@ CL_EXTENSION(CL_RARE, cl_int, clIcdGetPlatformIDsKHR,
 {
 	cl_uint own = 0;
 	cl_int result;
+	bool within;
 	int saved;
 
 	CL_REQUIRE(api, clIcdGetPlatformIDsKHR, CL_PLATFORM_NOT_FOUND_KHR);
-	if (api->passes || platforms == NULL)
+	if (api->passes)
 		return api->clIcdGetPlatformIDsKHR(room, platforms, count);
-	count = count != NULL ? count : &own;
+	within = cl_within(api);
+	count = platforms == NULL || count != NULL ? count : &own;
 	result = api->clIcdGetPlatformIDsKHR(room, platforms, count);
 	saved = errno;
-	for (cl_uint i = 0; result == CL_SUCCESS && i < room && i < *count && i < PLATFORMS; i++)
+	for (cl_uint i = 0;
+	     platforms != NULL && result == CL_SUCCESS && i < room && i < *count && i < PLATFORMS;
+	     i++)
 		adopt(api, platforms[i]);
+	if (within)
+		cl_leave();
 	errno = saved;
 	return result;
 }
