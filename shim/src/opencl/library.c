@@ -18,7 +18,7 @@
 #include "cuda/cuda.h"
 #include "opencl/opencl.h"
 
-#define LIBRARIES 8u
+#define LIBRARIES 32u
 #define PROBES    8u
 
 /* Every OpenCL library has it, and none shares it with another. */
