@@ -154,7 +154,7 @@
 	PASS(TEXTURE, hipGetChannelDesc) \
 	PASS(TOOL, hipGetCmdName) \
 	PASS(QUERY, hipGetDevice) \
-	PASS(QUERY, hipGetDeviceCount) \
+	HOOK(hipGetDeviceCount) \
 	PASS(QUERY, hipGetDeviceFlags) \
 	PASS(QUERY, hipGetDeviceProperties) \
 	PASS(QUERY, hipGetDevicePropertiesR0000) \
@@ -279,7 +279,7 @@
 	HOOK(hipHostUnregister) \
 	PASS(SHARING, hipImportExternalMemory) \
 	PASS(SHARING, hipImportExternalSemaphore) \
-	PASS(SETTING, hipInit) \
+	HOOK(hipInit) \
 	HOOK(hipIpcCloseMemHandle) \
 	PASS(SHARING, hipIpcGetEventHandle) \
 	PASS(SHARING, hipIpcGetMemHandle) \
@@ -461,7 +461,7 @@
 	PASS(QUERY, hipModuleOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \
 	PASS(QUERY, hipModuleOccupancyMaxPotentialBlockSize) \
 	PASS(QUERY, hipModuleOccupancyMaxPotentialBlockSizeWithFlags) \
-	PASS(HANDLE, hipModuleUnload) \
+	HOOK(hipModuleUnload) \
 	PASS(QUERY, hipOccupancyAvailableDynamicSMemPerBlock) \
 	PASS(QUERY, hipOccupancyMaxActiveBlocksPerMultiprocessor) \
 	PASS(QUERY, hipOccupancyMaxActiveBlocksPerMultiprocessorWithFlags) \

@@ -45,6 +45,13 @@ HIP_WRAP(hipModuleGetFunction, NAMED(function, kname))
 HIP_WRAP(hipLibraryGetKernel, NAMED(pKernel, name))
 HIP_WRAP(hipGetFuncBySymbol, NAMED(functionPtr, anaros_cuda_function_name(symbolPtr)))
 
+/* No records: but a HIP that stands on another library begins there, and frees there. */
+#define UNRECORDED (void)0
+
+HIP_WRAP(hipInit, UNRECORDED)
+HIP_WRAP(hipGetDeviceCount, UNRECORDED)
+HIP_WRAP(hipModuleUnload, UNRECORDED)
+
 #define REGISTER(linkage, entry, real_function)                                                    \
 	linkage void entry(void **modules, const void *function, char *device_function,            \
 			   const char *name, unsigned int threads, void *tid, void *bid,           \

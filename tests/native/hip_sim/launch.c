@@ -252,6 +252,7 @@ int hipAnarosLater(void)
 #define OWN(name)                                                                                  \
 	extern __typeof__(name) own_##name __attribute__((alias(#name), visibility("hidden")));
 OWN(hipInit)
+OWN(hipGetDevice)
 OWN(hipGetDeviceCount)
 OWN(hipSetDevice)
 OWN(hipModuleLaunchKernel)
@@ -273,7 +274,7 @@ int hipGetProcAddress(const char *symbol, void **function, int version, uint64_t
 	} given[] = {
 	    GIVEN(hipInit),         GIVEN(hipGetDeviceCount),   GIVEN(hipModuleLaunchKernel),
 	    GIVEN(hipLaunchKernel), GIVEN(hipLaunchKernel_spt), GIVEN(hipAnarosLater),
-	    GIVEN(hipSetDevice),
+	    GIVEN(hipSetDevice),    GIVEN(hipGetDevice),
 	};
 	char twin[96];
 

@@ -32,7 +32,7 @@ static void scopes(void)
 	not_found(own, "hipMalloc");
 	not_found(library, "hipMallocX");
 	CHECK(lies_in(hip_symbol(library, "hipModuleLaunchKernel"), "libanaros"));
-	CHECK(lies_in(hip_symbol(library, "hipGetDeviceCount"), "libamdhip64"));
+	CHECK(lies_in(hip_symbol(library, "hipGetDevice"), "libamdhip64"));
 }
 
 int main(void)

@@ -49,7 +49,10 @@ static bool only_later(const char *name)
 {
 	return strcmp(name, "hipModuleGetFunction") == 0 ||
 	       strcmp(name, "hipLibraryGetKernel") == 0 ||
-	       strcmp(name, "hipGetFuncBySymbol") == 0 || strcmp(name, "hipConfigureCall") == 0;
+	       strcmp(name, "hipGetFuncBySymbol") == 0 || strcmp(name, "hipConfigureCall") == 0 ||
+	       /* and what a library below does for them */
+	       strcmp(name, "hipInit") == 0 || strcmp(name, "hipGetDeviceCount") == 0 ||
+	       strcmp(name, "hipModuleUnload") == 0;
 }
 
 typedef int (*resolver)(const char *, void **, int, uint64_t, int *);

@@ -39,9 +39,13 @@ int main(void)
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_COPY_H2D).bytes, sizeof(from));
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_COPY).count, 0);
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_SYNC).count, 0);
+	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_STREAM).count, 0);
+	/* The list that hipInit made, the copy and the wait. */
+	CHECK_EQUAL(harness.shared->device_calls_beneath, 3);
 
 	OK(HIP(library, hipMemcpyDtoH, void *, const void *, size_t)(to, from, 32));
 	CHECK_EQUAL(seen->calls, 1);
+	CHECK_EQUAL(harness.shared->device_calls_beneath, 4);
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_COPY_D2H).count, 1);
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_COPY_D2H).bytes, 32);
 

@@ -44,7 +44,7 @@ int main(void)
 	OK(resolve("hipSetDevice", &function, 600, PER_THREAD, NULL));
 	OK(((int (*)(int))function)(1));
 	CHECK_EQUAL(records(&harness, ANAROS_KIND_GPU_CONTEXT).count, 1);
-	OK(resolve("hipGetDeviceCount", &function, 600, 0, NULL));
+	OK(resolve("hipGetDevice", &function, 600, 0, NULL));
 	CHECK(lies_in(function, "libamdhip64"));
 	CHECK_EQUAL(harness.shared->unhooked, 0);
 
