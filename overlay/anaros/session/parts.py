@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run is made of: each part made, and all of them undone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from anaros.errors import KernelPlaneError
+from anaros.session import meta
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anaros.capture.kernel.plane import KernelPlane
+    from anaros.capture.kernel.probes import Loading
+    from anaros.capture.program.cgroup import Leaf
+    from anaros.capture.program.child import Child
+    from anaros.capture.rings.arena import Arena, Segment
+    from anaros.capture.rings.recorder import Recorder
+    from anaros.govern.rewrites import Rewrites
+    from anaros.store.rundir import RunDirectory
+
+#: Where device times come from unless something else is asked for.
+DEVICE_TIME = "queue"
+
+
+def warn(fact: str, remedy: str = "") -> None:
+    """A fact on stderr, in our name, and below it what it means or what helps."""
+    lines = f"anaros: {fact}\n  {remedy}" if remedy else f"anaros: {fact}"
+    print(lines, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Parts:
+    """What a run is made of, as far as it has come; `_close` undoes it."""
+
+    def __init__(self, *, hide_names: bool, device_time: str | None) -> None:
+        self.hide_names = hide_names
+        self.device_time = device_time or ""
+        self.loading: Loading | None = None
+        self.leaf: Leaf | None = None
+        self.rewrites: Rewrites | None = None
+        self.directory: RunDirectory | None = None
+        self.arena: Arena | None = None
+        self.segments: list[Segment] = []
+        self.kernel: KernelPlane | None = None
+        self.kernel_reason = ""
+        self.nccl_profiler: str | None = None
+        self.recorder: Recorder | None = None
+        self.undo = contextlib.ExitStack()
+
+
+def start(parts: Parts, child: Child, name: str, *, kernel: bool) -> None:
+    """Begins what takes long and needs nothing of us: the probes, the child's way to its cgroup."""
+    if kernel:
+        from anaros.capture.kernel.probes import Loading
+
+        parts.loading = Loading()
+    else:
+        parts.kernel_reason = "switched off with --no-kernel"
+    from anaros.capture.program.cgroup import Leaf
+
+    parts.leaf = Leaf.create(name)
+    child.enter(parts.leaf)
+
+
+def attach_kernel(parts: Parts, child: Child) -> None:
+    """The kernel plane, or one line that says what is not seen without it."""
+    from anaros.capture.kernel.plane import KernelPlane, Target
+
+    assert parts.recorder is not None
+    sample, context = parts.recorder.sample
+    try:
+        parts.kernel = KernelPlane.start(Target(child.pid), sample, context, parts.loading)
+    except KernelPlaneError as problem:
+        parts.kernel_reason = problem.fact
+        unseen = "waits for CPU, disk and network are not seen"
+        warn(f"no kernel plane: {problem.fact}", "; ".join(filter(None, (unseen, problem.remedy))))
+
+
+def decide(
+    parts: Parts, argv: Sequence[str], program: str, files: Sequence[str | Path], shared: Path
+) -> dict[str, str]:
+    """The policy; returns what differs from our environment in the program's."""
+    from pathlib import Path
+
+    from anaros.capture.program import nccl
+    from anaros.govern.rewrites import decide
+
+    parts.rewrites = decide(
+        argv,
+        Path(program),
+        meta.user_name(),
+        os.environ,
+        [Path(file) for file in files],
+        parts.leaf.path if parts.leaf is not None else None,
+    )
+    parts.hide_names |= parts.rewrites.hide_names
+    parts.device_time = parts.device_time or parts.rewrites.device_time or DEVICE_TIME
+    for problem in parts.rewrites.not_applied:
+        warn(f"the policy is not applied: {problem}")
+    changes = dict(parts.rewrites.environment)
+    present = changes.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
+    library = str(shared / "libanaros.so")
+    changes["LD_PRELOAD"] = f"{library}:{present}" if present else library
+    parts.nccl_profiler = nccl.taken({**os.environ, **changes})
+    if parts.nccl_profiler is None:
+        changes[nccl.VARIABLE] = library
+    return changes
+
+
+def make_directory(
+    parts: Parts, argv: Sequence[str], output: str | Path | None, shared: Path
+) -> RunDirectory:
+    """The run directory: that it can be written is known before the program starts."""
+    from pathlib import Path
+
+    from anaros.store.rundir import RunDirectory, default_run_path
+
+    path = Path(output) if output is not None else default_run_path()
+    return RunDirectory.create(path, meta.at_start(parts, argv, path.name, shared))
+
+
+def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
+    """Shared memory, clock and the recorder."""
+    from anaros.capture.rings.arena import Arena, Segment, remove_folder
+    from anaros.capture.rings.recorder import Recorder
+
+    parts.arena = Arena.create(folder)
+    parts.arena.hide_names = parts.hide_names
+    parts.arena.device_time = parts.device_time
+    parts.undo.callback(remove_folder, folder)
+    parts.undo.callback(parts.arena.close)
+    for place in (0, 1):
+        segment = Segment.create(folder / f"segment-{place}")
+        parts.segments.append(segment)
+    parts.arena.start_clock()
+    assert parts.rewrites is not None
+    for runtime in ("cuda", "opencl"):
+        order = getattr(parts.rewrites, runtime)
+        if order is not None:
+            parts.arena.set_device_map(runtime, list(order))
+    parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
+
+
+def close(parts: Parts) -> None:
+    """Undoes what was made."""
+    if parts.recorder is not None:
+        parts.recorder.close()
+    if parts.loading is not None:
+        parts.loading.cancel()
+    if parts.kernel is not None:
+        parts.kernel.stop()
+    if parts.rewrites is not None:
+        parts.rewrites.revert()
+    if parts.leaf is not None:
+        parts.leaf.remove()
+    for segment in parts.segments:
+        segment.close()
+    parts.undo.close()
+
+
+def give_up(parts: Parts) -> None:
+    """Leaves nothing behind: the program did not run."""
+    close(parts)
+    if parts.directory is not None:
+        parts.directory.discard()
