@@ -31,6 +31,7 @@ enum anaros_waker {
 struct anaros_task {
 	u64 off_ns;    /* left the CPU; 0 = it runs, or was never seen to leave */
 	u64 waking_ns; /* last wake-up since it came in; 0 = none */
+	u64 argument;  /* of what it sleeps in */
 	u32 state;     /* left with; 0 = preempted */
 	u32 iowait;
 	u32 waker_pid;
@@ -39,6 +40,8 @@ struct anaros_task {
 	u32 over_pid;
 	u32 over_tid; /* took the CPU when this thread was preempted */
 	u32 over_foreign;
+	u32 cause;     /* of anaros/switch.h */
+	u32 throttled; /* its cgroup has used up its quota */
 };
 
 struct anaros_named {

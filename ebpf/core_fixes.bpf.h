@@ -7,6 +7,7 @@
 #ifndef ANAROS_EBPF_CORE_FIXES_H
 #define ANAROS_EBPF_CORE_FIXES_H
 
+#include <anaros/switch.h>
 #include "config.h"
 #include "kernel.bpf.h"
 
@@ -50,6 +51,55 @@ static __always_inline u32 anaros_switch_state(const u64 *ctx, const struct task
 	if (bpf_core_field_exists(prev->__state))
 		return prev->__state;
 	return prev->state;
+}
+
+/*
+ * Is a thread that leaves its CPU kept off it by the quota of its cgroup? 6.18
+ * takes the thread itself off the queue (e1fad12dcb66), at its return to user
+ * space; before, the queue of its group goes, with all that is on it.
+ */
+static __always_inline bool anaros_throttled(const struct task_struct *prev)
+{
+	if (bpf_core_field_exists(prev->throttled))
+		return prev->throttled;
+	if (bpf_core_field_exists(prev->se.cfs_rq->throttle_count))
+		return prev->se.cfs_rq->throttle_count > 0;
+	return false;
+}
+
+/*
+ * What a thread sleeps in, by the registers with which it came into the kernel,
+ * and the first argument of the call. The helper that finds them came with 5.15
+ * (dd6e10fbd9fb). No system call is -1, which then is a page fault: nothing else
+ * that interrupts a program sleeps before it is done. Threads that the kernel
+ * made have no such registers, those of another mode have other numbers.
+ */
+static __always_inline u32 anaros_cause(struct task_struct *task, u64 *argument)
+{
+	const struct task_struct *looked = anaros_look(task);
+	const struct pt_regs___entry *entry;
+	s32 number;
+
+	*argument = 0;
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	    looked->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return ANAROS_CAUSE_UNKNOWN;
+	if (bpf_core_field_exists(looked->thread_info.status) &&
+	    looked->thread_info.status & TS_COMPAT)
+		return ANAROS_CAUSE_UNKNOWN;
+	entry = (const struct pt_regs___entry *)bpf_task_pt_regs(task);
+	if (bpf_core_field_exists(entry->orig_ax)) {
+		number = entry->orig_ax;
+		*argument = number < 0 ? entry->ip : entry->di;
+	} else if (bpf_core_field_exists(entry->syscallno)) {
+		number = entry->syscallno;
+		*argument = number < 0 ? entry->pc : entry->orig_x0;
+	} else {
+		return ANAROS_CAUSE_UNKNOWN;
+	}
+	if (number < 0)
+		return ANAROS_CAUSE_FAULT;
+	return number < ANAROS_CAUSE_FAULT ? number : ANAROS_CAUSE_UNKNOWN;
 }
 
 /*

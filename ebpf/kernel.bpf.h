@@ -42,6 +42,7 @@ struct rq;
 
 struct cfs_rq {
 	struct rq *rq;
+	int throttle_count; /* of it or a group above it */
 } ANAROS_KERNEL_TYPE;
 
 struct sched_entity {
@@ -49,7 +50,18 @@ struct sched_entity {
 } ANAROS_KERNEL_TYPE;
 
 struct thread_info {
-	u32 cpu; /* since 5.16 on x86 */
+	u32 cpu;    /* since 5.16 on x86 */
+	u32 status; /* x86 */
+} ANAROS_KERNEL_TYPE;
+
+/* Of the way into the kernel, on x86 and arm64. */
+struct pt_regs___entry {
+	unsigned long orig_ax;
+	unsigned long di;
+	unsigned long ip;
+	int syscallno;
+	u64 orig_x0;
+	u64 pc;
 } ANAROS_KERNEL_TYPE;
 
 struct task_struct {
@@ -60,6 +72,7 @@ struct task_struct {
 	unsigned int flags;
 	unsigned int cpu; /* until 5.15 */
 	struct sched_entity se;
+	bool throttled; /* since 6.18 */
 	int exit_code;
 	unsigned int in_iowait : 1;
 	int pid;
@@ -134,6 +147,9 @@ struct napi_struct {
 } ANAROS_KERNEL_TYPE;
 
 #define PF_KTHREAD        0x00200000
+#define PF_IO_WORKER      0x00000010
+#define PF_USER_WORKER    0x00004000
+#define TS_COMPAT         0x0002
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define TCQ_F_MQROOT      0x8
 #define REQ_OP_MASK       0xff

@@ -97,6 +97,8 @@ static __always_inline void make_up(struct task_struct *prev, const struct anaro
 	slot->waker_tid = task->waker_tid;
 	slot->cpu = cpu;
 	slot->state = slept ? task->state : 0;
+	slot->cause = task->cause;
+	slot->argument = task->argument;
 	slot->flags = (slept && task->iowait ? ANAROS_SWITCH_IOWAIT : 0) |
 		      (edge ? ANAROS_SWITCH_WAKEUP : 0) |
 		      (task->waker & ANAROS_WAKER_SOFTIRQ ? ANAROS_SWITCH_ASYNC : 0);
@@ -114,11 +116,15 @@ static __always_inline void leave(struct task_struct *prev, struct anaros_task *
 	task->off_ns = now;
 	task->state = state;
 	task->iowait = BPF_CORE_READ_BITFIELD(prev, in_iowait);
-	if (!state) {
-		task->over_pid = next->tgid;
-		task->over_tid = next->pid;
-		task->over_foreign = !next_is_ours;
+	task->throttled = false;
+	if (state) {
+		task->cause = anaros_cause(prev, &task->argument);
+		return;
 	}
+	task->throttled = anaros_throttled(anaros_look(prev));
+	task->over_pid = next->tgid;
+	task->over_tid = next->pid;
+	task->over_foreign = !next_is_ours;
 }
 
 /*
@@ -162,7 +168,7 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
 		ready = 0;
 	}
-	if (ready && prev->pid && !prev_is_ours)
+	if (ready && !task->throttled && prev->pid && !prev_is_ours)
 		anaros_name_process(ANAROS_PROBE_SCHED, prev, now);
 	if (!task->off_ns && !ready && !edge)
 		return;
@@ -171,15 +177,20 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 		return;
 	slot->in_ns = now;
 	slot->off_ns = task->off_ns;
-	slot->ready_ns = ready;
 	slot->waking_ns = task->waking_ns;
+	slot->argument = task->argument;
 	slot->pid = next->tgid;
 	slot->tid = next->pid;
 	slot->waker_pid = task->waker_pid;
 	slot->waker_tid = task->waker_tid;
 	slot->cpu = cpu;
+	slot->cause = task->cause;
 	slot->state = task->state;
 	flags = blame(slot, prev, prev_is_ours, task);
+	if (ready)
+		flags |= ANAROS_SWITCH_READY;
+	if (task->off_ns && !task->state && task->throttled)
+		flags |= ANAROS_SWITCH_THROTTLED;
 	if (task->iowait)
 		flags |= ANAROS_SWITCH_IOWAIT;
 	if (edge)

@@ -69,6 +69,7 @@ class Kind(IntEnum):
     SCHED_RUNQUEUE = 0x0502
     SCHED_WAKEUP = 0x0503
     SCHED_MIGRATE = 0x0504
+    SCHED_THROTTLE = 0x0505
     BLOCK_IO = 0x0601
     NIC_POLL = 0x0701
     NIC_QUEUE = 0x0702
@@ -79,10 +80,12 @@ class Kind(IntEnum):
     PROC_EXEC = 0x0B02
     PROC_EXIT = 0x0B03
     PROC_SHIM = 0x0B04
+    MEM_FAULT = 0x0901
     MEM_RECLAIM = 0x0902
     MEM_FAULTS = 0x0906
     SYNC_WAIT = 0x0C01
     SYNC_WAKE = 0x0C02
+    SYNC_FUTEX = 0x0C03
 
 
 class NameClass(IntEnum):
@@ -160,6 +163,7 @@ KIND_NAMES: dict[int, str] = {
     0x0502: "sched.runqueue",
     0x0503: "sched.wakeup",
     0x0504: "sched.migrate",
+    0x0505: "sched.throttle",
     0x0601: "block.io",
     0x0701: "nic.poll",
     0x0702: "nic.queue",
@@ -170,10 +174,12 @@ KIND_NAMES: dict[int, str] = {
     0x0B02: "proc.exec",
     0x0B03: "proc.exit",
     0x0B04: "proc.shim",
+    0x0901: "mem.fault",
     0x0902: "mem.reclaim",
     0x0906: "mem.faults",
     0x0C01: "sync.wait",
     0x0C02: "sync.wake",
+    0x0C03: "sync.futex",
 }
 
 KIND_VALUES: dict[str, int] = {name: value for value, name in KIND_NAMES.items()}

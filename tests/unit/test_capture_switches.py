@@ -20,14 +20,15 @@ switches = pytest.importorskip("anaros.capture.kernel.switches", reason="needs t
 #: ``struct anaros_switch``.
 SLOT = np.dtype(
     [
-        (name, "<u8" if name.endswith("_ns") else "<u4")
-        for name in ("in_ns", "off_ns", "ready_ns", "waking_ns", "pid", "tid")
+        *((name, "<u8") for name in ("in_ns", "off_ns", "waking_ns", "argument")),
+        *((name, "<u4") for name in ("pid", "tid", "waker_pid", "waker_tid")),
+        *((name, "<u4") for name in ("over_pid", "over_tid")),
+        *((name, "<u2") for name in ("cpu", "cause", "state", "flags")),
     ]
-    + [(name, "<u4") for name in ("waker_pid", "waker_tid", "over_pid", "over_tid", "cpu")]
-    + [("state", "<u2"), ("flags", "<u2")]
 )
 CPUS, SLOTS = 2, 8
-IOWAIT, WAKEUP, ASYNC, OTHER = 1, 2, 4, 8
+IOWAIT, WAKEUP, ASYNC, OTHER, READY, THROTTLED = 1, 2, 4, 8, 16, 32
+UNKNOWN, IN_FAULT = 0xFFFF, 0xFFFE
 
 
 class Rings:
@@ -84,8 +85,8 @@ def test_a_sleep_is_three_records(rings: Rings) -> None:
         1,
         in_ns=900,
         off_ns=100,
-        ready_ns=700,
         waking_ns=700,
+        argument=7,
         pid=10,
         tid=11,
         waker_pid=20,
@@ -93,8 +94,9 @@ def test_a_sleep_is_three_records(rings: Rings) -> None:
         over_pid=30,
         over_tid=31,
         cpu=1,
+        cause=UNKNOWN,
         state=2,
-        flags=IOWAIT | WAKEUP | ASYNC | OTHER,
+        flags=IOWAIT | WAKEUP | ASYNC | OTHER | READY,
     )
     seen = rings.consume()
     assert seen.kind.tolist() == [Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_WAKEUP]
@@ -113,6 +115,40 @@ def test_a_sleep_is_three_records(rings: Rings) -> None:
         kernel | FLAG_ASYNC,
     ]
     assert not seen.context.any()
+
+
+def test_a_preempted_thread_waits_from_then_on(rings: Rings) -> None:
+    rings.put(0, in_ns=900, off_ns=100, waking_ns=500, over_tid=31, tid=11, cpu=3, flags=READY)
+    rings.put(0, in_ns=1900, off_ns=1100, over_tid=31, tid=11, cpu=3, flags=READY | THROTTLED)
+    seen = rings.consume()
+    away, queued, throttled = Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_THROTTLE
+    assert seen.kind.tolist() == [away, queued, away, throttled]
+    assert seen.start_ns.tolist() == [100, 100, 1100, 1100]
+    assert seen.duration_ns.tolist() == [800] * 4
+    assert seen.object.tolist() == [0, 31, 0, 0]
+    assert seen.address.tolist() == [0, 3, 0, 3]
+
+
+def test_futexes_and_faults_have_records_of_their_own(rings: Rings) -> None:
+    numbers = {"x86_64": (202, 0), "aarch64": (98, 63)}
+    futex, read = numbers[os.uname().machine]
+    sleep = {"in_ns": 900, "off_ns": 100, "waking_ns": 800, "waker_pid": 20, "waker_tid": 21}
+    rings.put(0, **sleep, pid=10, tid=11, argument=0xCAFE, cause=futex, state=1)
+    rings.put(0, **sleep, tid=11, argument=0xC0DE, cause=IN_FAULT, state=2, flags=IOWAIT)
+    rings.put(0, **sleep, tid=11, argument=5, cause=read, state=1)
+    rings.put(0, **sleep, tid=11, argument=5, cause=500, state=1)
+    rings.put(0, **sleep, tid=11, argument=5, cause=futex, state=8)
+    seen = rings.consume()
+    away = seen.take(seen.kind == Kind.SCHED_OFFCPU)
+    assert away.address.tolist() == [1 | futex << 16, 8, 4 | read << 16, 12 | 500 << 16, 9]
+    assert away.context.tolist() == [0xCAFE, 0xC0DE, 5, 5, 5]
+    own = seen.take(seen.kind != Kind.SCHED_OFFCPU)
+    assert own.kind.tolist() == [Kind.SYNC_FUTEX, Kind.MEM_FAULT]
+    assert own.object.tolist() == [0xCAFE, 0]
+    assert own.address.tolist() == [21, 0xC0DE]
+    assert own.size_bytes.tolist() == [20, 0]
+    assert own.status.tolist() == [0, 1]
+    assert own.duration_ns.tolist() == [800, 800]
 
 
 def test_who_was_preempted_has_no_waker(rings: Rings) -> None:
@@ -151,7 +187,7 @@ def test_what_finds_no_room_stays_in_its_ring(rings: Rings) -> None:
     )
     consume = arena.lib.anaros_switches_consume
     cell = arena.ffi.new("struct segment *[1]", [rings.segment.handle])
-    room = 7  # for two slots of at most three records, and a little
+    room = 9  # for two slots of at most four records, and a little
     assert consume(rings.rings.handle, room, address, cell) == 2
     assert consume(rings.rings.handle, 2, address, cell) == 0
     for time_ns in range(7, 11):  # past the end of the ring, to its first slots

@@ -7,8 +7,9 @@
 
 #include "anaros/switch.h"
 #include "native.h"
+#include "wait.h"
 
-#define SLOT_RECORDS 3
+#define SLOT_RECORDS 4
 /* Few enough that their records stay in the first cache. */
 #define BATCH_SLOTS 32
 
@@ -59,10 +60,71 @@ void anaros_switches_close(struct switches *rings)
 	free(rings);
 }
 
-/* The records of one slot, at most three; returns how many. */
+/* Since when a thread was ready that waited for a CPU. */
+static uint64_t ready_ns(const struct anaros_switch *slot)
+{
+	if (slot->off_ns != 0 && slot->state == 0)
+		return slot->off_ns;
+	return slot->waking_ns > slot->off_ns ? slot->waking_ns : slot->off_ns;
+}
+
+/* A wait for a CPU, or for the quota of the cgroup. */
+static struct anaros_record queued(const struct anaros_switch *slot)
+{
+	bool throttled = slot->flags & ANAROS_SWITCH_THROTTLED;
+	struct anaros_record record = {
+	    .start_ns = ready_ns(slot),
+	    .duration_ns = slot->in_ns - ready_ns(slot),
+	    .pid = slot->pid,
+	    .tid = slot->tid,
+	    .kind = throttled ? ANAROS_KIND_SCHED_THROTTLE : ANAROS_KIND_SCHED_RUNQUEUE,
+	    .flags = ANAROS_FLAG_KERNEL,
+	    .address = slot->cpu,
+	};
+
+	if (throttled)
+		return record;
+	record.flags |= slot->flags & ANAROS_SWITCH_OTHER ? ANAROS_FLAG_OTHER_TENANT : 0;
+	record.object = slot->over_tid;
+	record.size_bytes = slot->over_pid;
+	return record;
+}
+
+/* A sleep that has a record of its own besides: on a futex, or in a page fault. */
+static bool slept(const struct anaros_switch *slot, enum anaros_wait wait,
+		  struct anaros_record *record)
+{
+	*record = (struct anaros_record){
+	    .start_ns = slot->off_ns,
+	    .duration_ns = slot->in_ns - slot->off_ns,
+	    .pid = slot->pid,
+	    .tid = slot->tid,
+	    .flags = ANAROS_FLAG_KERNEL,
+	};
+	switch (wait) {
+	case ANAROS_WAIT_FUTEX:
+		record->kind = ANAROS_KIND_SYNC_FUTEX;
+		record->object = slot->argument;
+		if (slot->waking_ns != 0) {
+			record->address = slot->waker_tid;
+			record->size_bytes = slot->waker_pid;
+		}
+		return true;
+	case ANAROS_WAIT_FAULT:
+		record->kind = ANAROS_KIND_MEM_FAULT;
+		record->address = slot->argument;
+		record->status = slot->flags & ANAROS_SWITCH_IOWAIT ? 1 : 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The records of one slot; returns how many. */
 static int expand(const struct anaros_switch *slot, struct anaros_record *record)
 {
 	uint16_t async = slot->flags & ANAROS_SWITCH_ASYNC ? ANAROS_FLAG_ASYNC : 0;
+	enum anaros_wait wait = anaros_wait_of(slot);
 	int count = 0;
 
 	if (slot->off_ns != 0) {
@@ -78,21 +140,14 @@ static int expand(const struct anaros_switch *slot, struct anaros_record *record
 		    .status = slot->state,
 		    .object = woken ? slot->waker_tid : 0,
 		    .size_bytes = slot->flags & ANAROS_SWITCH_IOWAIT ? 1 : 0,
+		    .address = anaros_wait_word(wait, slot),
+		    .context = wait != ANAROS_WAIT_UNKNOWN ? slot->argument : 0,
 		};
+		if (slept(slot, wait, &record[count]))
+			count++;
 	}
-	if (slot->ready_ns != 0)
-		record[count++] = (struct anaros_record){
-		    .start_ns = slot->ready_ns,
-		    .duration_ns = slot->in_ns - slot->ready_ns,
-		    .pid = slot->pid,
-		    .tid = slot->tid,
-		    .kind = ANAROS_KIND_SCHED_RUNQUEUE,
-		    .flags = ANAROS_FLAG_KERNEL |
-			     (slot->flags & ANAROS_SWITCH_OTHER ? ANAROS_FLAG_OTHER_TENANT : 0),
-		    .object = slot->over_tid,
-		    .size_bytes = slot->over_pid,
-		    .address = slot->cpu,
-		};
+	if (slot->flags & ANAROS_SWITCH_READY)
+		record[count++] = queued(slot);
 	if (slot->flags & ANAROS_SWITCH_WAKEUP)
 		record[count++] = (struct anaros_record){
 		    .start_ns = slot->waking_ns,

@@ -69,10 +69,11 @@
 	ANAROS_KIND(0x0421, GPU_UNKNOWN, "gpu.unknown", "hash of the name", "a function was resolved past the shim: the driver has it and this release does not know it, or another library stands before it; its name is the name of object, size_bytes the CUDA version asked for; address: 1 dlsym, 2 a resolver or table, 3 and 4 a slot of a library bound past the shim (4: it cannot be written), 5 another function of that name is recorded") \
 	ANAROS_KIND(0x0422, GPU_TIMING, "gpu.timing", "1 on, 2 the seat is held, 3 given up, 4 no library, 5 unknown version, 6 failed", "device time of the process is told, or not; size_bytes is the library's version, status its result; by whom or why is the name of address") \
 	ANAROS_KIND(0x0423, GPU_FLUSH, "gpu.flush", "queue", "what was enqueued is handed to the device; the thread does not wait for it") \
-	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait") \
+	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait; address is what it slept in, 0 = unknown, context the first argument of that call") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
 	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread moved between CPUs; address is the CPU it goes to") \
+	ANAROS_KIND(0x0505, SCHED_THROTTLE, "sched.throttle", "0", "the thread was ready but its cgroup had used up its quota of CPU; address is the CPU") \
 	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error, or 0 read, 1 write, 2 flush, 3 discard; pid 0 = nobody can tell for whom") \
 	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget") \
 	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie") \
@@ -83,10 +84,12 @@
 	ANAROS_KIND(0x0b02, PROC_EXEC, "proc.exec", "0", "a program was started; its path is the name of address") \
 	ANAROS_KIND(0x0b03, PROC_EXIT, "proc.exit", "0", "a process ended; status is its wait status") \
 	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
+	ANAROS_KIND(0x0901, MEM_FAULT, "mem.fault", "0", "the thread slept in a page fault; address is the instruction, status is 1 where it waited for I/O") \
 	ANAROS_KIND(0x0902, MEM_RECLAIM, "mem.reclaim", "0", "the thread had to free memory before it got some; size_bytes was freed, status is 1 for the limit of a cgroup, 0 for the machine") \
 	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, once a second; size_bytes minor ones, context major ones") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
-	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on")
+	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on") \
+	ANAROS_KIND(0x0c03, SYNC_FUTEX, "sync.futex", "address of the futex", "the thread slept on a futex: a lock, a condition, a join; address is the tid that woke it, size_bytes its pid, 0 = a timeout or signal")
 /* clang-format on */
 
 enum anaros_kind {

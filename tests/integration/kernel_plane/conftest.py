@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper program of the kernel plane's tests, and a target that waits."""
+"""The helper programs of the kernel plane's tests, and a target that waits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="session")
-def workload(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The C helper, built."""
-    program = tmp_path_factory.mktemp("kernel_plane") / "workload"
-    source = Path(__file__).with_name("workload.c")
+def built(folder: Path, name: str) -> str:
+    program = folder / name
+    source = Path(__file__).with_name(f"{name}.c")
     command = ["gcc", "-std=c11", "-O2", "-Wall", "-Werror", "-pthread", source, "-o", program]
     subprocess.run(command, check=True)
     return str(program)
+
+
+@pytest.fixture(scope="session")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The C helper, built."""
+    return built(tmp_path_factory.mktemp("kernel_plane"), "workload")
+
+
+@pytest.fixture(scope="session")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The C helper that waits, built."""
+    return built(tmp_path_factory.mktemp("waits"), "waits")
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a thread slept in, who handed it a futex, and the quota of its cgroup."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernel_harness import MS, NEEDS, record, total_ms
+
+from anaros.kinds import Kind
+
+pytestmark = NEEDS
+
+FUTEX, POLL, SLEEP, IO, SOCKET, CHILD, SIGNAL, FAULT = range(1, 9)
+
+
+def test_a_sleep_tells_what_it_was_in(waits: str) -> None:
+    run = record([waits, "causes", "20"])
+    away = run.of(Kind.SCHED_OFFCPU, tid=run.pid)
+    naps = away.take((away.status == 1) & (away.duration_ns > 0.9 * MS))
+    wait = naps.address & 0xFFFF
+    for cause, count in ((SLEEP, 20), (POLL, 40), (SOCKET, 20), (IO, 20), (SIGNAL, 20)):
+        # On a busy machine a thread may be preempted on its way to sleep.
+        assert count - 5 <= (wait == cause).sum() <= count, cause
+    assert set(naps.context[(wait == SOCKET) | (wait == IO)].tolist()) == {run.said["socket"]}
+    polled = naps.context[wait == POLL]
+    assert set(polled.tolist()) == {0, run.said["epoll"]}
+    assert len(run.of(Kind.SYNC_FUTEX)) == 0
+
+
+def test_a_preempted_thread_was_in_nothing(workload: str) -> None:
+    run = record(["/bin/sh", "-c", f"{workload} spin 40 0 & {workload} spin 40 0; wait"])
+    away = run.of(Kind.SCHED_OFFCPU)
+    preempted = away.take(away.status == 0)
+    assert len(preempted)
+    assert not preempted.address.any()
+    assert not preempted.context.any()
+    waited = away.take((away.address & 0xFFFF) == CHILD)
+    assert set(waited.pid.tolist()) == {run.pid}
+    assert len(run.of(Kind.SCHED_THROTTLE)) == 0
+
+
+def test_a_futex_names_who_handed_it_over(waits: str) -> None:
+    run = record([waits, "futex", "300"])
+    first, second = run.said["first"], run.said["second"]
+    slept = run.of(Kind.SYNC_FUTEX)
+    slept = slept.take(slept.object == np.uint64(run.said["futex"]))
+    assert (slept.pid == run.pid).all()
+    mine = slept.take(slept.tid == second)
+    assert abs(len(mine) - run.said["slept"]) <= 5
+    assert (mine.address == first).all()
+    assert (mine.size_bytes == run.pid).all()
+    assert (slept.take(slept.tid == first).address == second).all()
+    # Each is a time off the CPU, and not more.
+    away = run.of(Kind.SCHED_OFFCPU, tid=second)
+    in_futex = away.take((away.address & 0xFFFF) == FUTEX)
+    assert in_futex.start_ns.tolist() == run.of(Kind.SYNC_FUTEX, tid=second).start_ns.tolist()
+
+
+CPU = Path("/sys/fs/cgroup/cpu")
+QUOTA_US, PERIOD_US = 10_000, 50_000
+
+
+@pytest.fixture
+def quota() -> Iterator[Path]:
+    """A cgroup that may use a fifth of a CPU."""
+    name = f"anaros-test-{os.getpid()}"
+    unified = Path("/sys/fs/cgroup")
+    group = CPU / name if (CPU / "cpu.cfs_quota_us").exists() else unified / name
+    try:
+        group.mkdir()
+        if group.parent == CPU:
+            (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (group / "cpu.cfs_quota_us").write_text(str(QUOTA_US))
+        else:
+            (group / "cpu.max").write_text(f"{QUOTA_US} {PERIOD_US}")
+    except OSError as error:
+        pytest.skip(f"no quota of CPU can be set here: {error}")
+    yield group
+    group.rmdir()
+
+
+def throttled(group: Path) -> tuple[int, float]:
+    """How often the cgroup was throttled, and for how many ms."""
+    stat = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+    ns = int(stat["throttled_time"]) if "throttled_time" in stat else 0
+    return int(stat["nr_throttled"]), (ns or 1000 * int(stat.get("throttled_usec", 0))) / 1e6
+
+
+def test_a_quota_is_not_a_run_queue(waits: str, quota: Path) -> None:
+    run = record(["/bin/sh", "-c", f"echo $$ > {quota}/cgroup.procs; exec {waits} burn 500"])
+    times, throttled_ms = throttled(quota)
+    waited = run.of(Kind.SCHED_THROTTLE, tid=run.pid)
+    assert times >= 5
+    assert times - 1 <= len(waited) <= times + 1
+    assert total_ms(waited) == pytest.approx(throttled_ms, rel=0.1, abs=5)
+    # Whatever else it waited for a CPU is the run queue's.
+    queued = run.of(Kind.SCHED_RUNQUEUE, tid=run.pid)
+    assert 450 <= total_ms(waited) + total_ms(queued) + run.said["cpu_us"] / 1000 <= 550
+    assert not np.isin(waited.start_ns, queued.start_ns).any()
+    assert not waited.object.any()
+
+
+def test_without_a_quota_nothing_is_throttled(waits: str) -> None:
+    run = record([waits, "burn", "100"])
+    assert len(run.of(Kind.SCHED_THROTTLE)) == 0
