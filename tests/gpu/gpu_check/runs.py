@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -121,6 +122,14 @@ def under(output: Path, device_time: str, command: tuple[str, ...]) -> list[str]
     return anaros(*words, *command)
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a program and all it started; what records it may first put away its shared memory."""
+    for number, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, None)):
+        with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+            os.killpg(process.pid, number)
+            process.communicate(timeout=patience_s)
+
+
 def execute(words: list[str], environment: Mapping[str, str], limit_s: float) -> str:
     """The standard output of a program.
 
@@ -144,8 +153,7 @@ def execute(words: list[str], environment: Mapping[str, str], limit_s: float) ->
         output, errors = process.communicate(timeout=limit_s)
     except BaseException as error:
         # Also by Control-C, which reaches us alone: nothing goes on without us.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _end(process)
         if isinstance(error, subprocess.TimeoutExpired):
             raise Failed(f"took more than {limit_s:.0f} s") from error
         raise
