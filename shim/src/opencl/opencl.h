@@ -173,18 +173,13 @@ static inline bool anaros_opencl_may_have(const char *name)
 }
 void *anaros_opencl_from_dlsym(void *handle, const char *name);
 
-static inline bool cl_may_record(const struct cl_api *api)
-{
-	return !api->passes && anaros_device_outermost() && anaros_may_record();
-}
-
 /*
  * From here until cl_leave it is OpenCL that is at work: for the call, or for
  * what we ask it. What it asks other device libraries for is part of that.
  */
 static inline bool cl_within(const struct cl_api *api)
 {
-	if (!cl_may_record(api))
+	if (api->passes || !anaros_device_outermost() || !anaros_may_record())
 		return false;
 	anaros_device_inside = true;
 	return true;
