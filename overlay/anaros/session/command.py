@@ -10,21 +10,22 @@ becomes the program; and only then, while it starts, are numpy and DuckDB import
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
 from anaros.capture.program.child import Child, exit_code, find
-from anaros.errors import AnarosError
 from anaros.session.finish import finish
 from anaros.session.parts import (
     Parts,
     attach_kernel,
-    close,
     decide,
     give_up,
     make_directory,
     open_capture,
+    outdated,
     start,
+    surviving,
     warn,
 )
 
@@ -65,32 +66,59 @@ def run(
     parts = Parts(hide_names=hide_names, device_time=device_time)
     child = Child(program, list(argv))
     try:
-        start(parts, child, name, kernel=kernel)
-        from anaros.capture.rings.arena import shared_memory_root
-
-        shared = shared_memory_root() / name
-        changes = decide(parts, argv, program, policy_files, shared)
-        record = parts.directory = make_directory(parts, argv, output, shared)
-        open_capture(parts, shared, record)
-        if not child.entered():
-            warn(f"the program could not be put into the cgroup {parts.leaf and parts.leaf.path}")
-        if kernel:
-            attach_kernel(parts, child)
-    except BaseException:
-        child.abandon()
-        give_up(parts)
+        with contextlib.ExitStack() as unless_ready:
+            unless_ready.callback(child.abandon)
+            changes = _prepare(parts, child, name, argv, program, output, policy_files, kernel)
+            unless_ready.pop_all()
+        usage = os.times()
+        child.release(changes)
+    except BaseException as problem:
+        with surviving("not all that was prepared could be undone"):
+            give_up(parts)
+        if (meaning := outdated(problem)) is not None:
+            raise meaning from problem
         raise
+    status = _follow(parts, child)
+    finish(parts, status, usage.user + usage.system)
+    return exit_code(status)
+
+
+def _prepare(
+    parts: Parts,
+    child: Child,
+    name: str,
+    argv: Sequence[str],
+    program: str,
+    output: str | Path | None,
+    policy_files: Sequence[str | Path],
+    kernel: bool,
+) -> dict[str, str]:
+    """All that watches the program; returns what its environment has that ours has not."""
+    start(parts, child, name, kernel=kernel)
+    from anaros.capture.rings.arena import shared_memory_root
+
+    shared = shared_memory_root() / name
+    changes = decide(parts, argv, program, policy_files, shared)
+    parts.directory = make_directory(parts, argv, output, shared)
+    open_capture(parts, shared, parts.directory)
+    if not child.entered():
+        warn(f"the program could not be put into the cgroup {parts.leaf and parts.leaf.path}")
+    if kernel:
+        attach_kernel(parts, child)
+    assert parts.arena is not None
+    parts.arena.recording = True
+    return changes
+
+
+def _follow(parts: Parts, child: Child) -> int:
+    """Records until the program's end; its wait status, whatever becomes of the recording."""
     assert parts.arena is not None
     assert parts.recorder is not None
-    parts.arena.recording = True
-    usage = os.times()
-    try:
-        child.release(changes)
-    except AnarosError:
-        give_up(parts)
-        raise
-    parts.recorder.start(parts.kernel)
-    status = child.wait()
-    finish(parts, record, status, usage.user + usage.system)
-    close(parts)
-    return exit_code(status)
+    with surviving("the program runs unrecorded"):
+        parts.recorder.start(parts.kernel)
+        parts.records = True
+    if not parts.records:
+        parts.arena.recording = False
+    with surviving("signals to anaros no longer reach the program"):
+        return child.wait()
+    return child.wait_alone()

@@ -70,6 +70,15 @@ def kernel_off(reason: str) -> dict[str, object]:
     return {"active": False, "missing": [], "reason": reason}
 
 
+def fate(status: int) -> dict[str, object]:
+    """How the program ended, by its wait status."""
+    code = exit_code(status)
+    return {
+        "exit_code": code if code >= 0 else None,
+        "term_signal": -code if code < 0 else None,
+    }
+
+
 def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
     """What is known when all records are durable."""
     import resource
@@ -79,7 +88,6 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
     assert parts.arena is not None
     assert parts.recorder is not None
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    code = exit_code(status)
     by_probe = parts.kernel.drops() if parts.kernel else None
     lost = parts.recorder.kernel_samples_lost
     residual_last_ns, residual_max_ns = parts.arena.clock_residual_ns()
@@ -87,8 +95,7 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
         "state": "finished",
         "shm": None,
         "end_ns": time.monotonic_ns(),
-        "exit_code": code if code >= 0 else None,
-        "term_signal": -code if code < 0 else None,
+        **fate(status),
         "host": machine.identity(),
         "kernel_plane": {
             "active": True,

@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from anaros.errors import KernelPlaneError
+from anaros.errors import AnarosError, KernelPlaneError
 from anaros.session import meta
 
 TYPE_CHECKING = False
@@ -31,11 +31,51 @@ DEVICE_TIME = "queue"
 def warn(fact: str, remedy: str = "") -> None:
     """A fact on stderr, in our name, and below it what it means or what helps."""
     lines = f"anaros: {fact}\n  {remedy}" if remedy else f"anaros: {fact}"
-    print(lines, file=sys.stderr, flush=True)  # noqa: T201
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it, or stderr is closed
+        print(lines, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def surviving(what: str) -> Iterator[None]:
+    """Around what may fail while the program runs: then it is said, and the program goes on.
+
+    Args:
+        what: What is not done when it fails.
+    """
+    try:
+        yield
+    except AnarosError as problem:
+        warn(problem.fact, problem.remedy)
+    except Exception as problem:  # noqa: BLE001 - the program's fate is its own
+        warn(f"{what}: {plain(problem)}")
+
+
+def plain(problem: Exception) -> str:
+    """An error as one line."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    return " ".join(f"{type(problem).__name__}: {problem}".split())
+
+
+def outdated(problem: BaseException) -> AnarosError | None:
+    """What an error means that a native module raises which is missing or of other sources."""
+    text = str(problem)
+    if isinstance(problem, ImportError) and "anaros._" in f"{problem.name} {text}":
+        fact = "the native modules of this installation cannot be loaded"
+    elif isinstance(problem, AttributeError) and ("cffi library" in text or "cdata" in text):
+        fact = "the native modules of this installation are not of the same version as the rest"
+    else:
+        return None
+    return AnarosError(fact, "run ./scripts/setup, or install anaros again")
 
 
 class Parts:
-    """What a run is made of, as far as it has come; `_close` undoes it."""
+    """What a run is made of, as far as it has come.
+
+    Whoever makes a part registers what undoes it with `undo`, last made first undone, so that no
+    failure of one step keeps the others from being undone. `discard` is for what is to go as well
+    where the program did not run.
+    """
 
     def __init__(self, *, hide_names: bool, device_time: str | None) -> None:
         self.hide_names = hide_names
@@ -50,7 +90,9 @@ class Parts:
         self.kernel_reason = ""
         self.nccl_profiler: str | None = None
         self.recorder: Recorder | None = None
+        self.records = False
         self.undo = contextlib.ExitStack()
+        self.discard = contextlib.ExitStack()
 
 
 def start(parts: Parts, child: Child, name: str, *, kernel: bool) -> None:
@@ -59,11 +101,14 @@ def start(parts: Parts, child: Child, name: str, *, kernel: bool) -> None:
         from anaros.capture.kernel.probes import Loading
 
         parts.loading = Loading()
+        parts.undo.callback(parts.loading.cancel)
     else:
         parts.kernel_reason = "switched off with --no-kernel"
     from anaros.capture.program.cgroup import Leaf
 
     parts.leaf = Leaf.create(name)
+    if parts.leaf is not None:
+        parts.undo.callback(parts.leaf.remove)
     child.enter(parts.leaf)
 
 
@@ -75,6 +120,9 @@ def attach_kernel(parts: Parts, child: Child) -> None:
     sample, context = parts.recorder.sample
     try:
         parts.kernel = KernelPlane.start(Target(child.pid), sample, context, parts.loading)
+        parts.undo.callback(parts.kernel.stop)
+        # Before the probes go nobody else may read their ring.
+        parts.undo.callback(parts.recorder.close)
     except KernelPlaneError as problem:
         parts.kernel_reason = problem.fact
         unseen = "waits for CPU, disk and network are not seen"
@@ -98,6 +146,7 @@ def decide(
         [Path(file) for file in files],
         parts.leaf.path if parts.leaf is not None else None,
     )
+    parts.undo.callback(parts.rewrites.revert)
     parts.hide_names |= parts.rewrites.hide_names
     parts.device_time = parts.device_time or parts.rewrites.device_time or DEVICE_TIME
     for problem in parts.rewrites.not_applied:
@@ -121,7 +170,9 @@ def make_directory(
     from anaros.store.rundir import RunDirectory, default_run_path
 
     path = Path(output) if output is not None else default_run_path()
-    return RunDirectory.create(path, meta.at_start(parts, argv, path.name, shared))
+    run = RunDirectory.create(path, meta.at_start(parts, argv, path.name, shared))
+    parts.discard.callback(run.discard)
+    return run
 
 
 def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
@@ -129,13 +180,14 @@ def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
     from anaros.capture.rings.arena import Arena, Segment, remove_folder
     from anaros.capture.rings.recorder import Recorder
 
+    parts.undo.callback(remove_folder, folder)
     parts.arena = Arena.create(folder)
+    parts.undo.callback(parts.arena.close)
     parts.arena.hide_names = parts.hide_names
     parts.arena.device_time = parts.device_time
-    parts.undo.callback(remove_folder, folder)
-    parts.undo.callback(parts.arena.close)
     for place in (0, 1):
         segment = Segment.create(folder / f"segment-{place}")
+        parts.undo.callback(segment.close)
         parts.segments.append(segment)
     parts.arena.start_clock()
     assert parts.rewrites is not None
@@ -144,27 +196,11 @@ def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
         if order is not None:
             parts.arena.set_device_map(runtime, list(order))
     parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
-
-
-def close(parts: Parts) -> None:
-    """Undoes what was made."""
-    if parts.recorder is not None:
-        parts.recorder.close()
-    if parts.loading is not None:
-        parts.loading.cancel()
-    if parts.kernel is not None:
-        parts.kernel.stop()
-    if parts.rewrites is not None:
-        parts.rewrites.revert()
-    if parts.leaf is not None:
-        parts.leaf.remove()
-    for segment in parts.segments:
-        segment.close()
-    parts.undo.close()
+    parts.undo.callback(parts.recorder.close)
 
 
 def give_up(parts: Parts) -> None:
     """Leaves nothing behind: the program did not run."""
-    close(parts)
-    if parts.directory is not None:
-        parts.directory.discard()
+    with contextlib.ExitStack() as both:
+        both.callback(parts.discard.close)
+        both.callback(parts.undo.close)

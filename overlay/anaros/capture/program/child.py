@@ -102,6 +102,7 @@ class Child:
             self._become(program, argv, told, say)
         os.close(told)
         os.close(say)
+        self._status: int | None = None
         self._sentinel = Sentinel(self.pid)
 
     def _become(self, program: str, argv: list[str], told: int, say: int) -> None:
@@ -148,7 +149,11 @@ class Child:
             CommandError: The kernel refuses to run it.
         """
         words = [f"{name}={value}" for name, value in changes.items()]
-        with open(self._tell, "wb", buffering=0) as tell:
+        # One that was killed meanwhile reads nothing; `wait` tells its fate.
+        with (
+            contextlib.suppress(BrokenPipeError),
+            open(self._tell, "wb", buffering=0) as tell,
+        ):
             tell.write(os.fsencode("\0".join(words)) + _END)
         refused = os.read(self._said, 16)
         os.close(self._said)
@@ -173,6 +178,7 @@ class Child:
                 if pid and os.WIFSTOPPED(status):
                     self._sentinel.stop_here(os.WSTOPSIG(status))
                 elif pid:
+                    self._status = status
                     # What is still pending was meant for the program, and would end or stop us.
                     while signal.sigtimedwait(SIGNALS, 0) is not None:
                         pass
@@ -181,8 +187,17 @@ class Child:
             elif info.si_pid != self._sentinel.pid and not self._sentinel.came_to_the_group(
                 info.si_signo
             ):
-                with contextlib.suppress(ProcessLookupError):
+                # It is gone, or has become another user's.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(self.pid, info.si_signo)
+
+    def wait_alone(self) -> int:
+        """Waits for its end and does nothing else, where `wait` failed. Its wait status."""
+        if self._status is None:
+            self._status = os.waitpid(self.pid, 0)[1]
+        with contextlib.suppress(OSError):
+            self._restore()
+        return self._status
 
     def _restore(self) -> None:
         self._sentinel.close()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A part of a run that fails: nothing is left behind, and a program that runs goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'overlay'}:{ROOT / 'cli'}"}
+
+#: What tells the runs of these tests from others in /dev/shm.
+MARK = b"\0fault"
+
+#: Runs `anaros` with one function that raises; beside it the modules' usual code.
+BROKEN = """
+import importlib, os, sys
+place, error = sys.argv[1:3]
+module, _, path = place.partition(":")
+*owners, name = path.split(".")
+holder = importlib.import_module(module)
+for owner in owners:
+    holder = getattr(holder, owner)
+def fail(*_, **__):
+    raise eval(error)
+setattr(holder, name, fail)
+random = os.urandom
+os.urandom = lambda size: b"\\0fault" if size == 6 else random(size)
+from anaros_cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+BEFORE = (
+    "anaros.capture.program.cgroup:Leaf.create",
+    "anaros.capture.program.child:Child.enter",
+    "anaros.govern.rewrites:decide",
+    "anaros.store.rundir:RunDirectory.create",
+    "anaros.capture.rings.arena:Arena.create",
+    "anaros.capture.rings.arena:Segment.create",
+    "anaros.capture.rings.arena:Arena.start_clock",
+    "anaros.capture.rings.recorder:Recorder.__init__",
+    "anaros.capture.program.child:Child.entered",
+)
+AFTER = (
+    "anaros.capture.rings.recorder:Recorder.start",
+    "anaros.capture.program.child:Child.wait",
+    "anaros.capture.rings.recorder:Recorder.finish",
+    "anaros.session.meta:at_end",
+    "anaros.capture.rings.arena:Arena.drops",
+    "anaros.store.rundir:RunDirectory.update_meta",
+    "anaros.capture.program.cgroup:Leaf.processes",
+    "anaros.capture.rings.arena:Segment.close",
+    "anaros.capture.rings.arena:Arena.close",
+)
+
+
+def broken(place: str, error: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """`anaros` with a function of it that fails; no file of its shared memory is left."""
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, place, error, *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert not list(Path("/dev/shm").glob(f"anaros-*-{MARK.hex()}"))
+    return done
+
+
+@pytest.mark.parametrize("place", BEFORE)
+def test_what_fails_before_the_program_leaves_nothing(place: str, tmp_path: Path) -> None:
+    output, ran = tmp_path / "run", tmp_path / "ran"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "touch", str(ran))
+    done = broken(place, "OSError(24, os.strerror(24))", *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("anaros: Too many open files"), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("place", AFTER)
+def test_what_fails_while_the_program_runs_is_one_line(place: str, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "sh", "-c", "echo done; exit 7")
+    done = broken(place, "ValueError('it broke')", *words)
+    assert (done.returncode, done.stdout) == (7, "done\n")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("anaros: ")]
+    assert lines, done.stderr
+    assert all(line.endswith("ValueError: it broke") for line in lines), done.stderr
+    assert "Traceback" not in done.stderr
+    state = json.loads((output / "meta.json").read_text())
+    if "update_meta" not in place:
+        assert (state["state"] != "running", state["exit_code"]) == (True, 7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "AttributeError(\"cffi library 'anaros._native' has no function named 'x'\")",
+        "ImportError('anaros._native: undefined symbol: x', name='anaros._native')",
+    ],
+)
+def test_a_native_module_of_other_sources_is_a_fact(error: str, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "true")
+    done = broken("anaros.capture.rings.recorder:Recorder.__init__", error, *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("anaros: the native modules of this installation ")
+    assert "\n  run ./scripts/setup" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+def test_a_run_directory_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    words = ("run", "--no-kernel", "--output", str(output), "--")
+    done = subprocess.run(
+        [sys.executable, "-m", "anaros_cli.main", *words, "sh", "-c", f"rm -r {output}; exit 7"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 7
+    assert done.stderr.startswith("anaros: ")
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("most", [6, 8, 10, 12, 16, 24])
+def test_few_descriptors_are_no_traceback(most: int, tmp_path: Path) -> None:
+    """With fewer Python itself does not start."""
+    output = tmp_path / "run"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "sh", "-c", "exit 7")
+    done = subprocess.run(
+        [sys.executable, "-m", "anaros_cli.main", *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
+    )
+    assert done.returncode in (1, 7)
+    assert "Traceback" not in done.stderr, done.stderr
+    if done.returncode == 1:
+        assert done.stderr.startswith("anaros: "), done.stderr
+        assert not output.exists()
