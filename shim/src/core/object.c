@@ -15,28 +15,12 @@
 
 typedef int (*visit_function)(struct dl_phdr_info *info, size_t size, void *data);
 
-/* Threads that are in dl_iterate_phdr. A child of fork has what was so in its parent. */
-static uint32_t asking;
-/* Its lock was held when this process was made, or one of its forebears. */
-static bool held_for_ever;
+/* The process whose constructors ran; 0: it is still to come. */
+static int first_pid;
 
-enum { NOT_ASKED, DECIDES, DECIDED };
-
-/* Once in each process, by its first thread that asks. */
-static COLD void decide(void)
+__attribute__((constructor)) static void start(void)
 {
-	uint32_t state = NOT_ASKED;
-
-	if (__atomic_compare_exchange_n(&anaros_process->objects, &state, DECIDES, false,
-					__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
-		if (__atomic_load_n(&asking, __ATOMIC_RELAXED) != 0)
-			held_for_ever = true;
-		__atomic_store_n(&anaros_process->objects, DECIDED, __ATOMIC_RELEASE);
-	}
-	for (uint32_t i = 0; i < ANAROS_LOCK_TRIES &&
-			     __atomic_load_n(&anaros_process->objects, __ATOMIC_ACQUIRE) != DECIDED;
-	     i++)
-		SYS3(SYS_sched_yield, 0, 0, 0);
+	first_pid = sys_getpid();
 }
 
 /* Where an object's headers lie; false: nowhere that could be read. */
@@ -59,7 +43,10 @@ static bool headers_of(const struct link_map *map, struct dl_phdr_info *info)
 	return true;
 }
 
-/* The list that the loader keeps for debuggers. */
+/*
+ * The list that the loader keeps for debuggers. What is loaded meanwhile is
+ * put at its end; a thread that unloads meanwhile would be in our way.
+ */
 static COLD int walk(visit_function visit, void *data)
 {
 	int result = 0;
@@ -74,18 +61,16 @@ static COLD int walk(visit_function visit, void *data)
 	return result;
 }
 
+/*
+ * The loader's lock may have been held when a child was forked, by a thread
+ * that asked, loaded or unloaded. Nothing tells: memory is copied while the
+ * parent's other threads go on. So no child of fork takes it.
+ */
 int anaros_objects(visit_function visit, void *data)
 {
-	int result;
-
-	if (unlikely(__atomic_load_n(&anaros_process->objects, __ATOMIC_ACQUIRE) != DECIDED))
-		decide();
-	if (unlikely(held_for_ever))
+	if (first_pid != 0 && unlikely(sys_getpid() != first_pid))
 		return walk(visit, data);
-	__atomic_fetch_add(&asking, 1, __ATOMIC_RELAXED);
-	result = dl_iterate_phdr(visit, data);
-	__atomic_fetch_sub(&asking, 1, __ATOMIC_RELAXED);
-	return result;
+	return dl_iterate_phdr(visit, data);
 }
 
 static uint32_t gnu_hash_of(const char *name)

@@ -69,7 +69,6 @@ enum anaros_guard {
 struct anaros_process {
 	uint32_t epoch; /* the pid; 0 = not attached */
 	uint32_t pid;
-	uint32_t objects; /* object.c: whether the loader can be asked */
 	uint32_t locks[ANAROS_LOCK_COUNT];
 };
 

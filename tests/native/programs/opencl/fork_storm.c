@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Description: children that are forked while other threads call OpenCL from
- * places that the shim has not met, and ask for functions by name, make the
- * same calls, compute the same and end; what the threads did is recorded as
- * if nobody had forked.
+ * places that the shim has not met, ask for functions by name, and load and
+ * unload libraries, make the same calls, compute the same and end; what the
+ * threads did is recorded as if nobody had forked.
  */
 #include "opencl_test.h"
 
@@ -68,6 +68,18 @@ static void *works(void *unused)
 	return unused;
 }
 
+/* Something else that is loaded and unloaded all the time. */
+static void *loads(void *unused)
+{
+	while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
+		void *library = dlopen(SIM "inside.so", RTLD_NOW | RTLD_LOCAL);
+
+		CHECK(library != NULL);
+		OK(dlclose(library));
+	}
+	return unused;
+}
+
 static int in_child(void)
 {
 	uint64_t before = sim_calls(cl.driver, "clRetainCommandQueue");
@@ -99,7 +111,7 @@ int main(void)
 	harness = harness_open();
 	cl = cl_begin(SIM_LOADER, 0);
 	for (int i = 0; i < THREADS; i++)
-		OK(pthread_create(&threads[i], NULL, works, NULL));
+		OK(pthread_create(&threads[i], NULL, i == 0 ? loads : works, NULL));
 	for (int i = 0; i < CHILDREN; i++) {
 		children[i] = fork();
 		if (children[i] == 0)
