@@ -27,6 +27,7 @@ typedef _Bool bool;
 
 struct bpf_local_storage;
 struct bpf_iter_meta;
+struct bpf_map;
 
 typedef struct {
 	int counter;
@@ -85,10 +86,17 @@ struct task_struct {
 	struct bpf_local_storage *bpf_storage;
 } ANAROS_KERNEL_TYPE;
 
-/* Not a structure of the kernel but what it hands to an iterator: always these two. */
+/* Not structures of the kernel but what it hands to iterators: always these. */
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 };
 
 struct linux_binprm {

@@ -119,6 +119,102 @@ int mem_cgroup_end(u64 *ctx)
 	return reclaim_end(ctx[0], 1);
 }
 
+SEC("tp_btf/mm_compaction_begin")
+int mem_compact_begin(u64 *ctx)
+{
+	struct memory *memory = own_memory();
+
+	if (memory)
+		memory->compact_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/mm_compaction_end")
+int mem_compact_end(u64 *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct anaros_record *record;
+	struct memory *memory;
+
+	if (!anaros_marked(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, 0);
+	if (!memory || !memory->compact_ns)
+		return 0;
+	record = stall(ANAROS_KIND_MEM_COMPACT, &memory->compact_ns);
+	if (!record)
+		return 0;
+	record->status = (s32)ctx[4];
+	anaros_submit(record);
+	return 0;
+}
+
+SEC("tp_btf/mm_migrate_pages_start")
+int mem_migrate_begin(u64 *ctx)
+{
+	struct memory *memory = own_memory();
+
+	if (memory)
+		memory->migrate_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/mm_migrate_pages")
+int mem_migrate_end(u64 *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct anaros_record *record;
+	struct memory *memory;
+
+	if (!anaros_marked(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, 0);
+	if (!memory || !memory->migrate_ns)
+		return 0;
+	record = stall(ANAROS_KIND_MEM_MIGRATE, &memory->migrate_ns);
+	if (!record)
+		return 0;
+	record->size_bytes = ctx[0] << config.page_shift;
+	record->context = ctx[1] << config.page_shift;
+	record->status = (s32)ctx[7];
+	anaros_submit(record);
+	return 0;
+}
+
+/* 6.8 passes the victim instead of its pid (72ba14deb40a), which no address looks like. */
+#define PIDS_MAX (1ull << 22)
+
+SEC("tp_btf/mark_victim")
+int mem_oom(u64 *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct task_struct *victim;
+	struct anaros_record *record;
+	u64 argument = 0; /* a number: the verifier forbids to compare the pointer */
+	u32 pid;
+
+	bpf_probe_read_kernel(&argument, sizeof(argument), ctx);
+	victim = (const void *)argument;
+	pid = argument >= PIDS_MAX ? BPF_CORE_READ(victim, tgid) : argument;
+	if (!bpf_map_lookup_elem(&tree, &pid)) {
+		anaros_count(ANAROS_PROBE_MEM, ANAROS_COUNTER_OTHERS);
+		return 0;
+	}
+	record = anaros_reserve(ANAROS_PROBE_MEM, ANAROS_KIND_MEM_OOM);
+	if (!record)
+		return 0;
+	record->start_ns = bpf_ktime_get_ns();
+	record->pid = pid;
+	record->tid = pid;
+	record->object = task->tgid;
+	if (!anaros_task(task)) {
+		record->flags |= ANAROS_FLAG_OTHER_TENANT;
+		anaros_name_process(ANAROS_PROBE_MEM, task, record->start_ns);
+	}
+	anaros_submit(record);
+	return 0;
+}
+
 /* Tells the faults of a thread since the last time. */
 static __always_inline void tell_faults(struct task_struct *task, struct memory *memory, u64 now)
 {

@@ -5,3 +5,6 @@
  * anaros.bpf.c; whatever a probe declares itself is its own.
  */
 #include "mem.bpf.c"
+#include "irq.bpf.c"
+#include "lock.bpf.c"
+#include "cgroup.bpf.c"

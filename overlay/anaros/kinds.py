@@ -76,16 +76,27 @@ class Kind(IntEnum):
     NIC_DROP = 0x0703
     TCP_STATE = 0x0801
     TCP_RETRANSMIT = 0x0802
+    IRQ_HARD = 0x0A01
+    IRQ_SOFT = 0x0A02
+    IRQ_TOTAL = 0x0A03
     PROC_FORK = 0x0B01
     PROC_EXEC = 0x0B02
     PROC_EXIT = 0x0B03
     PROC_SHIM = 0x0B04
     MEM_FAULT = 0x0901
     MEM_RECLAIM = 0x0902
+    MEM_COMPACT = 0x0903
+    MEM_MIGRATE = 0x0904
+    MEM_OOM = 0x0905
     MEM_FAULTS = 0x0906
     SYNC_WAIT = 0x0C01
     SYNC_WAKE = 0x0C02
     SYNC_FUTEX = 0x0C03
+    SYNC_KERNEL = 0x0C04
+    SYNC_KERNEL_TOTAL = 0x0C05
+    CGROUP_MOVE = 0x0D01
+    CGROUP_FREEZE = 0x0D02
+    CGROUP_REMOVE = 0x0D03
 
 
 class NameClass(IntEnum):
@@ -100,6 +111,8 @@ class NameClass(IntEnum):
     REASON = 7
     PROGRAM = 8
     FUNCTION = 9
+    INTERRUPT = 10
+    CGROUP = 11
 
 
 KIND_NAMES: dict[int, str] = {
@@ -170,16 +183,27 @@ KIND_NAMES: dict[int, str] = {
     0x0703: "nic.drop",
     0x0801: "tcp.state",
     0x0802: "tcp.retransmit",
+    0x0A01: "irq.hard",
+    0x0A02: "irq.soft",
+    0x0A03: "irq.total",
     0x0B01: "proc.fork",
     0x0B02: "proc.exec",
     0x0B03: "proc.exit",
     0x0B04: "proc.shim",
     0x0901: "mem.fault",
     0x0902: "mem.reclaim",
+    0x0903: "mem.compact",
+    0x0904: "mem.migrate",
+    0x0905: "mem.oom",
     0x0906: "mem.faults",
     0x0C01: "sync.wait",
     0x0C02: "sync.wake",
     0x0C03: "sync.futex",
+    0x0C04: "sync.kernel",
+    0x0C05: "sync.kernel_total",
+    0x0D01: "cgroup.move",
+    0x0D02: "cgroup.freeze",
+    0x0D03: "cgroup.remove",
 }
 
 KIND_VALUES: dict[str, int] = {name: value for value, name in KIND_NAMES.items()}

@@ -81,7 +81,9 @@ _NAMED_FAMILIES = {
     0x06: (NameClass.DEVICE, "object"),
     0x07: (NameClass.DEVICE, "object"),
     0x08: (NameClass.SOCKET, "object"),
+    0x0A: (NameClass.INTERRUPT, "object"),
     0x0B: (NameClass.PROCESS, "pid"),
+    0x0D: (NameClass.CGROUP, "object"),
 }
 #: Kinds that are named otherwise than their family. None: their object is a processor, or a
 #: pointer that nobody names.
@@ -103,6 +105,8 @@ _NAMED_KINDS = {
     Kind.GPU_STORAGE: (NameClass.FILE, "object"),
     Kind.GPU_UNKNOWN: (NameClass.FUNCTION, "object"),
     Kind.SCHED_MIGRATE: None,
+    Kind.SCHED_THROTTLE: None,
+    Kind.MEM_OOM: (NameClass.PROCESS, "object"),
     Kind.NIC_DROP: (NameClass.REASON, "address"),
     Kind.PROC_FORK: (NameClass.PROCESS, "object"),
     Kind.PROC_EXEC: (NameClass.PROGRAM, "address"),

@@ -80,16 +80,27 @@
 	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \
 	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old") \
 	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
+	ANAROS_KIND(0x0a01, IRQ_HARD, "irq.hard", "interrupt", "a long interrupt took the CPU from the thread; address is the CPU") \
+	ANAROS_KIND(0x0a02, IRQ_SOFT, "irq.soft", "interrupt", "a long soft interrupt took the CPU from the thread; address is the CPU") \
+	ANAROS_KIND(0x0a03, IRQ_TOTAL, "irq.total", "interrupt", "what interrupts took from all threads of the target, once a second; size_bytes is how many, context the ns, address the CPU") \
 	ANAROS_KIND(0x0b01, PROC_FORK, "proc.fork", "pid of the child", "a process was forked") \
 	ANAROS_KIND(0x0b02, PROC_EXEC, "proc.exec", "0", "a program was started; its path is the name of address") \
 	ANAROS_KIND(0x0b03, PROC_EXIT, "proc.exit", "0", "a process ended; status is its wait status") \
 	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
 	ANAROS_KIND(0x0901, MEM_FAULT, "mem.fault", "0", "the thread slept in a page fault; address is the instruction, status is 1 where it waited for I/O") \
 	ANAROS_KIND(0x0902, MEM_RECLAIM, "mem.reclaim", "0", "the thread had to free memory before it got some; size_bytes was freed, status is 1 for the limit of a cgroup, 0 for the machine") \
+	ANAROS_KIND(0x0903, MEM_COMPACT, "mem.compact", "0", "the thread had to move memory to get a large piece; status is the kernel's result") \
+	ANAROS_KIND(0x0904, MEM_MIGRATE, "mem.migrate", "0", "the thread moved pages, between nodes or within one; size_bytes were moved, context could not be, status is the kernel's reason") \
+	ANAROS_KIND(0x0905, MEM_OOM, "mem.oom", "pid that asked for memory", "the process is killed for want of memory") \
 	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, once a second; size_bytes minor ones, context major ones") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
 	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on") \
-	ANAROS_KIND(0x0c03, SYNC_FUTEX, "sync.futex", "address of the futex", "the thread slept on a futex: a lock, a condition, a join; address is the tid that woke it, size_bytes its pid, 0 = a timeout or signal")
+	ANAROS_KIND(0x0c03, SYNC_FUTEX, "sync.futex", "address of the futex", "the thread slept on a futex: a lock, a condition, a join; address is the tid that woke it, size_bytes its pid, 0 = a timeout or signal") \
+	ANAROS_KIND(0x0c04, SYNC_KERNEL, "sync.kernel", "address of the lock", "the thread waited long for a lock of the kernel; status is the sort of lock") \
+	ANAROS_KIND(0x0c05, SYNC_KERNEL_TOTAL, "sync.kernel_total", "0", "waits of the process for locks of the kernel, once a second; size_bytes is how many, context the ns, status the sort of lock") \
+	ANAROS_KIND(0x0d01, CGROUP_MOVE, "cgroup.move", "cgroup", "the thread was moved to the cgroup") \
+	ANAROS_KIND(0x0d02, CGROUP_FREEZE, "cgroup.freeze", "cgroup", "a cgroup of the target is frozen, status 1, or goes on, 0") \
+	ANAROS_KIND(0x0d03, CGROUP_REMOVE, "cgroup.remove", "cgroup", "a cgroup that the target was in is removed")
 /* clang-format on */
 
 enum anaros_kind {
@@ -128,6 +139,8 @@ enum anaros_name_class {
 	ANAROS_NAME_REASON = 7,  /* object: number; drop reason */
 	ANAROS_NAME_PROGRAM = 8, /* object: pid; path of the executable */
 	ANAROS_NAME_FUNCTION = 9, /* object: hash of it; a function passed by */
+	ANAROS_NAME_INTERRUPT = 10, /* object: number; its handler */
+	ANAROS_NAME_CGROUP = 11, /* object: id; path */
 };
 
 #endif

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,6 +162,39 @@ def extend(plane: kernel.KernelPlane) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     assert plane.missing() == ()
+
+
+@contextlib.contextmanager
+def cgroup(controller: str, **files: object) -> Iterator[Path]:
+    """A cgroup of its own, in the controller's hierarchy; skips where none can be made.
+
+    ``files`` are written to it: names with ``__`` for a dot.
+    """
+    root = Path("/sys/fs/cgroup")
+    parent = root / controller if (root / controller / "cgroup.procs").exists() else root
+    group = parent / f"anaros-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup of {controller} can be made here: {error}")
+    try:
+        for name, value in files.items():
+            path = group / name.replace("__", ".")
+            if not path.exists():
+                pytest.skip(f"{path} is not there")
+            path.write_text(str(value))
+        yield group
+    finally:
+        deadline = time.monotonic() + 5
+        while group.exists():
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            assert time.monotonic() < deadline, f"{group} cannot be removed"
+
+
+def within(group: Path, argv: list[str]) -> list[str]:
+    """A command that runs another in a cgroup."""
+    return ["/bin/sh", "-c", 'echo $$ > "$0"/cgroup.procs; exec "$@"', str(group), *argv]
 
 
 def total_ms(columns: Columns) -> float:

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_harness import MS, NEEDS, record, total_ms
+from kernel_harness import MS, NEEDS, cgroup, record, total_ms, within
 
 from anaros.kinds import Kind
 
@@ -61,27 +59,8 @@ def test_a_futex_names_who_handed_it_over(waits: str) -> None:
     assert in_futex.start_ns.tolist() == run.of(Kind.SYNC_FUTEX, tid=second).start_ns.tolist()
 
 
-CPU = Path("/sys/fs/cgroup/cpu")
+#: A fifth of a CPU.
 QUOTA_US, PERIOD_US = 10_000, 50_000
-
-
-@pytest.fixture
-def quota() -> Iterator[Path]:
-    """A cgroup that may use a fifth of a CPU."""
-    name = f"anaros-test-{os.getpid()}"
-    unified = Path("/sys/fs/cgroup")
-    group = CPU / name if (CPU / "cpu.cfs_quota_us").exists() else unified / name
-    try:
-        group.mkdir()
-        if group.parent == CPU:
-            (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-            (group / "cpu.cfs_quota_us").write_text(str(QUOTA_US))
-        else:
-            (group / "cpu.max").write_text(f"{QUOTA_US} {PERIOD_US}")
-    except OSError as error:
-        pytest.skip(f"no quota of CPU can be set here: {error}")
-    yield group
-    group.rmdir()
 
 
 def throttled(group: Path) -> tuple[int, float]:
@@ -91,9 +70,13 @@ def throttled(group: Path) -> tuple[int, float]:
     return int(stat["nr_throttled"]), (ns or 1000 * int(stat.get("throttled_usec", 0))) / 1e6
 
 
-def test_a_quota_is_not_a_run_queue(waits: str, quota: Path) -> None:
-    run = record(["/bin/sh", "-c", f"echo $$ > {quota}/cgroup.procs; exec {waits} burn 500"])
-    times, throttled_ms = throttled(quota)
+def test_a_quota_is_not_a_run_queue(waits: str) -> None:
+    v1 = {"cpu__cfs_period_us": PERIOD_US, "cpu__cfs_quota_us": QUOTA_US}
+    v2 = {"cpu__max": f"{QUOTA_US} {PERIOD_US}"}
+    old = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").exists()
+    with cgroup("cpu", **(v1 if old else v2)) as group:
+        run = record(within(group, [waits, "burn", "500"]))
+        times, throttled_ms = throttled(group)
     waited = run.of(Kind.SCHED_THROTTLE, tid=run.pid)
     assert times >= 5
     assert times - 1 <= len(waited) <= times + 1

@@ -9,6 +9,7 @@
  *   fill FILE BYTES   reads the file again and again until so much was read
  *   burn MS           uses the CPU until so much time has passed
  *   take BYTES        touches so much memory of its own
+ *   contend ROUNDS    four threads map and unmap memory of one process
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -172,6 +173,31 @@ static int do_take(char **argv)
 	return 0;
 }
 
+static void *contend(void *rounds)
+{
+	for (int i = 0; i < *(int *)rounds; i++) {
+		char *at = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		if (at == MAP_FAILED || munmap(at, 64 * PAGE))
+			die("mmap");
+	}
+	return NULL;
+}
+
+static int do_contend(char **argv)
+{
+	int rounds = atoi(argv[0]);
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, contend, &rounds))
+			die("pthread_create");
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -179,8 +205,9 @@ int main(int argc, char **argv)
 		int arguments;
 		int (*run)(char **argv);
 	} modes[] = {
-	    {"futex", 1, do_futex}, {"causes", 1, do_causes}, {"touch", 1, do_touch},
-	    {"fill", 2, do_fill},   {"burn", 1, do_burn},     {"take", 1, do_take},
+	    {"futex", 1, do_futex},     {"causes", 1, do_causes}, {"touch", 1, do_touch},
+	    {"fill", 2, do_fill},       {"burn", 1, do_burn},     {"take", 1, do_take},
+	    {"contend", 1, do_contend},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++)

@@ -31,11 +31,37 @@ PROGRAMS = (
     Program("mem_reclaim_end", "mem", "mm_vmscan_direct_reclaim_end", "mem.reclaim of the machine"),
     Program("mem_cgroup_begin", "mem", "mm_vmscan_memcg_reclaim_begin", "mem.reclaim of a cgroup"),
     Program("mem_cgroup_end", "mem", "mm_vmscan_memcg_reclaim_end", "mem.reclaim of a cgroup"),
+    Program("mem_compact_begin", "mem", "mm_compaction_begin", "mem.compact"),
+    Program("mem_compact_end", "mem", "mm_compaction_end", "mem.compact"),
+    Program("mem_migrate_begin", "mem", "mm_migrate_pages_start", "mem.migrate"),
+    Program("mem_migrate_end", "mem", "mm_migrate_pages", "mem.migrate"),
+    Program("mem_oom", "mem", "mark_victim", "mem.oom"),
+    Program("irq_begin", "irq", "irq_handler_entry", "irq.hard of devices"),
+    Program("irq_end", "irq", "irq_handler_exit", "irq.hard of devices"),
+    Program("irq_timer_begin", "irq", "local_timer_entry", "irq.hard of the timer"),
+    Program("irq_timer_end", "irq", "local_timer_exit", "irq.hard of the timer"),
+    Program("irq_call_begin", "irq", "call_function_entry", "irq.hard of other CPUs"),
+    Program("irq_call_end", "irq", "call_function_exit", "irq.hard of other CPUs"),
+    Program("irq_single_begin", "irq", "call_function_single_entry", "irq.hard of another CPU"),
+    Program("irq_single_end", "irq", "call_function_single_exit", "irq.hard of another CPU"),
+    Program("irq_soft_begin", "irq", "softirq_entry", "irq.soft"),
+    Program("irq_soft_end", "irq", "softirq_exit", "irq.soft"),
+    Program("lock_begin", "lock", "contention_begin", "sync.kernel"),
+    Program("lock_end", "lock", "contention_end", "sync.kernel"),
+    Program("cgroup_attach", "cgroup", "cgroup_attach_task", "cgroup.move"),
+    Program("cgroup_freeze", "cgroup", "cgroup_freeze", "cgroup.freeze"),
+    Program("cgroup_unfreeze", "cgroup", "cgroup_unfreeze", "cgroup.freeze"),
+    Program("cgroup_rmdir", "cgroup", "cgroup_rmdir", "cgroup.remove"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
 #: is for all tasks. Each belongs to a probe.
-TOTALS: tuple[tuple[str, str, str | None], ...] = (("mem_totals", "mem", None),)
+TOTALS: tuple[tuple[str, str, str | None], ...] = (
+    ("mem_totals", "mem", None),
+    ("cgroup_groups", "cgroup", None),
+    ("irq_totals", "irq", "stolen"),
+    ("lock_totals", "lock", "contended"),
+)
 
 #: Maps of anaros.bpf.o; whatever else the object has is its own.
 SHARED = (

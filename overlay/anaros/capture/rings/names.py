@@ -94,9 +94,9 @@ def join(first: Names, second: Names) -> Names:
 def without_private(names: Names) -> Names:
     """The names of code and hardware, and of programs the last part of their path.
 
-    Files, peers and threads are called whatever the user chose: their names are left out.
+    Files, peers, threads and cgroups are called whatever the user chose: their names are left out.
     """
-    private = (NameClass.FILE, NameClass.SOCKET, NameClass.PROCESS)
+    private = (NameClass.FILE, NameClass.SOCKET, NameClass.PROCESS, NameClass.CGROUP)
     kept = np.flatnonzero(~np.isin(names.name_class, private))
     is_program = (names.name_class == NameClass.PROGRAM).tolist()
     return Names(
