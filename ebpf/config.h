@@ -41,7 +41,9 @@ enum anaros_probe {
 	ANAROS_PROBE_IRQ = 6,
 	ANAROS_PROBE_LOCK = 7,
 	ANAROS_PROBE_CGROUP = 8,
-	ANAROS_PROBE_COUNT = 9,
+	ANAROS_PROBE_CALLS = 9,   /* syscalls.bpf.c */
+	ANAROS_PROBE_DEVICE = 10, /* device.bpf.c */
+	ANAROS_PROBE_COUNT = 11,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

@@ -10,6 +10,7 @@ from anaros_cli.lazy import Entry, LazyGroup
 
 COMMANDS = {
     "run": Entry("anaros_cli.commands.run:run", "Record a program from its start to its end."),
+    "attach": Entry("anaros_cli.commands.attach:attach", "Record processes that run already."),
     "report": Entry(
         "anaros_cli.commands.report:report", "Explain a run: where its requests spent their time."
     ),

@@ -115,7 +115,7 @@ def launch(asked: Launch) -> int:
         )
 
     if asked.live:
-        with _view(asked.output) as path:
+        with view(asked.output) as path:
             code = record(path)
     else:
         code = record(asked.output)
@@ -137,7 +137,7 @@ def _end_by(signal_number: int) -> int:
 
 
 @contextmanager
-def _view(output: str | None) -> Iterator[str]:
+def view(output: str | None) -> Iterator[str]:
     """`anaros xray` in a process of its own, on the terminal, while the block records a run.
 
     The program keeps stdin, stdout and stderr for itself: the view writes to the terminal

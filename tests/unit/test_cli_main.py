@@ -85,7 +85,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "fact", "remedy"),
     [
         (["reprot"], "there is no command 'reprot'", "did you mean report?"),
-        (["zzz"], "there is no command 'zzz'", "the commands are run, report"),
+        (["zzz"], "there is no command 'zzz'", "the commands are run, attach, report"),
         (["policy", "chek"], "there is no command 'policy chek'", "did you mean check?"),
         (["policy", "zzz"], "there is no command 'policy zzz'", "the commands are check, explain"),
         (["--verbos"], "no such option '--verbos'", "see anaros --help"),

@@ -20,7 +20,19 @@ from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
 
 #: In the order of ``enum anaros_probe`` in ebpf/config.h.
-PROBES = ("sched", "process", "block", "net", "cufile", "mem", "irq", "lock", "cgroup")
+PROBES = (
+    "sched",
+    "process",
+    "block",
+    "net",
+    "cufile",
+    "mem",
+    "irq",
+    "lock",
+    "cgroup",
+    "calls",
+    "device",
+)
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
 COUNTERS = ("dropped", "untracked", "others", "below_minimum", "unknown_owner")
@@ -323,6 +335,14 @@ class KernelPlane:
         self._libbpf.lib.bpf_obj_get_info_by_fd(fd, info, size)
         return info
 
+    def detach(self) -> None:
+        """Detaches the probes; what lies in the rings can still be consumed."""
+        while self._links:
+            self._libbpf.lib.bpf_link__destroy(self._links.pop())
+        if self._cufile is not None:
+            self._cufile.stop()
+        self.settle()
+
     def stop(self) -> None:
         """Detaches the probes, ships what still lies in the ring, and frees everything.
 
@@ -332,11 +352,7 @@ class KernelPlane:
         if self._object is None:
             return
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
-        while self._links:
-            lib.bpf_link__destroy(self._links.pop())
-        if self._cufile is not None:
-            self._cufile.stop()
-        self.settle()
+        self.detach()
         if self._switches is not None:
             self._switches.consume(*self._sample)
             self._switches.close()

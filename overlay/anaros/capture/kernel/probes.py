@@ -246,8 +246,12 @@ class Plan:
         self.off[program.name] = f"no {program.records}: {reason}"
 
 
-def _check_host() -> None:
-    """Says at once what would otherwise fail late and in libbpf's words."""
+def check_host() -> None:
+    """Says at once what would otherwise fail late and in libbpf's words.
+
+    Raises:
+        KernelPlaneError: No right to load BPF, or no BTF.
+    """
     if not _may_load():
         raise KernelPlaneError(
             "it takes root, or CAP_BPF and CAP_PERFMON",
@@ -380,7 +384,7 @@ class Loading:
 
     def _run(self) -> None:
         try:
-            _check_host()
+            check_host()
             self._loaded = self._load()
         except BaseException as problem:  # noqa: BLE001 - `take` raises it
             self._problem = problem

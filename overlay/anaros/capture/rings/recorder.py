@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anaros._native import ffi, lib
@@ -21,12 +23,15 @@ from anaros.errors import AnarosError, CaptureError
 
 if TYPE_CHECKING:
     from anaros.capture.kernel.plane import KernelPlane
+    from anaros.kinds import NameClass
     from anaros.records import Columns
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
 
 #: How often what the kernel plane lost is laid down for whoever looks on.
 TICK_MS = 1000
+#: ``struct anaros_record``.
+_RECORD = struct.Struct("<QQIIHHiQQQQ")
 #: What the native side says when no segment follows.
 _FINISHED = -2
 
@@ -147,6 +152,21 @@ class Recorder:
     def kernel_samples_lost(self) -> int:
         """Records of the kernel plane that found no room in a segment."""
         return sum(segment.lost for segment in self._segments)
+
+    def name(self, name_class: NameClass, names: Iterable[tuple[int, str]]) -> None:
+        """Lays down what objects are called, before ``start``.
+
+        Args:
+            name_class: What sort of objects.
+            names: Each object with its name.
+        """
+        from anaros.kinds import Kind
+
+        now, kind, cell = time.monotonic_ns(), Kind.META_NAME, self.sample[1]
+        for named, word in names:
+            text = os.fsencode(word)
+            entry = _RECORD.pack(now, 0, 0, 0, kind, 0, name_class, named, len(text), 0, 0) + text
+            lib.anaros_segment_sample(ffi.cast("void *", cell), entry, len(entry))
 
     def start(self, kernel: KernelPlane | None) -> None:
         """Starts both threads."""

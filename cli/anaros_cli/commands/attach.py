@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros attach`: follows processes that run already."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from anaros.errors import UsageError
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(),
+    metavar="DIR",
+    help="The run directory to make; default: a new one under ./anaros-runs or $ANAROS_RUNS.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Detach after so many seconds; default: with Ctrl-C, or when the last process ends.",
+)
+@click.option(
+    "--hide-names",
+    is_flag=True,
+    help="Record no names of files and peers, and of the commands only the programs.",
+)
+@click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
+@click.argument("pids", nargs=-1, type=click.IntRange(min=1), metavar="PID...")
+def attach(
+    output: str | None,
+    duration: float | None,
+    hide_names: bool,
+    live: bool,
+    pids: tuple[int, ...],
+) -> None:
+    """Record processes that run already, and what they start.
+
+    No code enters them, and they are not stopped: the kernel tells what they call and what they
+    wait for. Ctrl-C detaches and leaves nothing behind. It takes root, or the owner of the
+    processes with CAP_BPF and CAP_PERFMON.
+
+    \b
+    Example:
+      anaros attach --duration 10 4711
+    """  # noqa: D301
+    if not pids:
+        raise UsageError("no process is given", "for example: anaros attach 4711")
+    from anaros.session import attach as session
+
+    with contextlib.ExitStack() as undo:
+        if live:
+            from anaros_cli.launch import view
+
+            output = undo.enter_context(view(output))
+        done = session.attach(pids, output=output, duration_s=duration, hide_names=hide_names)
+    many = f"{len(set(pids))} processes" if len(set(pids)) > 1 else f"process {pids[0]}"
+    click.echo(f"followed {many} for {done.seconds:.1f} s: {done.run}")
+    if done.problem is not None:
+        raise done.problem

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads what tells of a target's calls where it does not carry the shim (``syscalls.bpf.c``)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from anaros import artifacts
+from anaros.capture.kernel.more import SHARED, share
+from anaros.capture.kernel.probes import Loaded, Loading
+from anaros.errors import KernelPlaneError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: The programs, the most needed first, and what is not told without one; None: nothing works.
+_PROGRAMS = {
+    "call_exit": None,
+    "call_enter": None,
+    "cookie_send": "sockets that were opened before may have no number until they are asked for",
+    "cookie_recv": "sockets that were opened before may have no number until they are asked for",
+}
+_SEED = "seed_files"
+
+
+class Calls:
+    """The programs that tell of system calls; opened when made.
+
+    Args:
+        loaded: The kernel plane's object, whose maps it shares.
+
+    Raises:
+        KernelPlaneError: They do not fit to it.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._libbpf = loaded.libbpf
+        self._links: list[Any] = []
+        self._missing: list[str] = []
+        self._object: Any = None
+        #: Since when in ns calls are told; 0: not yet.
+        self.since_ns = 0
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        find, fd = lib.bpf_object__find_map_by_name, lib.bpf_map__fd
+        path = artifacts.built("ebpf", "syscalls.bpf.o")
+        opened = lib.bpf_object__open_file(os.fsencode(path), ffi.NULL)
+        if opened == ffi.NULL:
+            raise KernelPlaneError(f"{path} is not a BPF object", "build or install it again")
+        maps = {name: int(fd(find(loaded.handle, name.encode()))) for name in (*SHARED, "sockets")}
+        share(self._libbpf, opened, maps, path)
+        self._object = opened
+
+    def load(self) -> None:
+        """Brings them into the kernel, which takes some 100 ms.
+
+        Raises:
+            KernelPlaneError: It refuses.
+        """
+        result = self._libbpf.lib.bpf_object__load(self._object)
+        if result:
+            raise KernelPlaneError(
+                f"the kernel refuses the probes of system calls: {os.strerror(-result)}"
+            )
+
+    def _program(self, name: str) -> Any:
+        return self._libbpf.lib.bpf_object__find_program_by_name(self._object, name.encode())
+
+    def attach(self) -> None:
+        """From here on calls are recorded; the target is marked already.
+
+        Raises:
+            KernelPlaneError: The tracepoints cannot be used.
+        """
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        self._adopt_sockets()
+        for name, without in _PROGRAMS.items():
+            link = lib.bpf_program__attach(self._program(name))
+            if link != ffi.NULL:
+                self._links.append(link)
+            elif without is None:
+                raise KernelPlaneError(
+                    f"system calls cannot be followed: {os.strerror(ffi.errno)}",
+                    "boot a kernel with CONFIG_FTRACE_SYSCALLS=y",
+                )
+            elif without not in self._missing:
+                self._missing.append(without)
+        self._tell_when()
+
+    def _tell_when(self) -> None:
+        """What is under way now is told from now on."""
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        place = lib.bpf_object__find_map_by_name(self._object, b".data.calls")
+        self.since_ns = time.monotonic_ns()
+        key, value = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", self.since_ns)
+        lib.bpf_map_update_elem(lib.bpf_map__fd(place), key, value, 0)
+
+    def _adopt_sockets(self) -> None:
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        link = lib.bpf_program__attach(self._program(_SEED))
+        if link == ffi.NULL:
+            self._missing.append(
+                f"sockets that were opened before are not told: {os.strerror(ffi.errno)}"
+            )
+            return
+        try:
+            run = lib.bpf_iter_create(lib.bpf_link__fd(link))
+            with os.fdopen(run, "rb", buffering=0) as files_seen:
+                files_seen.read()
+        finally:
+            lib.bpf_link__destroy(link)
+
+    def missing(self) -> tuple[str, ...]:
+        """What is not told, one sentence each."""
+        return tuple(self._missing)
+
+    def detach(self) -> None:
+        """Records no more; a second call does nothing."""
+        while self._links:
+            self._libbpf.lib.bpf_link__destroy(self._links.pop())
+
+    def free(self) -> None:
+        """Frees what was loaded, after ``detach``; a second call does nothing."""
+        if self._object is not None:
+            self._libbpf.lib.bpf_object__close(self._object)
+            self._object = None
+
+
+class AttachLoading(Loading):
+    """The kernel plane's probes on their way into the kernel, and behind them those of calls.
+
+    What the plane alone tells need not wait for the others.
+    """
+
+    def __init__(self) -> None:
+        self._calls: Calls | None = None
+        self._refused: KernelPlaneError | None = None
+        self._behind: threading.Thread | None = None
+        super().__init__()
+
+    def _load(self) -> Loaded:
+        loaded = super()._load()
+        try:
+            self._calls = Calls(loaded)
+        except BaseException:
+            loaded.libbpf.lib.bpf_object__close(loaded.handle)
+            raise
+        self._behind = threading.Thread(target=self._load_calls, args=(self._calls,))
+        self._behind.start()
+        return loaded
+
+    def _load_calls(self, calls: Calls) -> None:
+        try:
+            calls.load()
+        except KernelPlaneError as refused:
+            self._refused = refused
+
+    def calls(self) -> Calls:
+        """Waits for the programs that tell of system calls; after ``take``.
+
+        Raises:
+            KernelPlaneError: The kernel refuses them.
+        """
+        assert self._behind is not None
+        self._behind.join()
+        if self._refused is not None:
+            raise self._refused
+        calls, self._calls = self._calls, None
+        assert calls is not None
+        return calls
+
+    def cancel(self) -> None:
+        """Frees what was loaded and not taken."""
+        super().cancel()
+        if self._behind is not None:
+            self._behind.join()
+        if self._calls is not None:
+            self._calls.free()
+            self._calls = None

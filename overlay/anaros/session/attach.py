@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One attachment, from start to end: ``anaros attach PID``.
+
+No code enters the target and nothing of it is stopped: the kernel plane follows it, and what the
+shim would tell of its calls the kernel tells instead. The order counts as in a run: what takes
+longest, the probes, begins first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from anaros import __version__
+from anaros.capture.attach.targets import Process, check
+from anaros.capture.kernel.probes import check_host
+from anaros.errors import AnarosError, KernelPlaneError
+from anaros.session import meta
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anaros.capture.attach.calls import Calls
+    from anaros.capture.kernel.plane import KernelPlane
+    from anaros.capture.kernel.probes import Loading
+    from anaros.capture.rings.arena import Arena, Segment
+    from anaros.capture.rings.recorder import Recorder
+    from anaros.store.rundir import RunDirectory
+
+#: How often it is looked whether the disk is full.
+_TICK_S = 1.0
+
+#: Each of them detaches.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Attached(NamedTuple):
+    """What an attachment left behind.
+
+    Args:
+        run: The run directory.
+        records: Records in it.
+        seconds: How long the target was followed.
+        problem: Why it ended before it should, with the remedy; None where it did not.
+    """
+
+    run: Path
+    records: int
+    seconds: float
+    problem: AnarosError | None
+
+
+class _Parts:
+    """What an attachment is made of, as far as it has come; `close` undoes it."""
+
+    def __init__(self) -> None:
+        self.loading: Loading | None = None
+        self.directory: RunDirectory | None = None
+        self.arena: Arena | None = None
+        self.segments: list[Segment] = []
+        self.kernel: KernelPlane | None = None
+        self.calls: Calls | None = None
+        self.recorder: Recorder | None = None
+        self.finished = False
+        self.undo = contextlib.ExitStack()
+
+    def close(self) -> None:
+        """Detaches from the target and gives back all memory; a second call does nothing."""
+        if self.calls is not None:
+            self.calls.detach()
+        if self.recorder is not None:
+            self.recorder.close()
+        if self.loading is not None:
+            self.loading.cancel()
+        if self.kernel is not None:
+            self.kernel.stop()
+        if self.calls is not None:
+            self.calls.free()
+        for segment in self.segments:
+            segment.close()
+        self.segments = []
+        self.undo.close()
+
+
+def attach(
+    pids: Sequence[int],
+    *,
+    output: str | Path | None = None,
+    duration_s: float | None = None,
+    hide_names: bool = False,
+) -> Attached:
+    """Follows processes, their threads and their descendants until told to stop.
+
+    It ends by SIGINT, SIGTERM or SIGHUP, after ``duration_s``, when the last of ``pids`` has ended,
+    or when the disk takes no more; in each case what was seen is durable, and the target goes on
+    as if nobody had been there. To be called by the main thread.
+
+    Args:
+        pids: The processes.
+        output: The run directory to make; None: a new one in the usual place.
+        duration_s: How long, from when the target is followed; None: until something ends it.
+        hide_names: Whether to keep names of files and peers, and the commands' arguments, out of
+            the run.
+
+    Raises:
+        AnarosError: One of them cannot be attached to, or the kernel plane is not to be had here;
+            nothing is left behind.
+    """
+    processes = check(pids)
+    try:
+        check_host()
+    except KernelPlaneError as problem:
+        raise _refused(problem) from problem
+    with _signals() as told:
+        parts = _Parts()
+        try:
+            started = os.times()
+            _start(parts, processes, output, hide_names=hide_names)
+            _wait(parts, processes, told, duration_s)
+            return _finish(parts, started.user + started.system)
+        except BaseException:
+            if parts.directory is not None and not parts.finished:
+                parts.close()
+                parts.directory.discard()
+            raise
+        finally:
+            parts.close()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[int]:
+    """Meanwhile the signals that detach end nothing.
+
+    Yields:
+        A descriptor that is readable once one has come.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def _start(
+    parts: _Parts, processes: Sequence[Process], output: str | Path | None, *, hide_names: bool
+) -> None:
+    """Up to where the first records come."""
+    from anaros.capture.attach.calls import AttachLoading
+
+    loading = parts.loading = AttachLoading()
+    from pathlib import Path
+
+    from anaros.capture.kernel.plane import KernelPlane, Target
+    from anaros.capture.rings.arena import shared_memory_root
+    from anaros.kinds import NameClass
+    from anaros.store.rundir import RunDirectory, default_run_path
+
+    shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
+    path = Path(output) if output is not None else default_run_path()
+    about = _meta_at_start(processes, path.name, shared, hide_names=hide_names)
+    parts.directory = RunDirectory.create(path, about)
+    _open(parts, shared, parts.directory, hide_names=hide_names)
+    assert parts.recorder is not None
+    first, *others = (Target(process.pid) for process in processes)
+    sample, context = parts.recorder.sample
+    try:
+        parts.kernel = KernelPlane.start(first, sample, context, loading, others)
+    except KernelPlaneError as problem:
+        raise _refused(problem) from problem
+    parts.recorder.name(NameClass.PROGRAM, _program_names(processes))
+    parts.recorder.start(parts.kernel)
+    parts.calls = loading.calls()
+    parts.calls.attach()
+    parts.kernel.extend()
+
+
+def _refused(problem: KernelPlaneError) -> KernelPlaneError:
+    """The same for somebody who has no program to run without the kernel plane."""
+    remedy = problem.remedy
+    for tail in (", or run with --no-kernel", ", or with --no-kernel", "run with --no-kernel"):
+        remedy = remedy.removesuffix(tail)
+    return KernelPlaneError(
+        f"cannot attach without the kernel plane: {problem.fact}",
+        remedy.replace("run as root", "use sudo"),
+    )
+
+
+def _open(parts: _Parts, folder: Path, run: RunDirectory, *, hide_names: bool) -> None:
+    """Shared memory, clock and the recorder; nobody but us has the memory."""
+    from anaros.capture.rings.arena import Arena, Segment, remove_folder
+    from anaros.capture.rings.recorder import Recorder
+
+    parts.arena = Arena.create(folder)
+    parts.arena.hide_names = hide_names
+    parts.undo.callback(remove_folder, folder)
+    parts.undo.callback(parts.arena.close)
+    for place in (0, 1):
+        parts.segments.append(Segment.create(folder / f"segment-{place}"))
+    parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
+
+
+def _meta_at_start(
+    processes: Sequence[Process], name: str, shared: Path, *, hide_names: bool
+) -> dict[str, object]:
+    """What a report needs even if we are killed before the end."""
+    return {
+        "name": name,
+        "command": _words(processes[0], hide_names=hide_names),
+        "names_hidden": hide_names,
+        "attached": [_told(process, hide_names=hide_names) for process in processes],
+        "state": "running",
+        "start_ns": time.monotonic_ns(),
+        "start_unix_ns": time.time_ns(),
+        "user": meta.user_name(),
+        "versions": {"anaros": __version__},
+        "shm": str(shared),
+    }
+
+
+def _words(process: Process, *, hide_names: bool) -> list[str]:
+    first = process.command[0].rpartition("/")[2]
+    return [first] if hide_names else list(process.command)
+
+
+def _told(process: Process, *, hide_names: bool) -> dict[str, object]:
+    program = process.program
+    return {
+        "pid": process.pid,
+        "command": _words(process, hide_names=hide_names),
+        "program": program.rpartition("/")[2] if hide_names else program,
+        "uid": process.uid,
+        "threads": process.threads,
+        "bits": process.bits,
+    }
+
+
+def _program_names(processes: Sequence[Process]) -> list[tuple[int, str]]:
+    """What each process was running when it was attached to."""
+    return [(process.pid, process.program) for process in processes if process.program]
+
+
+def _wait(parts: _Parts, processes: Sequence[Process], told: int, duration_s: float | None) -> None:
+    """Until a signal, the last target's end, the end of the time, or a full disk."""
+    assert parts.recorder is not None
+    until = None if duration_s is None else time.monotonic() + duration_s
+    poll, alive = select.poll(), {}
+    poll.register(told, select.POLLIN)
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(process.pid)
+            alive[descriptor] = process.pid
+            poll.register(descriptor, select.POLLIN)
+    try:
+        while alive and parts.recorder.error is None:
+            left = _TICK_S if until is None else min(_TICK_S, until - time.monotonic())
+            if left <= 0:
+                return
+            for descriptor, _ in poll.poll(left * 1000):
+                if descriptor == told:
+                    return
+                poll.unregister(descriptor)
+                del alive[descriptor]
+                os.close(descriptor)
+    finally:
+        for descriptor in alive:
+            os.close(descriptor)
+
+
+def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
+    """Detaches first, so that the target waits for nothing; then makes all durable."""
+    assert parts.kernel is not None
+    assert parts.calls is not None
+    assert parts.recorder is not None
+    assert parts.directory is not None
+    asked_ns = time.monotonic_ns()
+    parts.calls.detach()
+    parts.kernel.detach()
+    detached_ns = time.monotonic_ns()
+    parts.recorder.finish()
+    parts.finished = True
+    changes = _meta_at_end(parts, started_cpu_s)
+    changes["attach"] = {
+        "calls_since_ns": parts.calls.since_ns,
+        "until_ns": asked_ns,
+        "detached_ns": detached_ns,
+    }
+    parts.kernel.stop()
+    error = parts.recorder.error
+    if error is not None:
+        changes["state"] = "cut short"
+        changes["cut_short"] = error.fact
+    parts.directory.update_meta(changes)
+    seconds = (asked_ns - parts.calls.since_ns) / 1e9
+    return Attached(parts.directory.path, parts.recorder.records, seconds, error)
+
+
+def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
+    """What is known when all records are durable."""
+    import resource
+
+    from anaros.capture.host import machine
+
+    assert parts.kernel is not None
+    assert parts.calls is not None
+    assert parts.arena is not None
+    assert parts.recorder is not None
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    by_probe = parts.kernel.drops()
+    return {
+        "state": "finished",
+        "shm": None,
+        "end_ns": time.monotonic_ns(),
+        "host": machine.identity(),
+        "kernel_plane": {
+            "active": True,
+            "missing": [*parts.kernel.missing(), *parts.calls.missing()],
+            "reason": None,
+            "cufile": [],
+        },
+        "drops": {
+            "shim": None,
+            "kernel": sum(by_probe.values()) + parts.recorder.kernel_samples_lost,
+            "by_probe": by_probe,
+        },
+        "processes": {"seen": 0, "with_shim": 0, "without_shim_count": 0, "without_shim": []},
+        "overhead": {
+            "records": parts.recorder.records,
+            "supervisor_cpu_s": usage.ru_utime + usage.ru_stime - started_cpu_s,
+            "supervisor_rss_bytes": usage.ru_maxrss * 1024,
+            "bpf_run_time_ns": parts.kernel.run_time_ns(),
+        },
+    }

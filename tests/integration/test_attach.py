@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros attach` to real processes: what is seen, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anaros import pofc, session
+from anaros.capture.rings.recovery import left_behind
+from anaros.kinds import Kind, NameClass
+from anaros.records import Columns
+from anaros.store.names import read_names
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load
+
+ROOT = Path(__file__).resolve().parents[2]
+Command = Callable[..., list[str]]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
+    pytest.mark.skipif(
+        not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"
+    ),
+    pytest.mark.skipif(
+        not (ROOT / "ebpf/syscalls.bpf.o").exists(), reason="ebpf/syscalls.bpf.o is not built"
+    ),
+]
+
+SERVER = """
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            with open(DATA, "rb") as file:
+                body = file.read()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+"""
+
+
+class Server:
+    """A threaded Python server with connections that are open already, under load."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "answer"
+        self.data.write_bytes(os.urandom(20_000))
+        code = f"DATA = {str(self.data)!r}\n" + textwrap.dedent(SERVER)
+        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+        self.answers = 0
+        self.wrong = 0
+        self._stop = threading.Event()
+        self._clients = [threading.Thread(target=self._ask) for _ in range(3)]
+        for client in self._clients:
+            client.start()
+        while self.answers < 10:
+            time.sleep(0.01)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        expected = self.data.read_bytes()
+        while not self._stop.wait(0.005):
+            connection.request("GET", "/")
+            self.wrong += connection.getresponse().read() != expected
+            self.answers += 1
+        connection.close()
+
+    def rest(self) -> None:
+        self._stop.set()
+        for client in self._clients:
+            client.join()
+
+    def close(self) -> None:
+        self.rest()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    started = Server(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "300"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def attached(command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)  # type: ignore[call-overload]
+
+
+def ours() -> set[str]:
+    """BPF programs of attachments on this machine."""
+    shown = subprocess.run(["bpftool", "prog"], capture_output=True, text=True, check=True)
+    return set(
+        re.findall(r"^(\d+): .*name (?:call_enter|call_exit|seed_files)\b", shown.stdout, re.M)
+    )
+
+
+def records(path: Path, *kinds: Kind) -> Columns:
+    return load(RunDirectory.open(path), kinds=kinds or None)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], key: str = "shm") -> dict[str, object]:
+    """meta.json of a run that begins."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        if (path / "meta.json").exists():
+            meta: dict[str, object] = json.loads((path / "meta.json").read_text())
+            if meta.get(key):
+                return meta
+        time.sleep(0.02)
+    raise AssertionError(f"the attachment did not begin: {process.communicate()}")
+
+
+def test_a_server_under_load(anaros: Command, server: Server, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = attached(anaros("attach", server.pid, "--duration", "2", "--output", run))
+    server.rest()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"followed process {server.pid} for 2.0 s: {run}\n"
+    assert server.wrong == 0
+    assert server.process.poll() is None
+
+    seen = records(run)
+    assert set(seen.pid[seen.kind == Kind.NET_RECV].tolist()) == {server.pid}
+    assert len(set(seen.tid[seen.kind == Kind.NET_RECV].tolist())) >= 3, "threads that ran already"
+    reads = seen.take(np.flatnonzero((seen.kind == Kind.FILE_READ) & (seen.size_bytes > 0)))
+    status = server.data.stat()
+    device = (status.st_dev ^ status.st_dev >> 16 ^ status.st_dev >> 32) & 0xFFFF
+    data = device << 48 | status.st_ino & 0xFFFF_FFFF_FFFF
+    assert set(reads.size_bytes[reads.object == data].tolist()) == {20_000}
+    names = read_names(RunDirectory.open(run))
+    called = {
+        (NameClass(kind), name)
+        for kind, name in zip(names.name_class.tolist(), names.name, strict=True)
+    }
+    assert (NameClass.FILE, str(server.data)) in called
+    assert any(
+        kind == NameClass.SOCKET and name.startswith(f"tcp 127.0.0.1:{server.port} -> 127.0.0.1:")
+        for kind, name in called
+    )
+    requests = pofc.derive(RunDirectory.open(run)).requests
+    whole = requests.bytes_out >= 20_000
+    assert whole.sum() >= 20, "connections that were open before are told in requests"
+
+
+def test_the_last_targets_end_detaches(anaros: Command, tmp_path: Path) -> None:
+    short = [subprocess.Popen(["sleep", word]) for word in ("0.5", "1.5")]
+    run = tmp_path / "run"
+    done = attached(anaros("attach", *(one.pid for one in short), "--output", run))
+    for one in short:
+        one.wait()
+    assert (done.returncode, done.stderr) == (0, "")
+    ends = records(run, Kind.PROC_EXIT)
+    assert short[1].pid in ends.pid.tolist()
+    meta = RunDirectory.open(run).meta()
+    assert [one["pid"] for one in meta["attached"]] == [one.pid for one in short]
+    assert meta["state"] == "finished"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_detaches_at_once(
+    anaros: Command, server: Server, tmp_path: Path, number: int
+) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        anaros("attach", server.pid, "--output", run),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    meta = wait_for(run, process)
+    time.sleep(1.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith(f"followed process {server.pid} for ")
+    assert not Path(str(meta["shm"])).exists()
+    attach = RunDirectory.open(run).meta()["attach"]
+    assert attach["detached_ns"] - attach["until_ns"] < 1e9
+    assert len(records(run, Kind.NET_SEND)) > 0
+    assert server.process.poll() is None
+
+
+def test_a_killed_supervisor_leaves_no_program_and_no_memory(
+    anaros: Command, server: Server, tmp_path: Path
+) -> None:
+    before = ours()
+    run = tmp_path / "run"
+    process = subprocess.Popen(anaros("attach", server.pid, "--output", run), text=True)
+    meta = wait_for(run, process)
+    deadline = time.monotonic() + 10
+    while ours() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.7)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 5
+    while ours() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not ours() - before
+    shared = Path(str(meta["shm"]))
+    assert shared.exists(), "what it had recorded lies there"
+    assert shared in left_behind(), "doctor names it"
+    assert session.recover(run)
+    assert not shared.exists()
+    assert len(records(run, Kind.NET_SEND)) > 0
+    assert server.wrong == 0
+
+
+def test_two_supervisors_on_one_target(anaros: Command, server: Server, tmp_path: Path) -> None:
+    runs = [tmp_path / "one", tmp_path / "two"]
+    both = [
+        subprocess.Popen(anaros("attach", server.pid, "--duration", "1.5", "--output", run))
+        for run in runs
+    ]
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert all(len(records(run, Kind.NET_RECV)) > 10 for run in runs)
+    assert server.wrong == 0
+
+
+def test_children_are_followed(anaros: Command, tmp_path: Path) -> None:
+    script = "read line; (echo a > first; sh -c 'echo bb > second')"
+    shell = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, cwd=tmp_path)
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        anaros("attach", shell.pid, "--output", run), stdout=subprocess.PIPE, text=True
+    )
+    wait_for(run, process)
+    time.sleep(1.5)
+    assert shell.stdin is not None
+    shell.stdin.write(b"\n")
+    shell.stdin.close()
+    shell.wait()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    writes = records(run, Kind.FILE_WRITE)
+    assert sorted(writes.size_bytes.tolist()) == [2, 3]
+    assert shell.pid not in writes.pid
+    execs = records(run, Kind.PROC_EXEC)
+    assert len(execs) == 1
+    assert set(execs.pid.tolist()) <= set(writes.pid.tolist())
+
+
+@pytest.mark.parametrize(
+    ("words", "fact", "remedy"),
+    [
+        ([], "no process is given", "for example: anaros attach 4711"),
+        (["0"], "invalid value for 'PID...': 0 is not in the range x>=1", "see anaros attach"),
+        (["4194304"], "there is no process 4194304", "see ps -e"),
+        (["2"], "process 2 (kthreadd) is a thread of the kernel", "attach to that"),
+        ([str(os.getpid())], "is a process that anaros descends from", "attach to the program"),
+    ],
+)
+def test_what_cannot_be_attached_to(
+    anaros: Command, tmp_path: Path, words: list[str], fact: str, remedy: str
+) -> None:
+    done = attached(anaros("attach", "--output", tmp_path / "run", *words))
+    assert done.returncode in (1, 2)
+    first, second = done.stderr.splitlines()
+    assert fact in first.replace("'[PID]...'", "'PID...'")
+    assert remedy in second
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_zombie_and_a_thread(anaros: Command, server: Server) -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    done = attached(anaros("attach", child.pid))
+    child.wait()
+    assert done.stderr.startswith(f"anaros: process {child.pid} (true) has ended\n")
+    threads = [int(task.name) for task in Path(f"/proc/{server.pid}/task").iterdir()]
+    thread = next(one for one in threads if one != server.pid)
+    done = attached(anaros("attach", thread))
+    assert done.stderr == (
+        f"anaros: {thread} is a thread of process {server.pid}\n  attach to {server.pid}\n"
+    )
+
+
+def test_a_foreign_owner_and_missing_rights(
+    anaros: Command, sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = attached([*nobody, *anaros("attach", sleeper.pid, "--output", tmp_path / "run")])
+    if "Permission denied" in done.stderr or "ModuleNotFoundError" in done.stderr:
+        pytest.skip("nobody may not read this checkout")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"anaros: process {sleeper.pid} (sleep) belongs to root\n"
+        "  only its owner and root may attach to it: use sudo\n"
+    )
+    own = subprocess.Popen([*nobody, "sleep", "60"])
+    time.sleep(0.3)
+    done = attached([*nobody, *anaros("attach", own.pid, "--output", tmp_path / "run")])
+    own.kill()
+    own.wait()
+    assert done.returncode == 1
+    assert done.stderr == (
+        "anaros: cannot attach without the kernel plane: it takes root, or CAP_BPF and"
+        " CAP_PERFMON\n  use sudo\n"
+    )
+    assert not (tmp_path / "run").exists()
