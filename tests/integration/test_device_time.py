@@ -123,6 +123,21 @@ def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
     assert on_device * 0.8 < spans[0] < on_device * 1.1
     assert spans[1] is not None
     assert built["slowest"]["waits"]["device_queue"] is not None
+    # The stream's times are those that were told, not what the calls bound.
+    (stream,) = told["streams"]
+    worked = sql.query(
+        run, "SELECT sum(duration_ns) FROM records WHERE kind IN ('gpu.execute', 'gpu.transfer')"
+    ).rows[0][0]
+    assert (stream["works"], stream["works_told"]) == (80, 80)
+    assert stream["busy_least_ms"] >= 39  # 40 kernels of 1 ms
+    assert (
+        stream["busy_least_ms"] == stream["busy_most_ms"] == pytest.approx(worked / 1e6, rel=1e-3)
+    )
+    rows = sql.query(
+        run, "SELECT bool_and(told), sum(sure_ns), sum(end_ns - start_ns) FROM busy"
+    ).rows
+    assert rows[0][0] is True
+    assert rows[0][1] == rows[0][2]
 
 
 @pytest.mark.parametrize("mode", ["off", "queue"])
@@ -145,7 +160,7 @@ def test_without_cupti_nothing_is_loaded_and_told(recorded: Run, mode: str) -> N
         assert end - start >= 1_800_000
         assert sure >= 1_000_000
     (stream,) = built["device_time"]["streams"]
-    assert stream["works"] == 80
+    assert (stream["works"], stream["works_told"]) == (80, 0)
     assert 0 < stream["busy_least_ms"] <= stream["busy_most_ms"]
     assert stream["idle_ms"] > 0
 

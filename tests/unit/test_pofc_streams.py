@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pofc_traces import US, Trace
 
 from anaros.kinds import Kind
-from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, busy_of, summarise_busy
-from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
+from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, Busy, busy_of, summarise_busy
+from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_DEVICE_TIME, Columns
 
 STREAM, OTHER, EVENT = 5, 6, 9
 
@@ -84,6 +84,95 @@ def test_what_failed_or_was_captured_is_no_work() -> None:
     trace.add(Kind.GPU_LAUNCH, 10, 15, obj=STREAM, status=2)
     trace.add(Kind.GPU_LAUNCH, 20, 25, obj=STREAM, flags=FLAG_CAPTURE)
     assert told(trace) == []
+
+
+def ran(trace: Trace, begin: int, end: int, called: int, kind: Kind = Kind.GPU_EXECUTE) -> None:
+    """CUPTI tells of a run, whose call had its middle at a time."""
+    trace.add(
+        kind,
+        begin * US,
+        end * US,
+        obj=1 << 32 | 7,
+        flags=FLAG_DEVICE_TIME,
+        context=(begin - called) * US,
+    )
+
+
+def exact(busy: Busy) -> list[tuple[int, int, int, int, int]]:
+    times = (busy.start_ns, busy.end_ns, busy.sure_ns, busy.works, busy.told)
+    rows = zip(*(each.tolist() for each in times), strict=True)
+    return [
+        (start // US, end // US, sure // US, works, told) for start, end, sure, works, told in rows
+    ]
+
+
+def test_told_times_stand_in_place_of_bounds() -> None:
+    trace = Trace()
+    for at in (10, 20, 30):
+        trace.add(Kind.GPU_LAUNCH, at * US, (at + 4) * US, obj=STREAM)
+    trace.add(Kind.GPU_SYNC, 40 * US, 400 * US, obj=STREAM)
+    for begin, end, called in ((15, 50, 12), (50, 90, 22), (200, 300, 32)):
+        ran(trace, begin, end, called)
+    # Nobody waits for it, and its end is known all the same.
+    trace.add(Kind.GPU_LAUNCH, 500 * US, 505 * US, obj=OTHER)
+    ran(trace, 510, 530, 502)
+    found = busy_of(trace.columns()[0])
+    assert exact(found) == [(15, 90, 75, 2, 1), (200, 300, 100, 1, 1), (510, 530, 20, 1, 1)]
+    first, second = summarise_busy(found, 9)
+    assert (first["busy_least_ms"], first["busy_most_ms"]) == (0.175, 0.175)
+    assert (first["works"], first["works_told"], first["idle_ms"]) == (3, 3, 0.11)
+    assert (second["busy_least_ms"], second["busy_most_ms"]) == (0.02, 0.02)
+
+
+def test_work_that_was_not_told_stays_bounded() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 14 * US, obj=STREAM)
+    trace.add(Kind.GPU_HOST_CALL, 16 * US, 18 * US, obj=STREAM)
+    trace.add(Kind.GPU_SYNC, 100 * US, 110 * US, obj=STREAM)
+    trace.add(Kind.GPU_LAUNCH, 200 * US, 204 * US, obj=STREAM)
+    ran(trace, 20, 60, 12)
+    ran(trace, 210, 230, 202)
+    found = busy_of(trace.columns()[0])
+    # What was told of it is surely work.
+    assert exact(found) == [(10, 110, 40, 2, 0), (210, 230, 20, 1, 1)]
+    (row,) = summarise_busy(found, 9)
+    assert (row["works"], row["works_told"]) == (3, 1)
+
+
+def test_a_graph_is_told_when_each_of_its_nodes_is() -> None:
+    for nodes, whole in ((2, True), (3, False), (0, False)):
+        trace = Trace()
+        trace.add(Kind.GPU_GRAPH, 10 * US, 14 * US, obj=STREAM, size=nodes)
+        trace.add(Kind.GPU_SYNC, 100 * US, 110 * US, obj=STREAM)
+        ran(trace, 20, 30, 12)
+        ran(trace, 40, 60, 12, Kind.GPU_TRANSFER)
+        told_row, bound = [(20, 30, 10, 1, 1), (40, 60, 20, 0, 1)], [(10, 110, 30, 1, 0)]
+        assert exact(busy_of(trace.columns()[0])) == (told_row if whole else bound)
+
+
+def test_a_batch_is_told_when_each_of_its_parts_is() -> None:
+    for runs, whole in ((2, True), (1, False)):
+        trace = Trace()
+        for _ in range(2):
+            trace.add(Kind.GPU_COPY_H2D, 10 * US, 14 * US, obj=STREAM, flags=FLAG_ASYNC)
+        trace.add(Kind.GPU_SYNC, 100 * US, 110 * US, obj=STREAM)
+        for at in range(runs):
+            ran(trace, 20 + 10 * at, 30 + 10 * at, 12, Kind.GPU_TRANSFER)
+        expected = (20, 40, 20, 2, 1) if whole else (10, 110, 10, 2, 0)
+        assert exact(busy_of(trace.columns()[0])) == [expected]
+
+
+def test_a_run_is_of_the_thread_that_called() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 14 * US, obj=STREAM, tid=31)
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 14 * US, obj=OTHER, tid=32)
+    known = {"obj": 1 << 32 | 7, "flags": FLAG_DEVICE_TIME}
+    trace.add(Kind.GPU_EXECUTE, 20 * US, 30 * US, tid=32, context=8 * US, **known)
+    # No call of its thread is near.
+    trace.add(Kind.GPU_EXECUTE, 900 * US, 950 * US, tid=31, context=8 * US, **known)
+    found = busy_of(trace.columns()[0])
+    assert found.stream.tolist() == [STREAM, OTHER]
+    assert found.told.tolist() == [0, 1]
 
 
 CALLS = st.lists(

@@ -287,26 +287,26 @@ def test_device_time(report: dict[str, Any]) -> None:
 
 
 GOLDEN_STREAMS = """\
-stream           work  busy at least  at most  share busy
-0x55d0c1a2b3c0  1,200         500 ms   750 ms  50 to 75 %
-default           300         999 µs  1.00 ms       1.0 %
-0x7               200        1.00 ms        —           —
+stream           work  busy at least  at most  share busy      times
+0x55d0c1a2b3c0  1,200         500 ms   750 ms  50 to 75 %  25 % told
+default           300        1.00 ms  1.00 ms       1.0 %       told
+0x7               200        1.00 ms        —           —     bounds
 """
 
 
 def test_streams(report: dict[str, Any]) -> None:
-    names = ("stream", "works", "busy_least_ms", "busy_most_ms", "idle_ms")
+    names = ("stream", "works", "works_told", "busy_least_ms", "busy_most_ms", "idle_ms")
     report["device_time"]["streams"] = [
         {"pid": 7, "tid": None} | dict(zip(names, row, strict=True))
         for row in (
-            (0x55D0C1A2B3C0, 1200, 500.0, 750.0, 250.0),
-            (1, 300, 0.999, 1.0, 99.0),
-            (7, 200, 1.0, None, 20.0),
+            (0x55D0C1A2B3C0, 1200, 300, 500.0, 750.0, 250.0),
+            (1, 300, 300, 1.0, 1.0, 99.0),
+            (7, 200, 0, 1.0, None, 20.0),
         )
     ]
     said = drawn(report)
     assert GOLDEN_STREAMS in said
-    shared = dict(zip(names, (0x7FFF_FFFF_FFFF, 10**7, 1e6, 2e6, 3e6), strict=True))
+    shared = dict(zip(names, (0x7FFF_FFFF_FFFF, 10**7, 0, 1e6, 2e6, 3e6), strict=True))
     many = [{"pid": 4_000_000 + pid, "tid": None} | shared for pid in range(8)]
     report["device_time"]["streams"] = many
     for width in (50, 60, 80):
@@ -314,6 +314,7 @@ def test_streams(report: dict[str, Any]) -> None:
         assert "0x7fffffffffff, pid 4000005 10,000,000" in " ".join(said.split())
         assert "pid 4000006" not in said
         assert "and 2 more, in --json" in said
+        assert "times: bounds" in said
         assert "…" not in said.split("seen")[0]
         assert max(map(len, said.splitlines())) <= width
     for row, tid in zip(many, (11, 12), strict=False):

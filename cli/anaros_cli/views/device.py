@@ -47,10 +47,12 @@ def streams(found: Mapping[str, Any], width: int) -> RenderableType:
     wide = width >= _COLUMNS
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="bold")
     table.add_column("stream", no_wrap=True)
-    names = ["work", "busy at least", "at most", "share busy"]
-    for name in names if wide else [names[0], names[-1]]:
-        table.add_column(name, justify="right", no_wrap=True)
     several = len({row["pid"] for row in rows}) > 1
+    # With the process in its name a row has no room for where its times are from.
+    sources = wide and not several
+    names = ["work", "busy at least", "at most", "share busy", "times"]
+    for name in names[: 5 if sources else 4] if wide else [names[0], names[3]]:
+        table.add_column(name, justify="right", no_wrap=True)
     threads = len({row["tid"] for row in rows if row["tid"]}) > 1
     for row in rows[:_STREAMS_MAX]:
         name = _DEFAULT.get(row["stream"], f"{row['stream']:#x}")
@@ -61,9 +63,14 @@ def streams(found: Mapping[str, Any], width: int) -> RenderableType:
             fmt.count(row["works"]),
             *(fmt.duration(None if ms is None else ms * 1e6) for ms in times if wide),
             _share_busy(row),
+            *([_source(row["works_told"], row["works"])] if sources else []),
         )
     more = len(rows) - _STREAMS_MAX
-    return Group(table, Text(f"and {more} more, in --json")) if more > 0 else table
+    lines = [Text(f"and {more} more, in --json")] if more > 0 else []
+    if not sources:
+        told, works = (sum(row[name] for row in rows) for name in ("works_told", "works"))
+        lines.append(Text(f"times: {_source(told, works)}"))
+    return Group(table, *lines)
 
 
 def _share_busy(row: Mapping[str, Any]) -> str:
@@ -74,3 +81,10 @@ def _share_busy(row: Mapping[str, Any]) -> str:
         return fmt.UNKNOWN
     least, most = fmt.share(row["busy_least_ms"] / whole), fmt.share(most / whole)
     return most if least == most else f"{least.removesuffix(' %')} to {most}"
+
+
+def _source(told: int, works: int) -> str:
+    """Where times are from: CUPTI told them, the program's calls bound them, or some of each."""
+    if told == works:
+        return "told"
+    return f"{fmt.share(told / works)} told" if told else "bounds"

@@ -104,11 +104,11 @@ def busy(run: RunDirectory, found: Tables) -> Busy:
         return Busy.nothing()
     key = derived.key(run)
     kept = derived.read(run, ("busy",), key)
-    if kept is not None:
+    if kept is not None and set(Busy.__slots__) <= set(kept["busy"]):
         return Busy.of(kept["busy"])
     columns = found.columns
     if columns is None:
-        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=_FIELDS)
+        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=_fields(run))
     times = busy_of(columns)
     derived.write(run, {"busy": times.as_dict()}, key)
     return times

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When each stream or queue had work, inferred from the program's own calls alone.
+"""When each stream or queue had work: as CUPTI told it, else inferred from the program's own calls.
 
 A stream runs what it was given in order. So
 
@@ -12,6 +12,9 @@ A stream runs what it was given in order. So
 
 Of what was never waited for the end is unknown. Work that waits for another stream counts as work:
 what the program itself tells cannot tell them apart.
+
+Where CUPTI told when all of that ran, these times stand in place of the bounds; where it told some
+of it, they are what the stream surely had of work.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
-from anaros.pofc.model import I64, U32, U64, Arrays, Mask
+from anaros.pofc.model import I64, U8, U32, U64, Arrays, Mask
 from anaros.pofc.order import as_time, numbered
+from anaros.pofc.told import TOLD, Told, covered, told_of
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
 
 #: A wait that took longer ended with the work that it waited for.
@@ -46,7 +50,7 @@ WORK = (
 )
 
 #: What is looked at.
-ABOUT = (*WORK, Kind.GPU_SYNC, Kind.GPU_QUERY, Kind.GPU_EVENT)
+ABOUT = (*WORK, *TOLD, Kind.GPU_SYNC, Kind.GPU_QUERY, Kind.GPU_EVENT)
 
 _WORK, _ABOUT = (table_of(dict.fromkeys(kinds, 1)) for kinds in (WORK, ABOUT))
 
@@ -65,7 +69,8 @@ class Busy:
 
     ``start_ns`` and ``end_ns`` bound it from outside; ``end_ns`` is ``UNKNOWN_NS`` where it is
     unknown. ``sure_ns`` is for how long of it the stream surely had work. ``works`` counts.
-    ``tid`` is the thread whose default stream it is, 0 for any other stream.
+    ``tid`` is the thread whose default stream it is, 0 for any other stream. ``told`` is 1 where
+    that is the time itself, as CUPTI told it, and no bound; ``works`` then counts those that began.
     """
 
     pid: U32
@@ -75,6 +80,7 @@ class Busy:
     end_ns: I64
     sure_ns: I64
     works: I64
+    told: U8
 
     def __len__(self) -> int:
         return len(self.pid)
@@ -89,7 +95,9 @@ class Busy:
         """No stream had work."""
         wide = np.zeros(0, np.int64)
         narrow = np.zeros(0, np.uint32)
-        return cls(narrow, narrow, np.zeros(0, np.uint64), wide, wide, wide, wide)
+        return cls(
+            narrow, narrow, np.zeros(0, np.uint64), wide, wide, wide, wide, np.zeros(0, np.uint8)
+        )
 
     def as_dict(self) -> Arrays:
         """The arrays by name; nothing is copied."""
@@ -125,7 +133,7 @@ def busy_of(columns: Columns) -> Busy:
     work = np.flatnonzero((_WORK[columns.kind] != 0) & (columns.status == 0) & ~captured)
     if not len(work):
         return Busy.nothing()
-    facts = _facts(columns)
+    facts, ran = _facts(columns), told_of(columns, work)
     (process,) = numbered(columns.pid[work].astype(np.uint64))
     (handle,) = numbered(columns.object[work])
     (number,) = numbered((process.astype(np.uint64) << np.uint64(32)) | handle.astype(np.uint64))
@@ -136,13 +144,15 @@ def busy_of(columns: Columns) -> Busy:
     rows = []
     for at in np.lexsort((streams[:, 1], streams[:, 0])).tolist():
         pid, stream = streams[at].tolist()
-        mine = work[order[first[at] : first[at + 1]]]
+        which = order[first[at] : first[at + 1]]
+        mine = work[which]
         # That a device was not done tells of none of its streams.
         about = (facts.stream == np.uint64(stream)) | ((facts.stream == 0) & facts.done)
         told = (facts.pid == pid) & about
         start = as_time(columns.start_ns[mine])
         end = start + as_time(columns.duration_ns[mine])
-        found = _stream(start, end, facts.asked_ns[told], facts.told_ns[told], facts.done[told])
+        known = facts.asked_ns[told], facts.told_ns[told], facts.done[told]
+        found = _stream(start, end, *known, _ran(ran, which))
         count = len(found[0])
         tid, plain = (stream - _OF_THREAD, _PER_THREAD) if stream >= _OF_THREAD else (0, stream)
         same = (np.full(count, pid, np.uint32), np.full(count, tid, np.uint32))
@@ -150,11 +160,24 @@ def busy_of(columns: Columns) -> Busy:
     return Busy(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
 
 
-def _stream(start: I64, end: I64, asked: I64, told: I64, done: Mask) -> tuple[I64, I64, I64, I64]:
-    """One stream: start, end, sure time and works of each time in which it had work."""
+def _ran(ran: Told, works: I64) -> Told:
+    """What was told of some works, which are ascending."""
+    first, end = np.searchsorted(ran.work, works), np.searchsorted(ran.work, works, side="right")
+    counts = end - first
+    place = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    number = np.repeat(np.arange(len(works)), counts)
+    times = ran.run_start_ns[place], ran.run_end_ns[place]
+    return Told(ran.whole[works], ran.end_ns[works], number, *times)
+
+
+def _stream(
+    start: I64, end: I64, asked: I64, told: I64, done: Mask, ran: Told
+) -> tuple[I64, I64, I64, I64, U8]:
+    """One stream: start, end, sure time and works of each time with work, and if it was told."""
     behind = np.searchsorted(start, asked, side="right")
     known_at = np.full(len(start) + 1, UNKNOWN_NS)
     np.minimum.at(known_at, behind[done], told[done])
+    known_at[1:] = np.where(ran.whole, np.minimum(known_at[1:], ran.end_ns), known_at[1:])
     # Whatever tells of later work tells of this one, too.
     finished = np.minimum.accumulate(known_at[::-1])[::-1][1:]
     first = np.ones(len(start), np.bool_)
@@ -172,7 +195,47 @@ def _stream(start: I64, end: I64, asked: I64, told: I64, done: Mask) -> tuple[I6
         begin[1:] = np.maximum(begin[1:], seen[:-1])
         interval = np.searchsorted(heads, latest, side="right") - 1
         np.add.at(sure, interval, np.maximum(until - begin, 0))
-    return start[heads], finished[ends], sure, np.diff(np.append(heads, len(start)))
+    works = np.diff(np.append(heads, len(start)))
+    bounds = start[heads], finished[ends], sure, works, np.zeros(len(heads), np.uint8)
+    return _with_told(bounds, heads, ran) if len(ran.work) else bounds
+
+
+def _with_told(
+    bounds: tuple[I64, I64, I64, I64, U8], heads: I64, ran: Told
+) -> tuple[I64, I64, I64, I64, U8]:
+    """The bounds of one stream, with the times themselves where all works in them were told."""
+    start, end, sure, works, _ = bounds
+    whole = np.logical_and.reduceat(ran.whole, heads)
+    interval = np.searchsorted(heads, ran.work, side="right") - 1
+    exact = whole[interval]
+    parts = []
+    if exact.any():
+        begin, until, piece = covered(ran.run_start_ns[exact], ran.run_end_ns[exact])
+        counted = np.flatnonzero(np.repeat(whole, works))
+        # Of the works of one call only the first has runs.
+        of = np.maximum(np.searchsorted(ran.work[exact], counted, side="right") - 1, 0)
+        of = np.searchsorted(ran.work[exact], ran.work[exact][of])
+        count = np.bincount(piece[of], minlength=len(begin)).astype(np.int64)
+        parts.append((begin, until, until - begin, count, np.ones(len(begin), np.uint8)))
+    if not whole.all():
+        sure = np.maximum(sure, _inside(start, end, interval[~exact], ran, ~exact))
+        kept = start[~whole], end[~whole], sure[~whole], works[~whole]
+        parts.append((*kept, np.zeros(len(kept[0]), np.uint8)))
+    start, end, sure, works, told = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(start, kind="stable")
+    return start[order], end[order], sure[order], works[order], told[order]
+
+
+def _inside(start: I64, end: I64, interval: I64, ran: Told, chosen: Mask) -> I64:
+    """For how long of each time with work some of the chosen runs were told to run."""
+    found = np.zeros(len(start), np.int64)
+    if len(interval):
+        begin, until, piece = covered(ran.run_start_ns[chosen], ran.run_end_ns[chosen])
+        of = np.empty(len(begin), np.int64)
+        of[piece] = interval
+        inside = np.minimum(until, end[of]) - np.maximum(begin, start[of])
+        np.add.at(found, of, np.maximum(inside, 0))
+    return found
 
 
 def _facts(columns: Columns) -> _Facts:
@@ -235,7 +298,8 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
     """One row for each stream, the busiest first; at most ``most``.
 
     ``busy_most_ms`` is None where the end of some work is unknown; ``idle_ms`` is the time
-    between the first and the last call in which the stream surely had no work.
+    between the first and the last call in which the stream surely had no work. ``works_told`` are
+    the works whose time is the one that CUPTI told: where all are, both bounds are that time.
     """
     if not len(busy):
         return []
@@ -245,9 +309,12 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
     known = busy.end_ns != UNKNOWN_NS
     length = np.where(known, busy.end_ns - busy.start_ns, 0)
     gaps = np.zeros(len(busy), np.int64)
-    gaps[:-1] = np.where(known[:-1], busy.start_ns[1:] - busy.end_ns[:-1], 0)
+    gaps[:-1] = np.where(known[:-1], np.maximum(busy.start_ns[1:] - busy.end_ns[:-1], 0), 0)
     gaps[np.append(heads[1:], len(busy)) - 1] = 0
-    sums = [np.add.reduceat(each, heads) for each in (busy.works, busy.sure_ns, length, gaps)]
+    exact = busy.works * busy.told
+    sums = [
+        np.add.reduceat(each, heads) for each in (busy.works, exact, busy.sure_ns, length, gaps)
+    ]
     whole = np.logical_and.reduceat(known, heads)
     rows: list[dict[str, object]] = [
         {
@@ -255,11 +322,12 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
             "tid": int(busy.tid[head]) or None,
             "stream": int(busy.stream[head]),
             "works": works,
+            "works_told": exact,
             "busy_least_ms": sure / 1e6,
             "busy_most_ms": longest / 1e6 if ended else None,
             "idle_ms": gap / 1e6,
         }
-        for head, works, sure, longest, gap, ended in zip(
+        for head, works, exact, sure, longest, gap, ended in zip(
             heads.tolist(), *(each.tolist() for each in sums), whole.tolist(), strict=True
         )
     ]

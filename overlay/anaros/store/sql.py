@@ -434,7 +434,7 @@ def _add_busy(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
         connection.execute("CREATE TABLE derived_busy AS SELECT * FROM computed")
     connection.unregister("computed")
     connection.execute(
-        "CREATE VIEW busy AS SELECT * REPLACE (nullif(tid, 0) AS tid,"
+        "CREATE VIEW busy AS SELECT * REPLACE (nullif(tid, 0) AS tid, told = 1 AS told,"
         f" nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
         f" {_start_s(run)} FROM derived_busy"
     )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When the works of streams ran, where CUPTI told it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anaros.kinds import Kind
+from anaros.pofc.model import I32, I64, U64, Mask
+from anaros.pofc.order import among, as_time, latest, numbered
+from anaros.records import FLAG_DEVICE_TIME, Columns
+
+#: Kinds that tell when work ran.
+TOLD = (Kind.GPU_EXECUTE, Kind.GPU_TRANSFER)
+
+#: A clock that is off by more joins no work with a call.
+_NEAR_NS = 20_000
+
+#: More runs than any call has: how many runs there should be is not known.
+_UNKNOWN = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of W works.
+
+    ``whole`` (W,) is whether each run of the work was told, ``end_ns`` (W,) the end of the last
+    run, meant where it is whole. ``work`` (R,) is the work of each run that has one, ascending;
+    ``run_start_ns`` and ``run_end_ns`` (R,) are when it ran. Works of one call have their runs
+    together, at the first of them.
+    """
+
+    whole: Mask
+    end_ns: I64
+    work: I64
+    run_start_ns: I64
+    run_end_ns: I64
+
+
+def told_of(columns: Columns, work: I64) -> Told:
+    """Joins runs with the calls that enqueued them.
+
+    A run is of the call of its thread in which the middle lies that CUPTI told of its call. A call
+    has one run for each of its works, a graph one for each of its nodes: with fewer of them it is
+    not whole, nor is a graph of which the number of nodes is not known.
+
+    Args:
+        columns: N records by start.
+        work: (W,) places of what was enqueued, ascending.
+    """
+    nothing = np.zeros(len(work), np.bool_), np.zeros(len(work), np.int64)
+    none = np.zeros(0, np.int64)
+    run = np.flatnonzero(
+        np.isin(columns.kind, TOLD)
+        & (columns.flags & FLAG_DEVICE_TIME != 0)
+        & (columns.context != 0)
+        # Queues that profile are told by their own handle, and run in any order.
+        & ~among(columns.object, columns.object[work])
+    )
+    if not len(run) or not len(work):
+        return Told(*nothing, none, none, none)
+    thread, run_thread = numbered(_threads(columns, work), _threads(columns, run))
+    start = as_time(columns.start_ns[work])
+    finish = start + as_time(columns.duration_ns[work])
+    order = np.lexsort((start, thread))
+    change = np.ones(len(work), np.bool_)
+    change[1:] = (np.diff(thread[order]) != 0) | (np.diff(start[order]) != 0)
+    heads = order[change]
+    call = np.empty(len(work), np.int64)
+    call[order] = np.cumsum(change) - 1
+    begun = as_time(columns.start_ns[run])
+    of = _nearest(
+        thread[heads],
+        start[heads],
+        finish[heads],
+        run_thread,
+        begun - as_time(columns.context[run]),
+    )
+    run, begun, of = run[of >= 0], begun[of >= 0], of[of >= 0]
+    ended = begun + as_time(columns.duration_ns[run])
+    nodes = as_time(columns.size_bytes[work])
+    nodes = np.where(nodes > 0, np.minimum(nodes, _UNKNOWN), _UNKNOWN)
+    due = np.where(columns.kind[work] == Kind.GPU_GRAPH, nodes, 1)
+    wanted = np.zeros(len(heads), np.int64)
+    np.add.at(wanted, call, due)
+    end = np.zeros(len(heads), np.int64)
+    np.maximum.at(end, of, ended)
+    whole = (np.bincount(of, minlength=len(heads)) >= wanted)[call]
+    by_work = np.argsort(heads[of], kind="stable")
+    return Told(whole, end[call], heads[of][by_work], begun[by_work], ended[by_work])
+
+
+def _threads(columns: Columns, place: I64) -> U64:
+    return (columns.pid[place].astype(np.uint64) << np.uint64(32)) | columns.tid[place]
+
+
+def _nearest(thread: I32, start: I64, end: I64, asked: I32, at: I64) -> I64:
+    """The call of a thread in which a time lies, or the one beside it; -1 where none is near.
+
+    Args:
+        thread: (C,) of each call, ascending.
+        start: (C,) of each call, ascending in a thread.
+        end: (C,) of each call.
+        asked: (R,) threads.
+        at: (R,) times.
+    """
+    before = latest(thread, start, asked, at)
+    after = np.where(before >= 0, before + 1, np.searchsorted(thread, asked))
+    best = np.full(len(at), -1, np.int64)
+    distance = np.full(len(at), _NEAR_NS + 1)
+    for place in (before, after):
+        inside = np.clip(place, 0, len(thread) - 1)
+        away = np.maximum(np.maximum(start[inside] - at, at - end[inside]), 0)
+        nearer = (place == inside) & (thread[inside] == asked) & (away < distance)
+        best[nearer], distance[nearer] = inside[nearer], away[nearer]
+    return best
+
+
+def covered(start: I64, end: I64) -> tuple[I64, I64, I64]:
+    """The union of intervals: start and end of its pieces, and the piece of each interval.
+
+    Args:
+        start: (R,) ns, in any order, at least one.
+        end: (R,) ns.
+    """
+    order = np.lexsort((end, start))
+    until = np.maximum.accumulate(end[order])
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = start[order][1:] > until[:-1]
+    heads = np.flatnonzero(fresh)
+    piece = np.empty(len(order), np.int64)
+    piece[order] = np.cumsum(fresh) - 1
+    return start[order][heads], until[np.append(heads[1:], len(order)) - 1], piece
