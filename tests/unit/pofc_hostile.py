@@ -13,7 +13,7 @@ _ANY = [
     Kind.POLL_WAIT, Kind.SYNC_WAIT, Kind.SYNC_WAKE, Kind.FILE_OPEN, Kind.FILE_READ,
     Kind.FILE_WRITE, Kind.FILE_SYNC, Kind.FILE_CLOSE, Kind.GPU_COPY_H2D, Kind.GPU_LAUNCH,
     Kind.GPU_SYNC, Kind.GPU_COPY_D2H, Kind.GPU_MAP, Kind.GPU_BUILD, Kind.GPU_EXECUTE,
-    Kind.GPU_TRANSFER, Kind.PROC_FORK, Kind.FILE_STAT,
+    Kind.GPU_TRANSFER, Kind.PROC_FORK, Kind.FILE_STAT, Kind.GPU_STORAGE,
 ]  # fmt: skip
 _NET = [Kind.NET_RECV, Kind.NET_SEND, Kind.NET_RECV, Kind.NET_SEND]
 _MADE = [Kind.NET_ACCEPT, Kind.NET_CONNECT, Kind.NET_SOCKET]
@@ -60,7 +60,7 @@ def traces(
 _BESIDES = [
     Kind.SYNC_WAIT, Kind.SYNC_WAKE, Kind.GPU_SYNC, Kind.GPU_COPY, Kind.GPU_COPY_D2H, Kind.GPU_MAP,
     Kind.GPU_LAUNCH, Kind.GPU_ALLOC, Kind.GPU_BUILD, Kind.FILE_WRITE, Kind.FILE_READ,
-    Kind.NET_SEND, Kind.POLL_WAIT,
+    Kind.NET_SEND, Kind.POLL_WAIT, Kind.GPU_STORAGE,
 ]  # fmt: skip
 
 

@@ -416,6 +416,8 @@ def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> 
         entry.blocked = _blocked(row, kernel=known.kernel)
         if entry.code == Code.SIDE:
             entry.code = Code.OUTPUT if launched else Code.STAGING
+        elif row["kind"] == Kind.GPU_STORAGE:
+            entry.code = Code.WRITTEN if row["flags"] & 1 else Code.STAGING
         elif entry.code == Code.SYNC:
             entry.code = told if told in (Code.STAGING, Code.OUTPUT) else Code.DEVICE
             continue

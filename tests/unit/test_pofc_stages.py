@@ -87,6 +87,31 @@ def test_a_request_on_one_thread_has_all_stages() -> None:
     }
 
 
+def test_storage_stages_to_the_device_and_persists_from_it() -> None:
+    trace, now = Trace(), 1000 * US
+    trace.add(Kind.NET_ACCEPT, now, now + US, obj=70, flags=SOCKET)
+    trace.add(Kind.POLL_WAIT, now + 2 * US, now + 100 * US, status=1)
+    now += 100 * US
+    direct, write = 2, 3
+    calls: list[tuple[Kind, int, dict[str, Any]]] = [
+        (Kind.NET_RECV, 5, {"obj": 70, "size": 9, "flags": SOCKET}),
+        (Kind.GPU_STORAGE, 200, {"obj": 5, "size": 4096, "flags": FLAG_KERNEL | direct}),
+        (Kind.GPU_LAUNCH, 5, {"obj": 9, "address": 77}),
+        (Kind.GPU_SYNC, 300, {"obj": 9}),
+        (Kind.GPU_STORAGE, 400, {"obj": 6, "size": 4096, "flags": FLAG_KERNEL | write}),
+        (Kind.NET_SEND, 15, {"obj": 70, "size": 99, "flags": SOCKET}),
+    ]
+    for kind, lasts, more in calls:
+        now = trace.add(kind, now, now + lasts * US, **more)
+    assert stages_of(analyse(trace.columns()[0])) == {
+        "ingest": 5 * US,
+        "staging": 200 * US,
+        "execute": 305 * US,
+        "persist": 400 * US,
+        "egress": 15 * US,
+    }
+
+
 def waits_of(timeline: Timeline, stage: str) -> tuple[int, ...]:
     spans = timeline.spans
     at = spans.stage == STAGES.index(stage)

@@ -240,6 +240,9 @@ static uint8_t code_of(const struct pofc_known *known, int32_t call, uint64_t at
 {
 	uint8_t code = known->code[known->calls->kind[call]], role = known->calls->role[call];
 
+	if (known->calls->kind[call] == ANAROS_KIND_GPU_STORAGE)
+		return known->columns->flags[at] & ANAROS_STORAGE_WRITE ? POFC_CODE_WRITTEN
+									: POFC_CODE_STAGING;
 	if (code == POFC_CODE_WRITE) {
 		uint16_t type = known->columns->flags[at] & ANAROS_FLAG_FD_TYPE_MASK;
 		bool regular = type == 0 || type == 1 || type == 6;

@@ -35,7 +35,8 @@ class Code(IntEnum):
     Those before NEUTRAL have a stage of their own; an EDGE is a request's begin or end; what
     follows is decided from the request as a whole: a READ after the last work for the device is
     NEUTRAL, a SYNC waits for what the device was given last, a SIDE (a map or a copy) goes to the
-    device before the first launch and back after it, a WRITE and a SEND may be signals.
+    device before the first launch and back after it, a WRITE and a SEND may be signals. What cuFile
+    moves is STAGING to the device and WRITTEN from it.
     """
 
     INGEST = 0
@@ -84,6 +85,7 @@ CODES = table_of(
         Kind.GPU_MAP: Code.SIDE,
         Kind.GPU_UNMAP: Code.SIDE,
         Kind.GPU_COPY_D2H: Code.OUTPUT,
+        Kind.GPU_STORAGE: Code.STAGING,
     },
     Code.NEUTRAL,
 )
