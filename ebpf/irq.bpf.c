@@ -275,11 +275,11 @@ int irq_totals(struct bpf_iter__bpf_map_elem *ctx)
 	if (!record)
 		return 0;
 	record->start_ns = sum->told_ns;
-	record->duration_ns = now - sum->told_ns;
+	record->duration_ns = ns - sum->told_sum_ns;
 	record->object = key.object;
 	record->address = key.cpu;
 	record->size_bytes = count - sum->told_count;
-	record->context = ns - sum->told_sum_ns;
+	record->context = now - sum->told_ns;
 	anaros_submit(record);
 	sum->told_count = count;
 	sum->told_sum_ns = ns;

@@ -145,11 +145,11 @@ int lock_totals(struct bpf_iter__bpf_map_elem *ctx)
 	if (!record)
 		return 0;
 	record->start_ns = sum->told_ns;
-	record->duration_ns = now - sum->told_ns;
+	record->duration_ns = ns - sum->told_sum_ns;
 	record->pid = key.pid;
 	record->status = key.sort;
 	record->size_bytes = count - sum->told_count;
-	record->context = ns - sum->told_sum_ns;
+	record->context = now - sum->told_ns;
 	anaros_submit(record);
 	sum->told_count = count;
 	sum->told_sum_ns = ns;

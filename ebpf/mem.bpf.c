@@ -229,7 +229,7 @@ static __always_inline void tell_faults(struct task_struct *task, struct memory 
 	if (!record)
 		return;
 	record->start_ns = memory->told_ns;
-	record->duration_ns = now - memory->told_ns;
+	record->address = now - memory->told_ns;
 	record->pid = task->tgid;
 	record->tid = task->pid;
 	record->size_bytes = minor - memory->minor;

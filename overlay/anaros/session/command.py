@@ -95,6 +95,7 @@ def _prepare(
 ) -> dict[str, str]:
     """All that watches the program; returns what its environment has that ours has not."""
     start(parts, child, name, kernel=kernel)
+    from anaros.capture.host.quota import Quota
     from anaros.capture.rings.arena import shared_memory_root
 
     shared = shared_memory_root() / name
@@ -103,6 +104,7 @@ def _prepare(
     open_capture(parts, shared, parts.directory)
     if not child.entered():
         warn(f"the program could not be put into the cgroup {parts.leaf and parts.leaf.path}")
+    parts.quota = Quota(child.pid)
     if kernel:
         attach_kernel(parts, child)
     assert parts.arena is not None
@@ -117,6 +119,8 @@ def _follow(parts: Parts, child: Child) -> int:
     with surviving("the program runs unrecorded"):
         parts.recorder.start(parts.kernel)
         parts.records = True
+        if parts.kernel is not None:
+            parts.kernel.extend()
     if not parts.records:
         parts.arena.recording = False
     with surviving("signals to anaros no longer reach the program"):

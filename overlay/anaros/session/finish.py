@@ -45,6 +45,8 @@ def finish(parts: Parts, status: int, started_cpu_s: float) -> None:
 def _drained(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
     """All records are durable; what ``meta.json`` then says."""
     assert parts.recorder is not None
+    if parts.kernel is not None:
+        parts.kernel.settle()
     parts.recorder.finish()
     changes = meta.at_end(parts, status, started_cpu_s)
     if parts.kernel is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from anaros.capture.host.quota import Quota
     from anaros.session.parts import Parts
 
 
@@ -65,6 +66,17 @@ def _libraries(followed: Mapping[str, int], *, hidden: bool) -> list[dict[str, o
     ]
 
 
+def _throttled(quota: Quota | None, *, hidden: bool) -> list[dict[str, object]] | None:
+    """What quotas of CPU cost; without names only which of them, from below."""
+    if quota is None:
+        return None
+    used = quota.used()
+    if hidden:
+        for number, group in enumerate(used):
+            group["cgroup"] = f"#{number + 1}"
+    return used
+
+
 def kernel_off(reason: str) -> dict[str, object]:
     """What stands where the kernel plane is not at work."""
     return {"active": False, "missing": [], "reason": reason}
@@ -101,6 +113,7 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
             "active": True,
             "missing": list(parts.kernel.missing()),
             "reason": None,
+            "since_ns": parts.kernel.since_ns(),
             "cufile": _libraries(parts.kernel.cufile(), hidden=parts.hide_names),
         }
         if parts.kernel is not None
@@ -110,6 +123,7 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
             "kernel": sum(by_probe.values()) + lost if by_probe is not None else None,
             "by_probe": by_probe,
         },
+        "throttled": _throttled(parts.quota, hidden=parts.hide_names),
         "counters": parts.arena.counters(),
         "policy": parts.rewrites.describe() if parts.rewrites else None,
         "clock": {"residual_last_ns": residual_last_ns, "residual_max_ns": residual_max_ns},

@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from anaros.errors import AnarosError, KernelPlaneError
+from anaros.errors import AnarosError, KernelPlaneError, plain
 from anaros.session import meta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anaros.capture.host.quota import Quota
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.kernel.probes import Loading
     from anaros.capture.program.cgroup import Leaf
@@ -50,13 +51,6 @@ def surviving(what: str) -> Iterator[None]:
         warn(f"{what}: {plain(problem)}")
 
 
-def plain(problem: Exception) -> str:
-    """An error as one line."""
-    if isinstance(problem, OSError) and problem.strerror:
-        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
-    return " ".join(f"{type(problem).__name__}: {problem}".split())
-
-
 def outdated(problem: BaseException) -> AnarosError | None:
     """What an error means that a native module raises which is missing or of other sources."""
     text = str(problem)
@@ -88,6 +82,7 @@ class Parts:
         self.segments: list[Segment] = []
         self.kernel: KernelPlane | None = None
         self.kernel_reason = ""
+        self.quota: Quota | None = None
         self.nccl_profiler: str | None = None
         self.recorder: Recorder | None = None
         self.records = False

@@ -78,26 +78,29 @@
 	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget") \
 	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie") \
 	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \
-	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old") \
+	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old; where it closes size_bytes and context are the bytes that the program received and sent through it") \
 	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
+	ANAROS_KIND(0x0803, TCP_BYTES, "tcp.bytes", "socket cookie", "bytes that the program received, size_bytes, and sent, context, through the socket so far, once a second; status is its state") \
 	ANAROS_KIND(0x0a01, IRQ_HARD, "irq.hard", "interrupt", "a long interrupt took the CPU from the thread; address is the CPU") \
 	ANAROS_KIND(0x0a02, IRQ_SOFT, "irq.soft", "interrupt", "a long soft interrupt took the CPU from the thread; address is the CPU") \
-	ANAROS_KIND(0x0a03, IRQ_TOTAL, "irq.total", "interrupt", "what interrupts took from all threads of the target, once a second; size_bytes is how many, context the ns, address the CPU") \
+	ANAROS_KIND(0x0a03, IRQ_TOTAL, "irq.total", "interrupt", "what interrupts took from all threads of the target within context ns; size_bytes is how many, duration_ns the sum, address the CPU") \
 	ANAROS_KIND(0x0b01, PROC_FORK, "proc.fork", "pid of the child", "a process was forked") \
 	ANAROS_KIND(0x0b02, PROC_EXEC, "proc.exec", "0", "a program was started; its path is the name of address") \
 	ANAROS_KIND(0x0b03, PROC_EXIT, "proc.exit", "0", "a process ended; status is its wait status") \
-	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent") \
+	ANAROS_KIND(0x0b04, PROC_SHIM, "proc.shim", "start time of the process", "the shim is at work in this process; address is its parent; size_bytes is what the loader and the shim had read by then and whatever the process before its exec, context in how many calls, 0 = not told") \
+	ANAROS_KIND(0x0b05, PROC_IO, "proc.io", "calls that read", "what the thread read, size_bytes, and wrote, address, by the kernel's own count since it began, and in how many calls, object and context; status: 0 it goes on, 1 it becomes another program, 2 it ended") \
+	ANAROS_KIND(0x0b06, PROC_CPU, "proc.cpu", "start time of the thread", "size_bytes is the ns that the thread ran by the kernel's own count since it began; status as in proc.io") \
 	ANAROS_KIND(0x0901, MEM_FAULT, "mem.fault", "0", "the thread slept in a page fault; address is the instruction, status is 1 where it waited for I/O") \
 	ANAROS_KIND(0x0902, MEM_RECLAIM, "mem.reclaim", "0", "the thread had to free memory before it got some; size_bytes was freed, status is 1 for the limit of a cgroup, 0 for the machine") \
 	ANAROS_KIND(0x0903, MEM_COMPACT, "mem.compact", "0", "the thread had to move memory to get a large piece; status is the kernel's result") \
 	ANAROS_KIND(0x0904, MEM_MIGRATE, "mem.migrate", "0", "the thread moved pages, between nodes or within one; size_bytes were moved, context could not be, status is the kernel's reason") \
 	ANAROS_KIND(0x0905, MEM_OOM, "mem.oom", "pid that asked for memory", "the process is killed for want of memory") \
-	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, once a second; size_bytes minor ones, context major ones") \
+	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, within address ns; size_bytes minor ones, context major ones") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
 	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on") \
 	ANAROS_KIND(0x0c03, SYNC_FUTEX, "sync.futex", "address of the futex", "the thread slept on a futex: a lock, a condition, a join; address is the tid that woke it, size_bytes its pid, 0 = a timeout or signal") \
 	ANAROS_KIND(0x0c04, SYNC_KERNEL, "sync.kernel", "address of the lock", "the thread waited long for a lock of the kernel; status is the sort of lock") \
-	ANAROS_KIND(0x0c05, SYNC_KERNEL_TOTAL, "sync.kernel_total", "0", "waits of the process for locks of the kernel, once a second; size_bytes is how many, context the ns, status the sort of lock") \
+	ANAROS_KIND(0x0c05, SYNC_KERNEL_TOTAL, "sync.kernel_total", "0", "waits of the process for locks of the kernel within context ns; size_bytes is how many, duration_ns the sum, status the sort of lock") \
 	ANAROS_KIND(0x0d01, CGROUP_MOVE, "cgroup.move", "cgroup", "the thread was moved to the cgroup") \
 	ANAROS_KIND(0x0d02, CGROUP_FREEZE, "cgroup.freeze", "cgroup", "a cgroup of the target is frozen, status 1, or goes on, 0") \
 	ANAROS_KIND(0x0d03, CGROUP_REMOVE, "cgroup.remove", "cgroup", "a cgroup that the target was in is removed")

@@ -25,7 +25,7 @@ def test_packets_on_loopback_cost_their_sender(workload: str) -> None:
     assert run.drops["irq"] == 0
     # Each interrupt is in a total, and with a minimum of nothing a record besides.
     assert int(totals.size_bytes.sum()) == len(single)
-    assert int(totals.context.sum()) == int(single.duration_ns.sum())
+    assert int(totals.duration_ns.sum()) == int(single.duration_ns.sum())
     received = single.take(single.object == NET_RX)
     # At least one for what goes there and one for what comes back.
     assert len(received) >= 600
@@ -34,7 +34,7 @@ def test_packets_on_loopback_cost_their_sender(workload: str) -> None:
     assert (totals.pid == 0).all()
     for cpu in np.unique(totals.address).tolist():
         of_cpu = totals.take(totals.address == cpu)
-        assert int(of_cpu.context.sum()) <= 30_000 * MS
+        assert (of_cpu.duration_ns < of_cpu.context).all()
 
 
 def test_the_timer_interrupts_who_computes(workload: str) -> None:
@@ -48,7 +48,7 @@ def test_the_timer_interrupts_who_computes(workload: str) -> None:
     assert (ticks.address == 0).mean() > 0.5
     assert 0 < int(ticks.duration_ns.sum()) < 100 * MS
     # A soft interrupt does not count the hard ones within it once more.
-    taken = int(run.of(Kind.IRQ_TOTAL).context.sum())
+    taken = int(run.of(Kind.IRQ_TOTAL).duration_ns.sum())
     away = run.of(Kind.PROC_EXIT).start_ns[-1] - run.of(Kind.PROC_EXEC).start_ns[0]
     assert taken < int(away)
 
@@ -68,7 +68,7 @@ def test_threads_that_map_memory_wait_for_each_other(waits: str) -> None:
     assert run.drops["lock"] == 0
     assert len(waited) > 10
     assert int(totals.size_bytes.sum()) == len(waited)
-    assert int(totals.context.sum()) == int(waited.duration_ns.sum())
+    assert int(totals.duration_ns.sum()) == int(waited.duration_ns.sum())
     assert set(waited.pid.tolist()) == {run.pid}
     assert set(totals.pid.tolist()) == {run.pid}
     for tid in set(waited.tid.tolist()):
