@@ -32,6 +32,15 @@ class AnarosError(Exception):
         self.remedy = remedy
 
 
+def plain(problem: Exception) -> str:
+    """An error that nobody has made a fact of, as a part of a line."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    if isinstance(problem, MemoryError) and not problem.args:
+        return "there is no memory"
+    return " ".join(f"{type(problem).__name__}: {problem}".split())
+
+
 class UsageError(AnarosError):
     """The caller's words are wrong."""
 

@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ BEFORE = (
     "anaros.capture.rings.recorder:Recorder.__init__",
     "anaros.capture.program.child:Child.entered",
 )
+WRITER = (
+    "anaros.capture.rings.recorder:_import_ahead",
+    "anaros.capture.rings.recorder:SegmentWriter.write",
+    "anaros.store.segments:write_clustered",
+)
 AFTER = (
     "anaros.capture.rings.recorder:Recorder.start",
     "anaros.capture.program.child:Child.wait",
@@ -58,6 +64,16 @@ AFTER = (
     "anaros.capture.rings.arena:Segment.close",
     "anaros.capture.rings.arena:Arena.close",
 )
+
+
+def anaros(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "anaros_cli.main", *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def broken(place: str, error: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -98,6 +114,62 @@ def test_what_fails_while_the_program_runs_is_one_line(place: str, tmp_path: Pat
     state = json.loads((output / "meta.json").read_text())
     if "update_meta" not in place:
         assert (state["state"] != "running", state["exit_code"]) == (True, 7)
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "TypeError('it broke')"])
+@pytest.mark.parametrize("place", WRITER)
+def test_records_that_cannot_be_written_cut_the_run_short(
+    place: str, error: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "sh", "-c", "echo done; exit 7")
+    done = broken(place, error, *words)
+    assert (done.returncode, done.stdout) == (7, "done\n")
+    why = "there is no memory" if "Memory" in error else "TypeError: it broke"
+    fact = f"the records could not be written: {why}"
+    assert done.stderr == f"anaros: {fact}\n  what was written before is safe\n"
+    told = json.loads((output / "meta.json").read_text())
+    assert (told["state"], told["cut_short"], told["exit_code"]) == ("cut short", fact, 7)
+    assert told["drops"]["shim"] > 0
+    assert told["overhead"]["records"] == 0
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it mounts a small tmpfs")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_on_which_nothing_more_can_be_written(small: Path) -> None:
+    """Not even meta.json: it says later that the run has no end, and that all is lost."""
+    output, rest = small / "run", small / "rest"
+    words = ("run", "--no-kernel", "--output", str(output), "--")
+    fill = f"head -c 2m /dev/zero >{rest} 2>/dev/null; echo done; exit 7"
+    done = anaros(*words, "sh", "-c", fill)
+    assert (done.returncode, done.stdout) == (7, "done\n")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("anaros: ")]
+    assert [line.partition(str(output))[2] for line in lines] == [
+        "/names.parquet: No space left on device",
+        "/meta.json: No space left on device",
+    ]
+    assert "Traceback" not in done.stderr
+    assert not [name for _, _, names in os.walk(output) for name in names if "tmp" in name]
+    full = anaros("report", str(output), "--json")
+    assert (full.returncode, full.stdout) == (1, "")
+    assert full.stderr.startswith(f"anaros: cannot write {output}")
+    rest.unlink()
+    told = anaros("report", str(output))
+    assert told.returncode == 0, told.stderr
+    meta = json.loads((output / "meta.json").read_text())
+    assert (meta["state"], meta["lost_shared_memory"]) == ("recovered", True)
 
 
 @pytest.mark.parametrize(

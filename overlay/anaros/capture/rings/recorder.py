@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from anaros._native import ffi, lib
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
-from anaros.errors import AnarosError, CaptureError
+from anaros.errors import AnarosError, CaptureError, plain
 
 if TYPE_CHECKING:
     from anaros.capture.kernel.plane import KernelPlane
@@ -198,19 +198,32 @@ class Recorder:
         lib.anaros_recorder_stop(self._handle)
 
     def _write(self) -> None:
-        _import_ahead()
+        with self._or_cut_short():
+            _import_ahead()
         while (place := lib.anaros_recorder_next(self._handle, TICK_MS)) != _FINISHED:
-            if self._kernel is not None:
-                self._arena.note_kernel_drops(list(self._kernel.drops().values()))
-            if place < 0:
-                continue
-            segment = self._segments[place]
-            try:
-                self._writer.write(segment, segment.sequence, self._giving_way)
-            except AnarosError as problem:
-                # Nothing more can be kept: let the workload run unrecorded.
-                self.error = problem
-            lib.anaros_recorder_written(self._handle, place, self.error is None)
+            with self._or_cut_short():
+                if self._kernel is not None:
+                    self._arena.note_kernel_drops(list(self._kernel.drops().values()))
+                if place >= 0 and self.error is None:
+                    segment = self._segments[place]
+                    self._writer.write(segment, segment.sequence, self._giving_way)
+            if place >= 0:
+                lib.anaros_recorder_written(self._handle, place, self.error is None)
+
+    @contextlib.contextmanager
+    def _or_cut_short(self) -> Iterator[None]:
+        """Whatever fails here, nothing more can be kept: the workload runs on unrecorded."""
+        try:
+            yield
+        except AnarosError as problem:
+            self._cut_short(problem)
+        except Exception as problem:  # noqa: BLE001 - a thread that ends by it would tell nobody
+            told = f"the records could not be written: {plain(problem)}"
+            self._cut_short(CaptureError(told, "what was written before is safe"))
+
+    def _cut_short(self, problem: AnarosError) -> None:
+        self.error = self.error or problem
+        self._arena.recording = False
 
     @contextlib.contextmanager
     def _giving_way(self) -> Iterator[None]:
