@@ -76,6 +76,7 @@ class Kind(IntEnum):
     NIC_DROP = 0x0703
     TCP_STATE = 0x0801
     TCP_RETRANSMIT = 0x0802
+    TCP_BYTES = 0x0803
     IRQ_HARD = 0x0A01
     IRQ_SOFT = 0x0A02
     IRQ_TOTAL = 0x0A03
@@ -83,6 +84,8 @@ class Kind(IntEnum):
     PROC_EXEC = 0x0B02
     PROC_EXIT = 0x0B03
     PROC_SHIM = 0x0B04
+    PROC_IO = 0x0B05
+    PROC_CPU = 0x0B06
     MEM_FAULT = 0x0901
     MEM_RECLAIM = 0x0902
     MEM_COMPACT = 0x0903
@@ -183,6 +186,7 @@ KIND_NAMES: dict[int, str] = {
     0x0703: "nic.drop",
     0x0801: "tcp.state",
     0x0802: "tcp.retransmit",
+    0x0803: "tcp.bytes",
     0x0A01: "irq.hard",
     0x0A02: "irq.soft",
     0x0A03: "irq.total",
@@ -190,6 +194,8 @@ KIND_NAMES: dict[int, str] = {
     0x0B02: "proc.exec",
     0x0B03: "proc.exit",
     0x0B04: "proc.shim",
+    0x0B05: "proc.io",
+    0x0B06: "proc.cpu",
     0x0901: "mem.fault",
     0x0902: "mem.reclaim",
     0x0903: "mem.compact",
