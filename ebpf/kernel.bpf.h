@@ -48,6 +48,14 @@ struct cfs_rq {
 
 struct sched_entity {
 	struct cfs_rq *cfs_rq;
+	u64 sum_exec_runtime;
+} ANAROS_KERNEL_TYPE;
+
+struct task_io_accounting {
+	u64 rchar; /* all four with CONFIG_TASK_XACCT */
+	u64 wchar;
+	u64 syscr;
+	u64 syscw;
 } ANAROS_KERNEL_TYPE;
 
 struct thread_info {
@@ -83,6 +91,7 @@ struct task_struct {
 	u64 start_time;
 	char comm[16];
 	struct signal_struct *signal;
+	struct task_io_accounting ioac;
 	struct bpf_local_storage *bpf_storage;
 } ANAROS_KERNEL_TYPE;
 
@@ -96,6 +105,13 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	void *key;
+	void *value;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
 	void *value;
 };
 
@@ -127,11 +143,25 @@ typedef struct {
 
 struct sock_common {
 	atomic64_t skc_cookie;
+	unsigned char skc_state;
+	unsigned long skc_flags;
 } ANAROS_KERNEL_TYPE;
 
 struct sock {
 	struct sock_common __sk_common;
+	u16 sk_type;
+	u16 sk_protocol; /* since 5.6 a field that has an address */
 	struct bpf_local_storage *sk_bpf_storage;
+} ANAROS_KERNEL_TYPE;
+
+struct tcp_sock {
+	u32 rcv_nxt;
+	u32 copied_seq;
+	u32 snd_nxt;
+	u32 write_seq;
+	u64 bytes_received;
+	u64 bytes_sent;
+	u64 bytes_retrans;
 } ANAROS_KERNEL_TYPE;
 
 struct Qdisc {
@@ -164,5 +194,8 @@ struct napi_struct {
 #define TCP_SYN_SENT      2
 #define TCP_CLOSE         7
 #define TCP_LISTEN        10
+#define IPPROTO_TCP       6
+#define SOCK_STREAM       1
+#define SOCK_DONE         1
 
 #endif

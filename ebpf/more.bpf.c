@@ -8,3 +8,4 @@
 #include "irq.bpf.c"
 #include "lock.bpf.c"
 #include "cgroup.bpf.c"
+#include "usage.bpf.c"

@@ -8,15 +8,10 @@
  * a packet has none (received, not yet matched) nobody can tell, and it is
  * counted.
  */
-#include "common.bpf.h"
+#include "usage.bpf.h"
 
 #define REASON_MAX    512
 #define REASON_PREFIX 16 /* "SKB_DROP_REASON_" */
-
-struct socket_owner {
-	u32 pid;
-	u32 padding;
-};
 
 struct packet {
 	u64 queued_ns;
@@ -24,13 +19,6 @@ struct packet {
 	u32 pid;
 	u32 tid;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct socket_owner);
-} sockets SEC(".maps");
 
 /* Packets between stack and driver. One that never arrives there is evicted. */
 struct {
@@ -130,6 +118,12 @@ int tcp_state(u64 *ctx)
 	record->status = after;
 	record->address = before;
 	record->object = bpf_get_socket_cookie(socket);
+	if (after == TCP_CLOSE) {
+		struct anaros_moved moved = anaros_tcp_moved(socket);
+
+		record->size_bytes = moved.received;
+		record->context = moved.sent;
+	}
 	anaros_submit(record);
 	return 0;
 }

@@ -5,7 +5,7 @@
  * Membership is the task storage of common.bpf.h. The hash of tgids beside it
  * makes the end of a process exact: whichever thread removes the entry reports it.
  */
-#include "common.bpf.h"
+#include "usage.bpf.h"
 
 #define ANCESTORS_MAX 32
 
@@ -116,6 +116,8 @@ int process_exec(u64 *ctx)
 			anaros_ship_name(ANAROS_PROBE_PROCESS, name, now, task->tgid,
 					 ANAROS_NAME_PROGRAM, task->tgid, length - 1);
 	}
+	anaros_tell_io(task, now, ANAROS_USAGE_AT_EXEC);
+	anaros_tell_cpu(task, now, ANAROS_USAGE_AT_EXEC);
 	record = anaros_reserve(ANAROS_PROBE_PROCESS, ANAROS_KIND_PROC_EXEC);
 	if (!record)
 		return 0;
@@ -134,15 +136,21 @@ int process_exit(u64 *ctx)
 	const struct signal_struct *process = anaros_look(task)->signal;
 	struct anaros_record *record;
 	u32 pid = task->tgid;
+	u64 now;
 
-	if (!anaros_task(task) || process->live.counter > 0)
+	if (!anaros_task(task))
+		return 0;
+	now = bpf_ktime_get_ns();
+	anaros_tell_io(task, now, ANAROS_USAGE_AT_END);
+	anaros_tell_cpu(task, now, ANAROS_USAGE_AT_END);
+	if (process->live.counter > 0)
 		return 0;
 	if (bpf_map_delete_elem(&tree, &pid))
 		return 0; /* its last two threads end at once, and the other was first */
 	record = anaros_reserve(ANAROS_PROBE_PROCESS, ANAROS_KIND_PROC_EXIT);
 	if (!record)
 		return 0;
-	record->start_ns = bpf_ktime_get_ns();
+	record->start_ns = now;
 	record->pid = pid;
 	record->tid = task->pid;
 	/* What wait() will say, by the rule of wait_task_zombie(). */

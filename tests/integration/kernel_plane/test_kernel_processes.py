@@ -71,9 +71,10 @@ def test_lost_records_are_counted_exactly() -> None:
     loop = f"i=0; while [ $i -lt {runs} ]; do /bin/true; i=$((i+1)); done"
     settings = probes.Settings(ring_bytes=4096)
     run = record(["/bin/sh", "-c", loop], settings=settings, consume=False)
-    kinds = (Kind.PROC_FORK, Kind.PROC_EXEC, Kind.PROC_EXIT)
+    kinds = (Kind.PROC_FORK, Kind.PROC_EXEC, Kind.PROC_EXIT, Kind.PROC_IO, Kind.PROC_CPU)
     programs = [name for name, _ in run.names if name["status"] == NameClass.PROGRAM]
     shipped = len(run.of(*kinds)) + len(programs)
     made = runs * 3 + 2 + (runs + 1)  # each child: fork, exec, exit; the root: exec, exit; names
+    made += 4 * (runs + 1)  # what each had read and run, at its exec and at its end
     assert run.drops["process"] > 0
     assert shipped + run.drops["process"] == made

@@ -61,6 +61,8 @@ TOTALS: tuple[tuple[str, str, str | None], ...] = (
     ("cgroup_groups", "cgroup", None),
     ("irq_totals", "irq", "stolen"),
     ("lock_totals", "lock", "contended"),
+    ("usage_tasks", "process", None),
+    ("usage_sockets", "net", "sockets"),
 )
 
 #: Maps of anaros.bpf.o; whatever else the object has is its own.
@@ -71,6 +73,7 @@ SHARED = (
     "tree",
     "named",
     "scratch",
+    "sockets",
     ".rodata.config",
     ".data.kernel",
     ".bss.kernel",

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What threads and sockets of the target moved by the kernel's own count, which
+ * is the same whoever asked for it and however: the witness of what the shim
+ * saw.
+ */
+#ifndef ANAROS_EBPF_USAGE_H
+#define ANAROS_EBPF_USAGE_H
+
+#include "common.bpf.h"
+
+/* Of a socket of the target; what a listener accepts inherits it. */
+struct socket_owner {
+	u32 pid;
+	u32 told; /* the low half of what tcp.bytes said last */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_owner);
+} sockets SEC(".maps");
+
+/* status of proc.io and proc.cpu: the thread ... */
+enum anaros_usage {
+	ANAROS_USAGE_SO_FAR = 0,  /* goes on */
+	ANAROS_USAGE_AT_EXEC = 1, /* becomes another program */
+	ANAROS_USAGE_AT_END = 2,
+};
+
+static __always_inline void anaros_tell_io(struct task_struct *task, u64 now, s32 when)
+{
+	const struct task_struct *counted = anaros_look(task);
+	struct anaros_record *record;
+
+	if (!bpf_core_field_exists(counted->ioac.rchar))
+		return;
+	if (when == ANAROS_USAGE_AT_END && !counted->ioac.syscr && !counted->ioac.syscw)
+		return;
+	record = anaros_reserve(ANAROS_PROBE_PROCESS, ANAROS_KIND_PROC_IO);
+	if (!record)
+		return;
+	record->start_ns = now;
+	record->pid = task->tgid;
+	record->tid = task->pid;
+	record->status = when;
+	record->size_bytes = counted->ioac.rchar;
+	record->address = counted->ioac.wchar;
+	record->object = counted->ioac.syscr;
+	record->context = counted->ioac.syscw;
+	anaros_submit_quietly(record);
+}
+
+static __always_inline void anaros_tell_cpu(struct task_struct *task, u64 now, s32 when)
+{
+	struct anaros_record *record = anaros_reserve(ANAROS_PROBE_PROCESS, ANAROS_KIND_PROC_CPU);
+
+	if (!record)
+		return;
+	record->start_ns = now;
+	record->pid = task->tgid;
+	record->tid = task->pid;
+	record->status = when;
+	record->size_bytes = anaros_look(task)->se.sum_exec_runtime;
+	record->object = anaros_look(task)->start_time;
+	anaros_submit_quietly(record);
+}
+
+struct anaros_moved {
+	u64 received;
+	u64 sent;
+};
+
+/*
+ * Bytes that the program took from a TCP socket and gave to it. A FIN counts as
+ * a byte, and lies behind all others: it is taken with the end of the stream.
+ */
+static __always_inline struct anaros_moved anaros_tcp_moved(const struct sock *socket)
+{
+	const struct tcp_sock *tcp = anaros_look_as(struct tcp_sock, socket);
+	u32 fin = anaros_look_as(struct sock, socket)->__sk_common.skc_flags >> SOCK_DONE & 1;
+	u32 unread = tcp->rcv_nxt - tcp->copied_seq;
+	s32 unsent = tcp->write_seq - tcp->snd_nxt;
+	struct anaros_moved moved;
+
+	moved.received = tcp->bytes_received - (unread > fin ? unread : fin);
+	moved.sent = tcp->bytes_sent - tcp->bytes_retrans + (unsent > 0 ? unsent : 0);
+	return moved;
+}
+
+#endif
