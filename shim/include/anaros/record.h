@@ -90,6 +90,7 @@ enum anaros_flag {
 	ANAROS_FLAG_CAPTURE = 0x0200,      /* recorded into a graph, not run */
 	ANAROS_FLAG_OFFSET = 0x0400,       /* address is a file offset */
 	ANAROS_FLAG_LISTENER = 0x0800,     /* the socket accepts connections */
+	ANAROS_FLAG_ACCOUNTED = 0x1000,    /* the kernel counts it: not recv, not splice */
 	ANAROS_FLAG_KERNEL = 0x8000,       /* seen by the kernel plane */
 };
 

@@ -76,6 +76,7 @@ static inline void anaros_done_io(const struct anaros_call *call, uint16_t kind,
 	};
 
 	if (anaros_fd_is_socket(entry)) {
+		fields.flags |= ANAROS_FLAG_ACCOUNTED;
 		if (kind == ANAROS_KIND_FILE_READ)
 			fields.kind = ANAROS_KIND_NET_RECV;
 		else if (kind == ANAROS_KIND_FILE_WRITE)

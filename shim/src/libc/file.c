@@ -188,14 +188,15 @@ EXPORT int munmap(void *at, size_t size)
 }
 
 /* A copy inside the kernel: read of one descriptor, write of the other. */
-static void moved(const struct anaros_call *call, uint16_t kind, int in, int out, ssize_t result)
+static void moved(const struct anaros_call *call, uint16_t kind, uint16_t flags, int in, int out,
+		  ssize_t result)
 {
 	uint64_t end_ns = anaros_now_ns();
 	struct anaros_fd from = anaros_fd_of(in);
 	struct anaros_fd to = anaros_fd_of(out);
 	struct anaros_fields fields = {
 	    .kind = kind,
-	    .flags = (uint16_t)from.flags,
+	    .flags = (uint16_t)(from.flags | flags),
 	    .status = anaros_status(result),
 	    .object = from.object,
 	    .size_bytes = result > 0 ? (uint64_t)result : 0,
@@ -214,7 +215,8 @@ static void moved(const struct anaros_call *call, uint16_t kind, int in, int out
 
 #define SENDFILE(name)                                                                             \
 	WRAP(ssize_t, name, (int out, int in, off_t *offset, size_t size),                         \
-	     (out, in, offset, size), moved(&call, ANAROS_KIND_FILE_SENDFILE, in, out, result))
+	     (out, in, offset, size),                                                              \
+	     moved(&call, ANAROS_KIND_FILE_SENDFILE, ANAROS_FLAG_ACCOUNTED, in, out, result))
 SENDFILE(sendfile)
 SENDFILE(sendfile64)
 
@@ -223,6 +225,6 @@ SENDFILE(sendfile64)
 		   (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,         \
 		    unsigned int flags),                                                           \
 		   (in, in_offset, out, out_offset, size, flags),                                  \
-		   moved(&call, kind, in, out, result))
+		   moved(&call, kind, 0, in, out, result))
 MOVE(splice, ANAROS_KIND_FILE_SENDFILE)
 MOVE(copy_file_range, ANAROS_KIND_FILE_COPY)
