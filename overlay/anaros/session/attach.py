@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anaros.capture.attach.calls import Calls
+    from anaros.capture.attach.devices import Devices
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.kernel.probes import Loading
     from anaros.capture.rings.arena import Arena, Segment
@@ -66,6 +67,7 @@ class _Parts:
         self.segments: list[Segment] = []
         self.kernel: KernelPlane | None = None
         self.calls: Calls | None = None
+        self.devices: Devices | None = None
         self.recorder: Recorder | None = None
         self.finished = False
         self.undo = contextlib.ExitStack()
@@ -74,6 +76,8 @@ class _Parts:
         """Detaches from the target and gives back all memory; a second call does nothing."""
         if self.calls is not None:
             self.calls.detach()
+        if self.devices is not None:
+            self.devices.stop()
         if self.recorder is not None:
             self.recorder.close()
         if self.loading is not None:
@@ -82,6 +86,8 @@ class _Parts:
             self.kernel.stop()
         if self.calls is not None:
             self.calls.free()
+        if self.devices is not None:
+            self.devices.free()
         for segment in self.segments:
             segment.close()
         self.segments = []
@@ -187,6 +193,11 @@ def _start(
     parts.calls = loading.calls()
     parts.calls.attach()
     parts.kernel.extend()
+    from anaros.capture.attach.devices import Devices
+
+    assert loading.first is not None
+    pids = [process.pid for process in processes]
+    parts.devices = Devices(loading.first.libbpf, loading.first.handle, pids)
 
 
 def _refused(problem: KernelPlaneError) -> KernelPlaneError:
@@ -289,6 +300,8 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     assert parts.directory is not None
     asked_ns = time.monotonic_ns()
     parts.calls.detach()
+    if parts.devices is not None:
+        parts.devices.stop()
     parts.kernel.detach()
     detached_ns = time.monotonic_ns()
     parts.recorder.finish()
@@ -328,7 +341,11 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
         "host": machine.identity(),
         "kernel_plane": {
             "active": True,
-            "missing": [*parts.kernel.missing(), *parts.calls.missing()],
+            "missing": [
+                *parts.kernel.missing(),
+                *parts.calls.missing(),
+                *(parts.devices.problems() if parts.devices is not None else ()),
+            ],
             "reason": None,
             "cufile": [],
         },
@@ -337,6 +354,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
             "kernel": sum(by_probe.values()) + parts.recorder.kernel_samples_lost,
             "by_probe": by_probe,
         },
+        "devices": _devices(parts),
         "processes": {"seen": 0, "with_shim": 0, "without_shim_count": 0, "without_shim": []},
         "overhead": {
             "records": parts.recorder.records,
@@ -345,3 +363,19 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
             "bpf_run_time_ns": parts.kernel.run_time_ns(),
         },
     }
+
+
+def _devices(parts: _Parts) -> dict[str, object]:
+    """The libraries that were followed, and what was called in them."""
+    if parts.devices is None:
+        return {"libraries": [], "calls": []}
+    hidden = parts.arena is not None and parts.arena.hide_names
+
+    def shown(path: str) -> str:
+        return path.rpartition("/")[2] if hidden else path
+
+    libraries = [
+        {**library._asdict(), "path": shown(library.path)} for library in parts.devices.libraries
+    ]
+    calls = [{**one, "library": shown(one["library"])} for one in parts.devices.outcomes()]
+    return {"libraries": libraries, "calls": calls}

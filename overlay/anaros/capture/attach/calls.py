@@ -138,10 +138,12 @@ class AttachLoading(Loading):
         self._calls: Calls | None = None
         self._refused: KernelPlaneError | None = None
         self._behind: threading.Thread | None = None
+        #: What was loaded first, as long as its owner has it.
+        self.first: Loaded | None = None
         super().__init__()
 
     def _load(self) -> Loaded:
-        loaded = super()._load()
+        loaded = self.first = super()._load()
         try:
             self._calls = Calls(loaded)
         except BaseException:

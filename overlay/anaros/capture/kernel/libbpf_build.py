@@ -94,6 +94,7 @@ ffi.cdef(
     void *bpf_map__initial_value(struct bpf_map *map, size_t *size);
 
     int bpf_program__set_autoload(struct bpf_program *program, bool autoload);
+    int bpf_program__set_expected_attach_type(struct bpf_program *program, int type);
     int bpf_program__fd(const struct bpf_program *program);
     struct bpf_link *bpf_program__attach(const struct bpf_program *program);
     struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *program, int cgroup);

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros attach` to programs that drive a device: what they call, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anaros.kinds import Kind
+from anaros.records import Columns
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load
+
+ROOT = Path(__file__).resolve().parents[2]
+SIM = ROOT / "tests/native/cuda_sim"
+Command = Callable[..., list[str]]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
+    pytest.mark.skipif(
+        not (ROOT / "ebpf/device.bpf.o").exists(), reason="ebpf/device.bpf.o is not built"
+    ),
+]
+
+CUDA = """
+    import ctypes, sys, time
+
+    def ready():
+        print("ready", flush=True)
+        sys.stdin.readline()
+
+    if EARLY:
+        cuda = ctypes.CDLL(LIBRARY)
+        ready()
+    else:
+        ready()
+        cuda = ctypes.CDLL(LIBRARY)
+        time.sleep(1.5)
+    pointer = ctypes.c_void_p
+    device, context, module, kernel, stream = (ctypes.c_int(), *(pointer() for _ in range(4)))
+    memory = ctypes.c_uint64()
+
+    def call(name, *words):
+        result = getattr(cuda, name)(*words)
+        assert result == 0, (name, result)
+
+    call("cuInit", 0)
+    call("cuDeviceGet", ctypes.byref(device), 0)
+    call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+    call("cuCtxSetCurrent", context)
+    call("cuModuleLoadData", ctypes.byref(module), b"anaros-sim-image\\n")
+    call("cuModuleGetFunction", ctypes.byref(kernel), module, b"busy")
+    call("cuStreamCreate", ctypes.byref(stream), 1)
+    call("cuMemAlloc_v2", ctypes.byref(memory), ctypes.c_size_t(4096))
+    host = ctypes.create_string_buffer(4096)
+    operations = ctypes.c_uint64(1)
+    values = (pointer * 1)(ctypes.cast(ctypes.byref(operations), pointer))
+    for place in range(LAUNCHES):
+        call("cuLaunchKernel", kernel, 2, 1, 1, 32, 1, 1, 0, stream, values, None)
+    for place in range(7):
+        call("cuLaunchKernel_ptsz", kernel, 1, 1, 1, 1, 1, 1, 0, None, values, None)
+    for place in range(50):
+        call("cuMemcpyHtoD_v2", memory, host, ctypes.c_size_t(1000 + place))
+        call("cuMemcpyDtoHAsync_v2", host, memory, ctypes.c_size_t(2000), stream)
+        call("cuStreamSynchronize", stream)
+    call("cuCtxSynchronize")
+    print(memory.value, ctypes.addressof(host), stream.value, flush=True)
+    call("cuMemFree_v2", memory)
+    ready()
+"""
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("make or a C compiler is missing: install build-essential")
+    subprocess.run(["make", "-s", "-C", SIM], check=True)
+    return SIM / "build/libcuda.so.1"
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+@contextmanager
+def program(code: str, *prefix: str, **names: object) -> Iterator[subprocess.Popen[str]]:
+    """A Python program that waits until it is told to go on."""
+    prelude = "".join(f"{name} = {value!r}\n" for name, value in names.items())
+    started = subprocess.Popen(
+        [*prefix, sys.executable, "-c", prelude + textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert line(started) == "ready\n"
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+@contextmanager
+def attachment(command: list[str], run: Path) -> Iterator[None]:
+    """Attached meanwhile; what it says is checked."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.0)
+    assert process.poll() is None, process.communicate()
+    yield
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith(f"{run}\n")
+
+
+def of(run: Path, *kinds: Kind) -> Columns:
+    return load(RunDirectory.open(run), kinds=kinds)
+
+
+def calls(run: Path) -> Counter[str]:
+    told: list[dict[str, Any]] = RunDirectory.open(run).meta()["devices"]["calls"]
+    return Counter({str(one["symbol"]): int(one["calls"]) for one in told})
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["mapped before", "mapped later"])
+def test_cuda_calls_are_counted(
+    anaros: Command, library: Path, tmp_path: Path, early: bool
+) -> None:
+    run = tmp_path / "run"
+    with program(CUDA, EARLY=early, LIBRARY=str(library), LAUNCHES=300) as target:
+        with attachment(anaros("attach", target.pid, "--output", run), run):
+            go(target)
+            device, host, stream = (int(word) for word in line(target).split())
+            assert line(target) == "ready\n"
+        assert target.poll() is None
+
+    meta = RunDirectory.open(run).meta()
+    (followed,) = meta["devices"]["libraries"]
+    assert (followed["path"], followed["family"]) == (str(library), "CUDA")
+    counted = calls(run)
+    assert counted["cuLaunchKernel"] == 300
+    assert counted["cuLaunchKernel_ptsz"] == 7
+    assert counted["cuMemcpyHtoD_v2"] == counted["cuMemcpyDtoHAsync_v2"] == 50
+
+    launches = of(run, Kind.GPU_LAUNCH)
+    assert Counter(launches.size_bytes.tolist()) == {64: 300, 1: 7}
+    assert Counter(launches.object.tolist()) == {stream: 300, 2: 7}
+    up = of(run, Kind.GPU_COPY_H2D)
+    assert sorted(up.size_bytes.tolist()) == list(range(1000, 1050))
+    assert set(up.address.tolist()) == {host}
+    assert (up.duration_ns > 0).all()
+    assert of(run, Kind.GPU_COPY_D2H).size_bytes.sum() == 100_000
+    syncs = of(run, Kind.GPU_SYNC)
+    assert Counter(syncs.object.tolist()) == {stream: 50, 0: 1}
+    made = of(run, Kind.GPU_ALLOC)
+    assert (made.object.tolist(), made.size_bytes.tolist()) == ([device], [4096])
+    assert of(run, Kind.GPU_FREE).object.tolist() == [device]
+
+
+def test_calls_beyond_the_rate_are_counted(anaros: Command, library: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with (
+        program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=40_000) as target,
+        attachment(anaros("attach", target.pid, "--output", run), run),
+    ):
+        go(target)
+        line(target)
+        line(target)
+    told = {one["symbol"]: one for one in RunDirectory.open(run).meta()["devices"]["calls"]}
+    launches = told["cuLaunchKernel"]
+    assert launches["calls"] == 40_000
+    seen = of(run, Kind.GPU_LAUNCH).size_bytes == 64
+    assert int(seen.sum()) == launches["calls"] - launches["capped"]
+    missing = RunDirectory.open(run).meta()["kernel_plane"]["missing"]
+    said = any("device calls are counted only" in one for one in missing)
+    assert said == (launches["capped"] > 0)
