@@ -38,6 +38,8 @@ _MOSTLY_TO_THE_GROUP = SIGNALS - {signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1,
 
 _ASK, _GUARD = b"?", b"z"
 _ANSWER_S = 0.2
+#: It answers when it gets a processor; one that takes longer than so many times does not.
+_PATIENCE = 50
 _GUARD_S = 0.1
 
 
@@ -52,11 +54,13 @@ def _stopped(pid: int) -> bool:
     return stat is not None and stat.rpartition(")")[2].split()[0] in "Tt"
 
 
-def _pending() -> bytes:
+def _pending(supervisor: int) -> bytes:
     """Takes the signals that are pending; in the sentinel."""
     numbers = bytearray()
     while (info := signal.sigtimedwait(SIGNALS, 0)) is not None:
-        numbers.append(info.si_signo)
+        # The supervisor itself sends nothing to the group: that one made us go on.
+        if info.si_pid != supervisor:
+            numbers.append(info.si_signo)
     return bytes(numbers)
 
 
@@ -64,7 +68,7 @@ def _serve(requests: int, answers: int, supervisor: int, child: int) -> None:
     """The sentinel's life: it ends when the supervisor closes the pipe, or dies."""
     while request := os.read(requests, 1):
         if request == _ASK:
-            os.write(answers, b"\0" + _pending())
+            os.write(answers, b"\0" + _pending(supervisor))
             continue
         while not _readable(requests, _GUARD_S):
             if _stopped(supervisor) and not _stopped(child):
@@ -81,6 +85,7 @@ class Sentinel:
     def __init__(self, child: int) -> None:
         supervisor = os.getpid()
         self._seen: set[int] = set()
+        self._owed = 0
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         self.pid: int | None = None
@@ -128,16 +133,22 @@ class Sentinel:
             os.setpgid(0, os.getpgrp())
         try:
             os.write(self._requests, _ASK)
-            if not _readable(self._answers, _ANSWER_S):
-                # Stopped with the group, and only the supervisor was told to go on.
-                os.kill(self.pid, signal.SIGCONT)
+            self._owed += 1
+            for _ in range(_PATIENCE):
                 if not _readable(self._answers, _ANSWER_S):
-                    return False
-            answer = os.read(self._answers, 64)
+                    # Stopped with the group, and only the supervisor was told to go on.
+                    if _stopped(self.pid):
+                        os.kill(self.pid, signal.SIGCONT)
+                    continue
+                answer = os.read(self._answers, 64)
+                self._seen.update(filter(None, answer))
+                # What it saw up to an earlier question is not all that it has seen by now.
+                self._owed -= answer.count(0)
+                if not answer or not self._owed:
+                    return bool(answer)
         except OSError:
-            return False
-        self._seen.update(answer[1:])
-        return bool(answer)
+            pass
+        return False
 
     def stop_here(self, number: int) -> None:
         """Stops the supervisor as the program was stopped; returns when it goes on."""
