@@ -43,7 +43,8 @@ enum anaros_probe {
 	ANAROS_PROBE_CGROUP = 8,
 	ANAROS_PROBE_CALLS = 9,   /* syscalls.bpf.c */
 	ANAROS_PROBE_DEVICE = 10, /* device.bpf.c */
-	ANAROS_PROBE_COUNT = 11,
+	ANAROS_PROBE_FILE = 11,
+	ANAROS_PROBE_COUNT = 12,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

@@ -9,3 +9,4 @@
 #include "lock.bpf.c"
 #include "cgroup.bpf.c"
 #include "usage.bpf.c"
+#include "file.bpf.c"

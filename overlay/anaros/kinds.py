@@ -20,6 +20,9 @@ class Kind(IntEnum):
     FILE_SENDFILE = 0x0108
     FILE_COPY = 0x0109
     FILE_STAT = 0x010A
+    FILE_FILL = 0x010B
+    FILE_READAHEAD = 0x010C
+    FILE_FAULT = 0x010D
     NET_SOCKET = 0x0201
     NET_BIND = 0x0202
     NET_LISTEN = 0x0203
@@ -130,6 +133,9 @@ KIND_NAMES: dict[int, str] = {
     0x0108: "file.sendfile",
     0x0109: "file.copy",
     0x010A: "file.stat",
+    0x010B: "file.fill",
+    0x010C: "file.readahead",
+    0x010D: "file.fault",
     0x0201: "net.socket",
     0x0202: "net.bind",
     0x0203: "net.listen",

@@ -24,6 +24,9 @@
 	ANAROS_KIND(0x0108, FILE_SENDFILE, "file.sendfile", "inode of the source", "sendfile, splice; context of the destination is its own net.send") \
 	ANAROS_KIND(0x0109, FILE_COPY, "file.copy", "inode of the source", "copy_file_range; address is the destination inode") \
 	ANAROS_KIND(0x010a, FILE_STAT, "file.stat", "inode", "stat, fstat, lstat, fstatat, statx") \
+	ANAROS_KIND(0x010b, FILE_FILL, "file.fill", "inode", "the thread brought pages of the file into memory; status tells why, address is the offset, context the bytes that it asked for, 0 = unknown") \
+	ANAROS_KIND(0x010c, FILE_READAHEAD, "file.readahead", "inode", "likewise, before anybody asked for them") \
+	ANAROS_KIND(0x010d, FILE_FAULT, "file.fault", "inode", "a page fault that had to wait for the file; address is the offset, how long it slept tells mem.fault") \
 	ANAROS_KIND(0x0201, NET_SOCKET, "net.socket", "socket cookie", "socket, socketpair; status is the descriptor, size_bytes the family, address the type") \
 	ANAROS_KIND(0x0202, NET_BIND, "net.bind", "socket cookie", "bind") \
 	ANAROS_KIND(0x0203, NET_LISTEN, "net.listen", "socket cookie", "listen") \
@@ -129,6 +132,15 @@ enum anaros_storage {
 	ANAROS_STORAGE_DIRECT = 2,
 	ANAROS_STORAGE_RDMA = 4,
 	ANAROS_STORAGE_BOUNCED = 8, /* through a buffer of the library's on the device */
+};
+
+/* status of FILE_FILL: why. */
+enum anaros_fill {
+	ANAROS_FILL_UNKNOWN = 0,
+	ANAROS_FILL_READ = 1,  /* a call that reads did not find them */
+	ANAROS_FILL_FAULT = 2, /* a page fault did not */
+	ANAROS_FILL_NEW = 3,   /* they are written to: nothing is read */
+	ANAROS_FILL_AHEAD = 4, /* a FILE_READAHEAD */
 };
 
 /* status of META_NAME: what sort of thing the name belongs to. */

@@ -52,6 +52,13 @@ PROGRAMS = (
     Program("cgroup_freeze", "cgroup", "cgroup_freeze", "cgroup.freeze"),
     Program("cgroup_unfreeze", "cgroup", "cgroup_unfreeze", "cgroup.freeze"),
     Program("cgroup_rmdir", "cgroup", "cgroup_rmdir", "cgroup.remove"),
+    Program("file_fill", "file", "mm_filemap_add_to_page_cache", "file.fill"),
+    Program("file_missed", "file", "page_cache_sync_ra", "the reason of file.fill"),
+    Program("file_ahead", "file", "page_cache_async_ra", "file.readahead"),
+    Program("file_window", "file", "page_cache_ra_unbounded", "the reason of file.fill"),
+    Program("file_window_large", "file", "page_cache_ra_order", "the reason of file.fill"),
+    Program("file_fault", "file", "mm_filemap_fault", "file.fault"),
+    Program("file_exit", "file", "sched_process_exit", "the last file.fill of a thread"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
@@ -63,6 +70,7 @@ TOTALS: tuple[tuple[str, str, str | None], ...] = (
     ("lock_totals", "lock", "contended"),
     ("usage_tasks", "process", None),
     ("usage_sockets", "net", "sockets"),
+    ("file_totals", "file", None),
 )
 
 #: Maps of anaros.bpf.o; whatever else the object has is its own.

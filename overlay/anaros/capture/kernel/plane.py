@@ -32,6 +32,7 @@ PROBES = (
     "cgroup",
     "calls",
     "device",
+    "file",
 )
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
