@@ -44,7 +44,8 @@ enum anaros_probe {
 	ANAROS_PROBE_CALLS = 9,   /* syscalls.bpf.c */
 	ANAROS_PROBE_DEVICE = 10, /* device.bpf.c */
 	ANAROS_PROBE_FILE = 11,
-	ANAROS_PROBE_COUNT = 12,
+	ANAROS_PROBE_URING = 12,
+	ANAROS_PROBE_COUNT = 13,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

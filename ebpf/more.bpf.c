@@ -10,3 +10,4 @@
 #include "cgroup.bpf.c"
 #include "usage.bpf.c"
 #include "file.bpf.c"
+#include "uring.bpf.c"

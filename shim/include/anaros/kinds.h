@@ -27,6 +27,7 @@
 	ANAROS_KIND(0x010b, FILE_FILL, "file.fill", "inode", "the thread brought pages of the file into memory; status tells why, address is the offset, context the bytes that it asked for, 0 = unknown") \
 	ANAROS_KIND(0x010c, FILE_READAHEAD, "file.readahead", "inode", "likewise, before anybody asked for them") \
 	ANAROS_KIND(0x010d, FILE_FAULT, "file.fault", "inode", "a page fault that had to wait for the file; address is the offset, how long it slept tells mem.fault") \
+	ANAROS_KIND(0x010e, FILE_URING, "file.uring", "inode or socket cookie, 0 = neither", "an operation of io_uring, from submission to completion; status is its result, size_bytes the bytes moved, address its user_data, context its number and what became of it") \
 	ANAROS_KIND(0x0201, NET_SOCKET, "net.socket", "socket cookie", "socket, socketpair; status is the descriptor, size_bytes the family, address the type") \
 	ANAROS_KIND(0x0202, NET_BIND, "net.bind", "socket cookie", "bind") \
 	ANAROS_KIND(0x0203, NET_LISTEN, "net.listen", "socket cookie", "listen") \
@@ -141,6 +142,13 @@ enum anaros_fill {
 	ANAROS_FILL_FAULT = 2, /* a page fault did not */
 	ANAROS_FILL_NEW = 3,   /* they are written to: nothing is read */
 	ANAROS_FILL_AHEAD = 4, /* a FILE_READAHEAD */
+};
+
+/* context of FILE_URING: the number of the operation in the low byte, and these. */
+enum anaros_uring {
+	ANAROS_URING_WORKER = 0x100, /* a thread of the kernel did it */
+	ANAROS_URING_POLL = 0x200,   /* it had to wait until the file was ready */
+	ANAROS_URING_MORE = 0x400,   /* one of several results; since when is not told, nor of what */
 };
 
 /* status of META_NAME: what sort of thing the name belongs to. */

@@ -59,6 +59,10 @@ PROGRAMS = (
     Program("file_window_large", "file", "page_cache_ra_order", "the reason of file.fill"),
     Program("file_fault", "file", "mm_filemap_fault", "file.fault"),
     Program("file_exit", "file", "sched_process_exit", "the last file.fill of a thread"),
+    Program("uring_submit", "uring", "io_uring_submit_req", "file.uring"),
+    Program("uring_complete", "uring", "io_uring_complete", "file.uring"),
+    Program("uring_worker", "uring", "io_uring_queue_async_work", "workers of file.uring"),
+    Program("uring_poll", "uring", "io_uring_poll_arm", "polls of file.uring"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None

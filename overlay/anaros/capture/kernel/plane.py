@@ -33,6 +33,7 @@ PROBES = (
     "calls",
     "device",
     "file",
+    "uring",
 )
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
