@@ -13,39 +13,12 @@
  * Requests of others are followed only on devices where the target has I/O in
  * flight or had some a moment ago; the rest is counted.
  */
-#include "common.bpf.h"
-
-enum owner {
-	OWNER_UNKNOWN = 0,
-	OWNER_TARGET = 1,
-	OWNER_OTHER = 2,
-};
-
-struct io {
-	u64 insert_ns; /* 0: it went to the driver without waiting */
-	u64 issue_ns;
-	u64 sector;
-	u32 device;
-	u32 size_bytes;
-	u32 left_bytes;
-	u32 operation;
-	u32 pid;
-	u32 tid;
-	u32 owner;
-	u32 padding;
-};
+#include "block.bpf.h"
 
 struct device {
 	u64 last_ns; /* the target's last request began or ended */
 	u64 in_flight;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, struct io);
-} requests SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -45,7 +45,8 @@ enum anaros_probe {
 	ANAROS_PROBE_DEVICE = 10, /* device.bpf.c */
 	ANAROS_PROBE_FILE = 11,
 	ANAROS_PROBE_URING = 12,
-	ANAROS_PROBE_COUNT = 13,
+	ANAROS_PROBE_QUEUE = 13,
+	ANAROS_PROBE_COUNT = 14,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

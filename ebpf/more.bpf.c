@@ -11,3 +11,4 @@
 #include "usage.bpf.c"
 #include "file.bpf.c"
 #include "uring.bpf.c"
+#include "queue.bpf.c"

@@ -75,6 +75,7 @@ class Kind(IntEnum):
     SCHED_MIGRATE = 0x0504
     SCHED_THROTTLE = 0x0505
     BLOCK_IO = 0x0601
+    BLOCK_ISSUE = 0x0602
     NIC_POLL = 0x0701
     NIC_QUEUE = 0x0702
     NIC_DROP = 0x0703
@@ -189,6 +190,7 @@ KIND_NAMES: dict[int, str] = {
     0x0504: "sched.migrate",
     0x0505: "sched.throttle",
     0x0601: "block.io",
+    0x0602: "block.issue",
     0x0701: "nic.poll",
     0x0702: "nic.queue",
     0x0703: "nic.drop",

@@ -104,6 +104,7 @@ _NAMED_KINDS = {
     Kind.GPU_POOL: None,
     Kind.GPU_STORAGE: (NameClass.FILE, "object"),
     Kind.GPU_UNKNOWN: (NameClass.FUNCTION, "object"),
+    Kind.BLOCK_ISSUE: (NameClass.FILE, "object"),
     Kind.SCHED_MIGRATE: None,
     Kind.SCHED_THROTTLE: None,
     Kind.MEM_OOM: (NameClass.PROCESS, "object"),

@@ -79,6 +79,7 @@
 	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread moved between CPUs; address is the CPU it goes to") \
 	ANAROS_KIND(0x0505, SCHED_THROTTLE, "sched.throttle", "0", "the thread was ready but its cgroup had used up its quota of CPU; address is the CPU") \
 	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error, or 0 read, 1 write, 2 flush, 3 discard; pid 0 = nobody can tell for whom") \
+	ANAROS_KIND(0x0602, BLOCK_ISSUE, "block.issue", "inode, 0 = unknown", "what a block.io that starts at the same time met: status is the requests in the queue of the device, size_bytes their bytes; context is the pid that had most of them, from bit 32 on how many, from bit 48 on the queue of the hardware; address is the offset in the file") \
 	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget") \
 	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie") \
 	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \

@@ -90,6 +90,21 @@ for page in {list(leaps)}:
     assert (fills.context == PAGE).all()
 
 
+def test_requests_tell_whose_pages_they_carry(cold: Path) -> None:
+    run = record(python(f"open({str(cold)!r}, 'rb').read()"), more=True)
+    issued, requests = run.of(Kind.BLOCK_ISSUE), run.of(Kind.BLOCK_IO)
+    issued = issued.take(issued.object == number(cold))
+    assert len(issued)
+    requests = requests.take(requests.pid == run.pid)
+    by_start = dict(zip(requests.start_ns.tolist(), requests.size_bytes.tolist(), strict=True))
+    carried = set()
+    for start, offset in zip(issued.start_ns.tolist(), issued.address.tolist(), strict=True):
+        pages = set(range(offset, offset + by_start[start], PAGE))
+        assert not carried & pages
+        carried |= pages
+    assert carried == set(range(0, BYTES, PAGE))
+
+
 def test_major_faults_name_their_file(waits: str, cold: Path) -> None:
     run = record([waits, "touch", str(cold)], more=True)
     faults = run.of(Kind.FILE_FAULT, tid=run.pid)

@@ -63,6 +63,8 @@ PROGRAMS = (
     Program("uring_complete", "uring", "io_uring_complete", "file.uring"),
     Program("uring_worker", "uring", "io_uring_queue_async_work", "workers of file.uring"),
     Program("uring_poll", "uring", "io_uring_poll_arm", "polls of file.uring"),
+    Program("queue_issue", "queue", "block_rq_issue", "block.issue"),
+    Program("queue_complete", "queue", "block_rq_complete", "block.issue"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
@@ -86,6 +88,7 @@ SHARED = (
     "named",
     "scratch",
     "sockets",
+    "requests",
     ".rodata.config",
     ".data.kernel",
     ".bss.kernel",

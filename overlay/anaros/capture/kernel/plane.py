@@ -34,6 +34,7 @@ PROBES = (
     "device",
     "file",
     "uring",
+    "queue",
 )
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
