@@ -12,3 +12,4 @@
 #include "file.bpf.c"
 #include "uring.bpf.c"
 #include "queue.bpf.c"
+#include "listen.bpf.c"

@@ -60,6 +60,7 @@ def _roles() -> dict[int, int]:
         Kind.GPU_TRANSFER: Role.NONE,
         Kind.GPU_MIGRATE: Role.NONE,
         Kind.GPU_TIMING: Role.NONE,
+        Kind.NET_BACKLOG: Role.NONE,
         Kind.FILE_URING: Role.NONE,
         Kind.FILE_FILL: Role.NONE,
         Kind.FILE_READAHEAD: Role.NONE,

@@ -65,6 +65,7 @@ PROGRAMS = (
     Program("uring_poll", "uring", "io_uring_poll_arm", "polls of file.uring"),
     Program("queue_issue", "queue", "block_rq_issue", "block.issue"),
     Program("queue_complete", "queue", "block_rq_complete", "block.issue"),
+    Program("listen_end", "listen", "inet_sock_set_state", "the last net.backlog of a listener"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
@@ -77,6 +78,7 @@ TOTALS: tuple[tuple[str, str, str | None], ...] = (
     ("usage_tasks", "process", None),
     ("usage_sockets", "net", "sockets"),
     ("file_totals", "file", None),
+    ("listen_totals", "listen", "sockets"),
 )
 
 #: Maps of anaros.bpf.o; whatever else the object has is its own.

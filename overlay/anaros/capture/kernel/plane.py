@@ -35,6 +35,7 @@ PROBES = (
     "file",
     "uring",
     "queue",
+    "listen",
 )
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
