@@ -53,7 +53,7 @@ BYTE_KINDS = frozenset(
     }
 )
 
-WAITS = ("runqueue", "io", "lock", "device", "device_queue")
+WAITS = ("runqueue", "throttled", "io", "memory", "lock", "device", "device_queue")
 
 
 def build(run: RunDirectory, window: Window | None = None) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, 
     mine = np.isin(spans.request, requests.request[slow])
     total_ns = float(requests.duration_ns[slow].sum())
     known = {
-        "runqueue": timeline.coverage.kernel_plane,
+        **dict.fromkeys(("runqueue", "throttled", "memory"), timeline.coverage.kernel_plane),
         "device_queue": bool(timeline.coverage.owned.get("device_order")),
     }
     waits: dict[str, float | None] = {}

@@ -17,7 +17,10 @@ _ANY = [
 ]  # fmt: skip
 _NET = [Kind.NET_RECV, Kind.NET_SEND, Kind.NET_RECV, Kind.NET_SEND]
 _MADE = [Kind.NET_ACCEPT, Kind.NET_CONNECT, Kind.NET_SOCKET]
-_SCHED = [Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_WAKEUP]
+_SCHED = [
+    Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE, Kind.SCHED_WAKEUP,
+    Kind.SCHED_THROTTLE, Kind.MEM_FAULT, Kind.MEM_RECLAIM,
+]  # fmt: skip
 
 
 def _times(wild: bool) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
@@ -46,7 +49,7 @@ def traces(
         st.sampled_from([1, 1, 1, 0, -11, 2]),
         st.sampled_from([7, 7, 8, 9, 101, 102, 0]),
         st.sampled_from([0, 1, 1, 8, 100]),
-        st.sampled_from([0, 5, 50, 60, 140]),
+        st.sampled_from([0, 5, 8, 50, 60, 140]),
         st.just(0),
     )
     rows = draw(st.lists(row, max_size=40))
@@ -78,14 +81,15 @@ def disturbed(columns: Columns, seed: int, *, calls: bool, count: int = 80) -> C
     more = np.zeros(count, RECORD_DTYPE)
     for name in ("pid", "tid", "object", "size_bytes"):
         more[name] = getattr(columns, name)[base]
-    kinds = [Kind.SCHED_OFFCPU, Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE]
-    more["kind"] = rng.choice(kinds * 3 + _BESIDES if calls else kinds, count)
+    kinds = [*_SCHED, Kind.MEM_COMPACT]
+    more["kind"] = rng.choice(kinds * 2 + _BESIDES if calls else kinds, count)
     late = rng.choice([0, 0, 1], count) * rng.integers(0, 200_000, count)
     long = rng.choice([0, 1, 1], count) * rng.integers(0, 400_000, count)
     # Now and then at the very time at which something else ends.
     ends = rng.integers(0, 2, count).astype(np.uint64) * columns.duration_ns[base]
     more["start_ns"] = columns.start_ns[base] + ends + late.astype(np.uint64)
     more["duration_ns"] = long
+    more["address"] = rng.choice([0, 0, 1, 4, 8], count)
     more["status"] = rng.choice([1, 2, 2], count)
     more["flags"] = rng.choice([0, 0, 1, 3, 4, 0x10], count)
     joined = np.concatenate([_records(columns), more])

@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from pofc_oracle_kernel import apart
+from pofc_oracle_kernel import off_cpu as off_cpu
 
 from anaros.kinds import Kind
 from anaros.pofc import stages, steps, waits
@@ -257,7 +259,8 @@ def share(columns: Columns, known: Any, request: int) -> Share:
         if cause is not None:
             result.waits[stage][cause] += stop - begin
     if known.kernel:
-        _add_off_cpu(result, entries, layers, off_cpu(records, known.calls), known.segments, end)
+        off = off_cpu(records, known.calls), apart(records, known.calls)
+        _add_off_cpu(result, entries, layers, off, known.segments, end)
     for total, causes in zip(result.total, result.waits, strict=True):
         for cause in Cause:
             causes[cause] = min(max(causes[cause], 0), total)
@@ -265,52 +268,38 @@ def share(columns: Columns, known: Any, request: int) -> Share:
     return result
 
 
-def off_cpu(records: list[dict[str, int]], calls: Any) -> list[list[int]]:
-    """For each call: off the CPU within, of that queued, after it, of that queued, asleep."""
-    off = [[0] * 5 for _ in range(len(calls))]
-    for place, row in enumerate(records):
-        if row["kind"] not in (Kind.SCHED_OFFCPU, Kind.SCHED_RUNQUEUE):
-            continue
-        before = [
-            call
-            for call in range(len(calls))
-            if calls.position[call] < place
-            and (records[calls.position[call]]["pid"], records[calls.position[call]]["tid"])
-            == (row["pid"], row["tid"])
-        ]
-        if not before:
-            continue
-        call = max(before, key=lambda each: calls.position[each])
-        after = row["start_ns"] >= records[calls.position[call]]["end"]
-        queued = row["kind"] == Kind.SCHED_RUNQUEUE
-        off[call][2 * after + queued] += row["duration_ns"]
-        if after and not queued and row["status"] == 2:
-            off[call][4] += row["duration_ns"]
-    return off
-
-
 def _add_off_cpu(
     result: Share,
     entries: list[Entry],
     layers: list[tuple[int, int, str]],
-    off: list[list[int]],
+    kernel: tuple[list[list[int]], list[list[tuple[int, int, int]]]],
     segments: Any,
     request_end: int,
 ) -> None:
     """Adds what the scheduler saw to the waits."""
+    off, besides = kernel
     for at, entry in enumerate(entries):
         if entry.call < 0 or any(begin <= entry.begin < end for begin, end, _ in layers):
             continue
         within, within_queued, after, after_queued, asleep = off[entry.call]
-        after = min(after, _idle_behind(entries, at, request_end))
+        (throttled, memory, awake), (gap_throttled, gap_memory, gap_awake) = besides[entry.call]
+        after = min(after + gap_awake, _idle_behind(entries, at, request_end))
+        gap_throttled = min(gap_throttled, after)
+        gap_memory = min(gap_memory, after - gap_throttled)
+        after -= gap_throttled + gap_memory
         after_queued = min(after_queued, after)
         own = result.waits[_own(entries, at)]
         cause = int(waits.CAUSE[entry.kind]) if entry.blocked is None else entry.blocked
-        own[cause] += (within if entry.blocked is None else 0) - within_queued
+        spent = within + awake if entry.blocked is None else 0
+        own[cause] += spent - within_queued - throttled - memory
         own[Cause.RUNQUEUE] += within_queued
+        own[Cause.THROTTLED] += throttled
+        own[Cause.MEMORY] += memory
         gap = result.waits[_gap(entries, at)]
+        gap[Cause.THROTTLED] += gap_throttled
+        gap[Cause.MEMORY] += gap_memory
         if _hands_over(entries, layers, at):
-            gap[Cause.LOCK] -= after_queued
+            gap[Cause.LOCK] -= after_queued + gap_throttled + gap_memory
             gap[Cause.RUNQUEUE] += after_queued
             continue
         asleep = min(asleep, after)

@@ -143,7 +143,7 @@ def test_calls_are_in_order_thread_by_thread(columns: Columns) -> None:
     calls = [
         (row["tid"], row["pid"], place)
         for place, row in enumerate(rows)
-        if roles[place] not in (Role.NONE, Role.OFFCPU, Role.RUNQUEUE)
+        if Role.NONE < roles[place] < Role.OFFCPU
     ]
     assert frame.position.tolist() == [place for _, _, place in sorted(calls)]
     names = sorted({(tid, pid) for tid, pid, _ in calls})

@@ -121,18 +121,66 @@ def waits_of(timeline: Timeline, stage: str) -> tuple[int, ...]:
 
 def test_without_the_kernel_plane_blocking_calls_are_waits() -> None:
     timeline = analyse(one().columns()[0])
-    assert waits_of(timeline, "persist") == (0, 500, 0, 0, 0)
-    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0)
-    assert waits_of(timeline, "postprocess") == (0, 0, 0, 20, 0)
-    assert waits_of(timeline, "prepare") == (0, 0, 0, 0, 0)
+    assert waits_of(timeline, "persist") == (0, 500, 0, 0, 0, 0, 0)
+    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0, 0, 0)
+    assert waits_of(timeline, "postprocess") == (0, 0, 0, 20, 0, 0, 0)
+    assert waits_of(timeline, "prepare") == (0, 0, 0, 0, 0, 0, 0)
     assert not timeline.coverage.kernel_plane
 
 
 def test_with_the_kernel_plane_only_time_off_the_cpu_is() -> None:
     timeline = analyse(one(kernel=True).columns()[0])
-    assert waits_of(timeline, "persist") == (100, 299, 0, 0, 0)
-    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0)
+    assert waits_of(timeline, "persist") == (100, 299, 0, 0, 0, 0, 0)
+    assert waits_of(timeline, "execute") == (0, 0, 0, 300, 0, 0, 0)
     assert timeline.coverage.kernel_plane
+
+
+def with_kernel(*more: tuple[Kind, int, int, dict[str, Any]]) -> Timeline:
+    """The request, and what the kernel tells of the fsync and of the time before it."""
+    trace = one()
+    fsync = max(row[0] for row in trace.rows if row[4] == Kind.FILE_SYNC)
+    for kind, begin, end, fields in more:
+        trace.add(kind, fsync + begin * US, fsync + end * US, flags=FLAG_KERNEL, **fields)
+    return analyse(trace.columns()[0])
+
+
+def test_a_quota_is_not_the_run_queue() -> None:
+    timeline = with_kernel(
+        (Kind.SCHED_OFFCPU, 1, 401, {"status": 0}), (Kind.SCHED_THROTTLE, 1, 401, {})
+    )
+    assert waits_of(timeline, "persist") == (0, 0, 0, 0, 0, 400, 0)
+
+
+def test_a_page_fault_waits_for_memory_until_the_thread_is_ready() -> None:
+    timeline = with_kernel(
+        (Kind.SCHED_OFFCPU, 1, 401, {"status": 2, "address": 8}),
+        (Kind.MEM_FAULT, 1, 401, {"status": 1}),
+        (Kind.SCHED_RUNQUEUE, 301, 401, {}),
+    )
+    assert waits_of(timeline, "persist") == (100, 0, 0, 0, 0, 0, 300)
+    # Between two calls a fault is not I/O either.
+    timeline = with_kernel(
+        (Kind.SCHED_OFFCPU, -4, -2, {"status": 2, "address": 8}),
+        (Kind.MEM_FAULT, -4, -2, {"status": 1}),
+    )
+    assert waits_of(timeline, "persist") == (0, 0, 0, 0, 0, 0, 2)
+
+
+def test_a_thread_that_frees_memory_makes_no_progress() -> None:
+    timeline = with_kernel(
+        (Kind.MEM_RECLAIM, 10, 210, {"status": 1}),
+        (Kind.SCHED_OFFCPU, 50, 100, {"status": 2}),
+        (Kind.SCHED_OFFCPU, 300, 400, {"status": 2}),
+    )
+    assert waits_of(timeline, "persist") == (0, 100, 0, 0, 0, 0, 200)
+
+
+@pytest.mark.parametrize(("wait", "cause"), [(4, 1), (5, 1), (2, 1), (1, 2), (3, 2), (0, 2)])
+def test_a_call_that_the_shim_did_not_see_is_what_it_slept_in(wait: int, cause: int) -> None:
+    timeline = with_kernel((Kind.SCHED_OFFCPU, -4, -2, {"status": 1, "address": wait | 7 << 16}))
+    expected = [0] * 7
+    expected[cause] = 2
+    assert waits_of(timeline, "persist") == tuple(expected)
 
 
 def test_what_a_thread_sleeps_beyond_its_step_is_no_wait_of_it() -> None:
@@ -146,7 +194,7 @@ def test_what_a_thread_sleeps_beyond_its_step_is_no_wait_of_it() -> None:
     trace.add(Kind.GPU_SYNC, again, again + 50 * US, obj=9)
     timeline = analyse(trace.columns()[0])
     assert len(timeline.requests) == 2
-    assert waits_of(timeline, "execute") == (0, 0, 0, 350, 0)
+    assert waits_of(timeline, "execute") == (0, 0, 0, 350, 0, 0, 0)
 
 
 def test_device_times_split_the_wait_for_the_device() -> None:
@@ -157,7 +205,7 @@ def test_device_times_split_the_wait_for_the_device() -> None:
     at = timeline.spans.stage == STAGES.index("execute")
     # 5 us launch, 55 us queue, 200 us on the device; then the rest of the wait.
     assert timeline.spans.self_ns[at].sum() == 205 * US
-    assert waits_of(timeline, "execute")[3:] == (55, 55)
+    assert waits_of(timeline, "execute")[3:5] == (55, 55)
     assert timeline.owner[trace.columns()[0].kind == Kind.GPU_EXECUTE].tolist() == [0]
 
 

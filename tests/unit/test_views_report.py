@@ -506,3 +506,9 @@ def test_graphs_collectives_and_storage_fit_80_columns() -> None:
     assert "98,000 nodes in them" in text
     assert "read direct" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_quotas_and_memory_are_told_where_they_were_waited_for(report: dict[str, Any]) -> None:
+    report["slowest"]["waits"] |= {"throttled": 0.3, "memory": 0.0}
+    said = drawn(report)
+    assert "run queue 12 % · throttled 30 % · I/O 45 % · lock" in said

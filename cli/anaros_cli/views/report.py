@@ -29,11 +29,15 @@ _LABEL_COLUMNS = 10
 
 _WAITS = {
     "runqueue": "run queue",
+    "throttled": "throttled",
     "io": "I/O",
+    "memory": "memory",
     "lock": "lock",
     "device": "device",
     "device_queue": "device queue",
 }
+#: Waits that are told where there are any.
+_RARE = ("throttled", "memory")
 _HIDDEN = "names of files, peers and threads, and the command's arguments"
 #: Programs without the shim that are named; the others are only counted.
 _PROGRAMS_MAX = 5
@@ -145,6 +149,7 @@ def waits(slowest: Mapping[str, Any]) -> list[str]:
     shares = slowest["waits"]
     # Most programs have no device whose queue is known: that is not worth a word in each report.
     known = [key for key in _WAITS if key != "device_queue" or shares.get(key) is not None]
+    known = [key for key in known if key not in _RARE or shares.get(key)]
     return [f"{_WAITS[key]} {fmt.share(shares[key])}" for key in known]
 
 

@@ -32,6 +32,9 @@ enum pofc_role {
 	POFC_ROLE_SIGNALLED,
 	POFC_ROLE_OFFCPU,
 	POFC_ROLE_RUNQUEUE,
+	POFC_ROLE_THROTTLE,
+	POFC_ROLE_FAULT,
+	POFC_ROLE_STALL,
 };
 
 /* What a record says about the stage: Code in pofc/stages.py. */
@@ -70,6 +73,8 @@ enum pofc_cause {
 	POFC_CAUSE_LOCK,
 	POFC_CAUSE_DEVICE,
 	POFC_CAUSE_DEVICE_QUEUE,
+	POFC_CAUSE_THROTTLED,
+	POFC_CAUSE_MEMORY,
 	POFC_CAUSES
 };
 
@@ -188,8 +193,37 @@ struct pofc_off_cpu {
 	int64_t within_queued; /* of that in the run queue */
 	int64_t after;
 	int64_t after_queued;
-	int64_t asleep; /* of the time after, in uninterruptible sleep */
+	int64_t asleep; /* of the time after, for I/O */
 };
+
+/*
+ * ns that a thread was throttled, in page faults, and in the kernel for want of
+ * memory, [0] in and [1] after a call.
+ */
+struct pofc_stall {
+	int64_t throttled[2];
+	int64_t memory[2]; /* asleep in faults, and all of what follows */
+	int64_t queued[2]; /* of that it was ready, or throttled */
+	int64_t stalled[2];
+	int64_t off[2];   /* of that it was off the CPU */
+	int64_t until_ns; /* the end of the last of them */
+	int64_t stalling; /* whether that is such a time in the kernel */
+};
+
+/* Few calls have any: of[calls] is a place in stall[], -1 for none. */
+struct pofc_stalls {
+	uint64_t count;
+	int32_t *of;
+	struct pofc_stall *stall;
+};
+
+/*
+ * Fills `stalls`, where all of of[] is -1 and there is room in stall[], which
+ * is zero, for as many as there are records of the roles from THROTTLE on.
+ */
+void anaros_pofc_stalls(const struct pofc_columns *columns, const uint8_t *roles,
+			const int32_t *call, const struct pofc_calls *calls,
+			struct pofc_stalls *stalls);
 
 /* Adds the scheduler's records to off[calls], which is zero. */
 void anaros_pofc_off_cpu(const struct pofc_columns *columns, const uint8_t *roles,
@@ -280,11 +314,12 @@ struct pofc_known {
 	const int32_t *turns;      /* segments that a thread turned to it with */
 	const struct pofc_runs *runs;
 	const struct pofc_off_cpu *off; /* calls; NULL: no kernel plane */
-	const uint8_t *code;            /* by kind: enum pofc_code */
-	const uint8_t *between;         /* by code before and code after: the stage */
-	const uint8_t *stage_of;        /* by code */
-	const uint8_t *blocks;          /* by kind: enum pofc_blocks */
-	const uint8_t *cause;           /* by kind: enum pofc_cause */
+	const struct pofc_stalls *stalls;
+	const uint8_t *code;     /* by kind: enum pofc_code */
+	const uint8_t *between;  /* by code before and code after: the stage */
+	const uint8_t *stage_of; /* by code */
+	const uint8_t *blocks;   /* by kind: enum pofc_blocks */
+	const uint8_t *cause;    /* by kind: enum pofc_cause */
 	int64_t slow_ns;
 	int64_t blocked_ns;
 	uint8_t connection;   /* evidence of anchors */

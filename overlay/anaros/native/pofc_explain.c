@@ -51,6 +51,37 @@ static void spend(int64_t *waits, uint8_t cause, uint8_t stuck, int64_t spent, i
 	add(&waits[POFC_CAUSE_RUNQUEUE], queued);
 }
 
+/* What is behind a time off the CPU that is neither a sleep nor the run queue. */
+struct apart {
+	int64_t throttled;
+	int64_t memory;
+	int64_t awake; /* of that on the CPU */
+};
+
+static struct apart apart_of(const struct pofc_known *known, int32_t call, int after)
+{
+	const struct pofc_stalls *stalls = known->stalls;
+	const struct pofc_stall *stall;
+
+	if (stalls->count == 0 || stalls->of[call] < 0)
+		return (struct apart){0};
+	stall = &stalls->stall[stalls->of[call]];
+	return (struct apart){
+	    .throttled = stall->throttled[after],
+	    .memory = most(stall->memory[after] - stall->queued[after], 0),
+	    .awake = most(stall->stalled[after] - stall->off[after], 0),
+	};
+}
+
+/* Adds it; where the whole time was a wait already, it is taken from that. */
+static void add_apart(int64_t *waits, uint8_t stuck, struct apart apart)
+{
+	add(&waits[POFC_CAUSE_THROTTLED], apart.throttled);
+	add(&waits[POFC_CAUSE_MEMORY], apart.memory);
+	if (stuck != NO_CAUSE)
+		add(&waits[stuck], -apart.throttled - apart.memory);
+}
+
 /*
  * What the scheduler saw within a call and behind it. A thread that sleeps
  * while another one works on the request keeps it from nothing: behind the call
@@ -61,11 +92,17 @@ static void add_off_cpu(const struct pofc_known *known, struct tally *tally,
 {
 	const struct pofc_off_cpu *off = &known->off[cell->call];
 	int64_t *behind = tally->waits[cell->gap];
-	int64_t after = least(off->after, idle_ns), queued = least(off->after_queued, after);
-	int64_t asleep = 0, late;
+	struct apart in = apart_of(known, cell->call, 0), out = apart_of(known, cell->call, 1);
+	int64_t after = least(off->after + out.awake, idle_ns), queued, asleep = 0, late;
 
 	spend(tally->waits[cell->own], known->cause[known->calls->kind[cell->call]], cell->cause,
-	      off->within, off->within_queued);
+	      off->within + in.awake - in.throttled - in.memory, off->within_queued);
+	add_apart(tally->waits[cell->own], cell->cause, in);
+	out.throttled = least(out.throttled, after);
+	out.memory = least(out.memory, after - out.throttled);
+	after -= out.throttled + out.memory;
+	add_apart(behind, stuck, out);
+	queued = least(off->after_queued, after);
 	if (stuck == NO_CAUSE)
 		asleep = least(off->asleep, after);
 	/* The run queue ends a time off the CPU: of the sleep only what it must. */

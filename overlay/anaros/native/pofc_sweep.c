@@ -5,6 +5,7 @@
 
 #include "anaros/kinds.h"
 #include "anaros/record.h"
+#include "anaros/switch.h"
 #include "pofc.h"
 #include "pofc_map.h"
 #include "pofc_time.h"
@@ -12,8 +13,27 @@
 /* A time off the CPU that is longer counts as this long. */
 #define LONGEST_NS (1ull << 44)
 
-/* TASK_UNINTERRUPTIBLE: outside of any call that is a page fault. */
 #define UNINTERRUPTIBLE 2
+
+/*
+ * Is a sleep outside of any call that was seen one for I/O? One in a page fault
+ * has a record of its own; where it is not known what it was in, one that cannot
+ * be interrupted is I/O.
+ */
+static bool for_io(const struct pofc_columns *columns, uint64_t at)
+{
+	switch (columns->address[at] & 0xffff) {
+	case ANAROS_WAIT_POLL:
+	case ANAROS_WAIT_IO:
+	case ANAROS_WAIT_SOCKET:
+	case ANAROS_WAIT_RING:
+		return true;
+	case ANAROS_WAIT_FAULT:
+		return false;
+	default:
+		return columns->status[at] == UNINTERRUPTIBLE;
+	}
+}
 
 /* Of the types of descriptor only those above 3 have this bit. */
 #define NEITHER_FILE_NOR_SOCKET 0x0004
@@ -58,7 +78,7 @@ void anaros_pofc_off_cpu(const struct pofc_columns *columns, const uint8_t *role
 		bool queued = roles[i] == POFC_ROLE_RUNQUEUE;
 		struct pofc_off_cpu *mine;
 
-		if (roles[i] < POFC_ROLE_OFFCPU || call[i] < 0)
+		if ((!queued && roles[i] != POFC_ROLE_OFFCPU) || call[i] < 0)
 			continue;
 		mine = &off[call[i]];
 		duration = duration < LONGEST_NS ? duration : LONGEST_NS;
@@ -67,8 +87,50 @@ void anaros_pofc_off_cpu(const struct pofc_columns *columns, const uint8_t *role
 			continue;
 		}
 		add(queued ? &mine->after_queued : &mine->after, duration);
-		if (!queued && columns->status[i] == UNINTERRUPTIBLE)
+		if (!queued && for_io(columns, i))
 			add(&mine->asleep, duration);
+	}
+}
+
+static struct pofc_stall *stall_of(struct pofc_stalls *stalls, int32_t call)
+{
+	if (stalls->of[call] < 0)
+		stalls->of[call] = (int32_t)stalls->count++;
+	return &stalls->stall[stalls->of[call]];
+}
+
+void anaros_pofc_stalls(const struct pofc_columns *columns, const uint8_t *roles,
+			const int32_t *call, const struct pofc_calls *calls,
+			struct pofc_stalls *stalls)
+{
+	for (uint64_t i = 0; i < columns->count; i++) {
+		uint64_t duration = columns->duration_ns[i];
+		int64_t start = pofc_time(columns->start_ns[i]);
+		struct pofc_stall *mine;
+		bool after, inside;
+
+		if (roles[i] < POFC_ROLE_OFFCPU || call[i] < 0 ||
+		    (roles[i] < POFC_ROLE_THROTTLE && stalls->of[call[i]] < 0))
+			continue;
+		mine = stall_of(stalls, call[i]);
+		after = start >= calls->end_ns[call[i]];
+		inside = start < mine->until_ns;
+		duration = duration < LONGEST_NS ? duration : LONGEST_NS;
+		if (roles[i] == POFC_ROLE_THROTTLE)
+			add(&mine->throttled[after], duration);
+		if (roles[i] == POFC_ROLE_THROTTLE || roles[i] == POFC_ROLE_RUNQUEUE) {
+			if (inside)
+				add(&mine->queued[after], duration);
+		} else if (roles[i] == POFC_ROLE_OFFCPU) {
+			if (inside && mine->stalling)
+				add(&mine->off[after], duration);
+		} else if (!inside) {
+			mine->stalling = roles[i] == POFC_ROLE_STALL;
+			mine->until_ns = pofc_time((uint64_t)start + duration);
+			add(&mine->memory[after], duration);
+			if (mine->stalling)
+				add(&mine->stalled[after], duration);
+		}
 	}
 }
 

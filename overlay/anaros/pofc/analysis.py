@@ -26,7 +26,7 @@ from anaros.pofc.model import (
 from anaros.pofc.native import columns_of
 from anaros.pofc.order import TIME_MAX
 from anaros.pofc.requests import Anchors, Table, Traffic
-from anaros.pofc.scheduler import off_cpu
+from anaros.pofc.scheduler import OffCpu, off_cpu, stalls
 from anaros.records import Columns
 
 Job = Callable[[], Any]
@@ -71,13 +71,15 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     work = lineage.pieces(frame, segments, table)
     turns.match(frame, segments, table, work)
     lineage.queue_up(frame, segments, table, work)
-    ((device, off),) = beside
-    return _explained(frame, segments, table, device, off, run)
+    ((device, kernel),) = beside
+    return _explained(frame, segments, table, device, kernel, run)
 
 
-def _beside(survey: Survey, frame: Frame) -> tuple[Runs, I64 | None]:
-    """What the device did for each call, and the times off the CPU; None where nobody saw them."""
-    return runs_of(frame), off_cpu(survey.roles, frame) if survey.off_cpu else None
+def _beside(survey: Survey, frame: Frame) -> tuple[Runs, OffCpu | None]:
+    """What the device did for each call, and what the kernel saw of it; None: nothing."""
+    if not survey.off_cpu:
+        return runs_of(frame), None
+    return runs_of(frame), OffCpu(off_cpu(survey.roles, frame), stalls(survey.roles, frame))
 
 
 def _do(job: Job) -> Any:
@@ -115,7 +117,12 @@ def _framed(
 
 
 def _explained(
-    frame: Frame, segments: Segments, table: Table, device: Runs, off: I64 | None, run: Mapper
+    frame: Frame,
+    segments: Segments,
+    table: Table,
+    device: Runs,
+    off: OffCpu | None,
+    run: Mapper,
 ) -> Timeline:
     """The timeline of the requests that were answered."""
     answered = np.flatnonzero(~table.is_open)

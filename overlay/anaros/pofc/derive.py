@@ -73,6 +73,8 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
     """
     key = derived.key(run)
     kept = derived.read(run, ("requests", "spans", "coverage", "calls"), key)
+    if kept is not None and not set(Spans.__slots__) <= set(kept["spans"]):
+        kept = None  # by an older version
     calls = None if kept is None else Calls.of(kept["calls"])
     if kept is not None and calls is not None:
         parts = derived.read(run, MEMORY, key) if _drives_device(calls) else {}

@@ -18,6 +18,7 @@ from anaros.pofc.lineage import Segments
 from anaros.pofc.model import I32, I64, STAGES, U8, U32, Evidence, Spans
 from anaros.pofc.native import Struct, checked, ffi, lib, pointer
 from anaros.pofc.requests import BLOCKED_NS
+from anaros.pofc.scheduler import OffCpu
 
 #: More than there are processors, so that none is left with a long last range.
 _RANGES = 8
@@ -54,7 +55,7 @@ class Explained:
 
 
 def explain(
-    frame: Frame, segments: Segments, times: Times, off: I64 | None, runs: Runs, run: Mapper
+    frame: Frame, segments: Segments, times: Times, off: OffCpu | None, runs: Runs, run: Mapper
 ) -> Explained:
     """Says what each request did when.
 
@@ -62,7 +63,7 @@ def explain(
         frame: M calls of N records.
         segments: The segments of the calls; owners are indices in ``times``.
         times: The requests.
-        off: (M, 5) times off the CPU of the calls; None without the kernel plane.
+        off: What the kernel saw of the calls; None without the kernel plane.
         runs: What the device did for them.
         run: Runs the ranges.
     """
@@ -81,7 +82,8 @@ def explain(
         pid=times.pid,
         tid=times.tid,
         runs=runs.native,
-        off=None if off is None else ffi.cast("struct pofc_off_cpu *", pointer(off)),
+        off=None if off is None else ffi.cast("struct pofc_off_cpu *", pointer(off.times)),
+        stalls=None if off is None else off.stalls.native,
         owner=owner,
         evidence=evidence,
         **grouped,

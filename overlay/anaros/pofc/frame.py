@@ -35,6 +35,9 @@ class Role(IntEnum):
     SIGNALLED = 10
     OFFCPU = 11
     RUNQUEUE = 12
+    THROTTLE = 13
+    FAULT = 14
+    STALL = 15
 
 
 def table_of(values: dict[int, int], default: int = 0) -> U8:
@@ -70,6 +73,10 @@ def _roles() -> dict[int, int]:
         Kind.SYNC_WAKE: Role.WAKE,
         Kind.SCHED_OFFCPU: Role.OFFCPU,
         Kind.SCHED_RUNQUEUE: Role.RUNQUEUE,
+        Kind.SCHED_THROTTLE: Role.THROTTLE,
+        Kind.MEM_FAULT: Role.FAULT,
+        Kind.MEM_RECLAIM: Role.STALL,
+        Kind.MEM_COMPACT: Role.STALL,
     }
     return {int(kind): int(role) for kind, role in roles.items()}
 

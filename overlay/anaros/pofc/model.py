@@ -100,7 +100,7 @@ class Spans:
     """One row for each stage that a request has; the rows of a request add up to it exactly.
 
     ``start_ns`` is when the request first entered the stage, ``duration_ns`` is the time in it
-    (which may come in pieces), ``self_ns + wait_ns`` is the duration, and the five kinds of wait
+    (which may come in pieces), ``self_ns + wait_ns`` is the duration, and the seven kinds of wait
     add up to ``wait_ns``. Without the kernel plane time in a run queue is unknown and counts as
     self. ``tid`` is the thread that entered the stage first.
     """
@@ -116,6 +116,8 @@ class Spans:
     wait_lock_ns: U64
     wait_device_ns: U64
     wait_device_queue_ns: U64
+    wait_throttled_ns: U64
+    wait_memory_ns: U64
     pid: U32
     tid: U32
 

@@ -7,9 +7,11 @@ What counts as waiting:
 * in a wait for a semaphore, and where a request changes from thread to thread: all of it, for a
   lock or a queue;
 * in a wait for the device, and in a copy from it that blocks: all of it, for the device;
-* with the kernel plane: while the owning thread was off its CPU, for I/O within file and socket
-  calls and in uninterruptible sleep (page faults), for the device within device calls, else for
-  a lock; the end of it that was spent ready to run is the run queue;
+* with the kernel plane: while the owning thread was off its CPU, for memory in page faults, for I/O
+  within file and socket calls, in system calls of that sort that the shim did not see and in
+  uninterruptible sleep, for the device within device calls, else for a lock; the end of it that was
+  spent ready to run is the run queue, or throttled where the quota of the cgroup was used up; and
+  while it reclaimed or compacted memory, for memory;
 * without the kernel plane: all of a sync to disk, of a receive or connect that took long, and of
   a read or write slower than memory can be; the run queue is unknown.
 
@@ -34,6 +36,8 @@ class Cause(IntEnum):
     LOCK = 2
     DEVICE = 3
     DEVICE_QUEUE = 4
+    THROTTLED = 5
+    MEMORY = 6
 
 
 class Blocks(IntEnum):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel plane costs: the figures of docs/probes.md, measured again.
 
-Usage: ``PYTHONPATH=overlay python overhead.py WORKLOAD [PAIRS]`` as root, where WORKLOAD is
-workload.c, built. Two threads on one CPU wake each other through pipes: bare, with the plane
-following somebody else, and with the plane following them, in turn; medians of pairs. It counts
-CPU time, which a busy neighbour does not change.
+Usage: ``PYTHONPATH=overlay python overhead.py WORKLOAD WAITS [PAIRS]`` as root, where the words are
+workload.c and waits.c, built. Two threads on one CPU wake each other through pipes: bare, with the
+plane following somebody else, and with the plane following them, in turn; medians of pairs. It
+counts CPU time, which a busy neighbour does not change.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from anaros.capture.kernel.plane import KernelPlane, Target
 from anaros.capture.kernel.probes import Loading, Settings
@@ -64,6 +65,9 @@ def once(argv: list[str], who: str, *, stats: bool = False) -> tuple[float, dict
     if who != "nobody":
         followed = Target(child.pid if who == "target" else other.pid)
         plane = KernelPlane.start(followed, SINK, 0, Loading(Settings(stats=stats)))
+        plane.extend(delay_s=0.0)
+        while not plane.extended() and not plane.missing():
+            time.sleep(0.01)
     try:
         elapsed = switch_ns(child, plane)
         facts: dict[str, object] = {}
@@ -82,7 +86,7 @@ def once(argv: list[str], who: str, *, stats: bool = False) -> tuple[float, dict
 def main() -> None:
     """Prints one JSON object."""
     argv = ["taskset", "-c", CPU, sys.argv[1], "pingpong", str(ROUNDS)]
-    pairs = int(sys.argv[2]) if len(sys.argv) > 2 else 15
+    pairs = int(sys.argv[3]) if len(sys.argv) > 3 else 15
     bare, foreign, target = [], [], []
     drops = 0
     for _ in range(pairs):
@@ -94,7 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         write = [sys.argv[1], "write", f"{folder}/data", "2000", "4096"]
         tcp = [sys.argv[1], "tcp", "5000"]
-        others = {who: [once(argv, who, stats=True)[1] for argv in (write, tcp)] for who in WHO}
+        contend = [sys.argv[2], "contend", "500"]
+        compact = ["/bin/sh", "-c", "echo 1 > /proc/sys/vm/compact_memory"]
+        loops = (write, tcp, contend, compact)
+        others = {who: [once(argv, who, stats=True)[1] for argv in loops] for who in WHO}
     print(
         json.dumps(
             {
@@ -104,7 +111,7 @@ def main() -> None:
                 "target_drops": drops,
                 "foreign_run_ns": once(argv, "other", stats=True)[1],
                 "target_run_ns": once(argv, "target", stats=True)[1],
-                "write_and_tcp_run_ns": others,
+                "write_tcp_contend_compact_run_ns": others,
             },
             indent=1,
         )

@@ -38,6 +38,7 @@ struct trial {
 	struct pofc_calls calls;
 	struct pofc_segments segments;
 	struct pofc_runs runs;
+	struct pofc_stalls stalls;
 	struct pofc_known known;
 	struct pofc_spans spans;
 	uint8_t *roles;
@@ -110,7 +111,7 @@ static void make_roles(struct trial *trial)
 
 	ROOM(role_of, 1 << 16);
 	for (int i = 0; i < 1 << 16; i++)
-		role_of[i] = (uint8_t)any(POFC_ROLE_RUNQUEUE + 1);
+		role_of[i] = (uint8_t)any(POFC_ROLE_STALL + 1);
 	ROOM(trial->roles, count);
 	ROOM(places.sockets, count);
 	ROOM(places.polls, count);
@@ -276,6 +277,22 @@ static void make_runs(struct trial *trial)
 	CHECK(reached == runs->count);
 }
 
+static void make_stalls(struct trial *trial)
+{
+	struct pofc_stalls *stalls = &trial->stalls;
+	uint64_t records = 0;
+
+	for (uint64_t i = 0; i < trial->columns.count; i++)
+		records += trial->roles[i] >= POFC_ROLE_THROTTLE;
+	ROOM(stalls->stall, records);
+	ROOM(stalls->of, trial->calls.count);
+	stalls->count = 0;
+	for (uint64_t i = 0; i < trial->calls.count; i++)
+		stalls->of[i] = -1;
+	anaros_pofc_stalls(&trial->columns, trial->roles, trial->call, &trial->calls, stalls);
+	CHECK(stalls->count <= records);
+}
+
 static void make_known(struct trial *trial)
 {
 	int64_t *start_ns, *duration_ns, *first, *first_turn;
@@ -315,6 +332,7 @@ static void make_known(struct trial *trial)
 	make_runs(trial);
 	ROOM(off, trial->calls.count);
 	anaros_pofc_off_cpu(&trial->columns, trial->roles, trial->call, &trial->calls, off);
+	make_stalls(trial);
 	ROOM(proof, trial->segments.count);
 	ROOM(known->owner, trial->columns.count);
 	ROOM(known->evidence, trial->columns.count);
@@ -328,6 +346,7 @@ static void make_known(struct trial *trial)
 	known->turns = turns;
 	known->runs = &trial->runs;
 	known->off = any(2) ? off : NULL;
+	known->stalls = &trial->stalls;
 }
 
 static void explain(struct trial *trial)
