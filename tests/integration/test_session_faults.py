@@ -172,24 +172,6 @@ def test_a_disk_on_which_nothing_more_can_be_written(small: Path) -> None:
     assert (meta["state"], meta["lost_shared_memory"]) == ("recovered", True)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        "AttributeError(\"cffi library 'anaros._native' has no function named 'x'\")",
-        "ImportError('anaros._native: undefined symbol: x', name='anaros._native')",
-    ],
-)
-def test_a_native_module_of_other_sources_is_a_fact(error: str, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    words = ("run", "--no-kernel", "--output", str(output), "--", "true")
-    done = broken("anaros.capture.rings.recorder:Recorder.__init__", error, *words)
-    assert done.returncode == 1
-    assert done.stderr.startswith("anaros: the native modules of this installation ")
-    assert "\n  run ./scripts/setup" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not output.exists()
-
-
 def test_a_run_directory_that_is_removed_meanwhile(tmp_path: Path) -> None:
     output = tmp_path / "run"
     words = ("run", "--no-kernel", "--output", str(output), "--")

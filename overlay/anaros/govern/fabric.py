@@ -149,10 +149,13 @@ def _counted(count: FabricCounters) -> str:
 
 def _libbpf() -> tuple[Any, Any]:
     try:
-        from anaros._libbpf import ffi
+        from anaros.natives import libbpf
 
+        ffi = libbpf()
         return ffi, ffi.dlopen("libbpf.so.1")
-    except (ImportError, OSError) as error:
+    except AnarosError as error:
+        raise GovernError(error.fact, error.remedy) from error
+    except OSError as error:
         raise GovernError("libbpf.so.1 cannot be loaded", "apt install libbpf1") from error
 
 

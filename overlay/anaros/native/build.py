@@ -7,13 +7,17 @@ the contract with the workload.
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 from cffi import FFI
 
 _NATIVE = Path("overlay/anaros/native")
+_LAYOUT = runpy.run_path(str(_NATIVE / "layout.py"))
 
 _DECLARATIONS = """
+#define ANAROS_NATIVE_ABI ...
+
 struct anaros_device_map { uint32_t active; uint32_t count; uint8_t order[32]; ...; };
 struct anaros_kernel_state { uint64_t consumed_ns; uint64_t drops[16]; };
 struct anaros_control {
@@ -134,13 +138,15 @@ def _declarations(header: Path) -> str:
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 
+_LAYOUT["write"]()
 ffi = FFI()
 ffi.cdef(_DECLARATIONS)
 ffi.cdef(_declarations(_NATIVE / "pofc.h"))
 ffi.cdef(_declarations(_NATIVE / "store.h"))
 ffi.set_source(
     "anaros._native",
-    '#include "native.h"\n#include "pofc.h"\n#include "store.h"',
+    '#include "native.h"\n#include "pofc.h"\n#include "store.h"\n'
+    f"#define ANAROS_NATIVE_ABI {_LAYOUT['number'](_LAYOUT['NATIVE'])}\n",
     sources=[str(path) for path in sorted(_NATIVE.glob("*.c"))],
     depends=[str(path) for path in sorted(_NATIVE.glob("*.h"))],
     include_dirs=[str(_NATIVE), "shim/include"],

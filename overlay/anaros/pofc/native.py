@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anaros._native import ffi, lib
+from anaros import natives
 from anaros.records import Columns
+
+ffi, lib = natives.native()
 
 __all__ = ["Struct", "checked", "columns_of", "ffi", "lib", "pointer"]
 

@@ -23,7 +23,6 @@ from anaros.session.parts import (
     give_up,
     make_directory,
     open_capture,
-    outdated,
     start,
     surviving,
     warn,
@@ -72,11 +71,9 @@ def run(
             unless_ready.pop_all()
         usage = os.times()
         child.release(changes)
-    except BaseException as problem:
+    except BaseException:
         with surviving("not all that was prepared could be undone"):
             give_up(parts)
-        if (meaning := outdated(problem)) is not None:
-            raise meaning from problem
         raise
     status = _follow(parts, child)
     finish(parts, status, usage.user + usage.system)

@@ -51,18 +51,6 @@ def surviving(what: str) -> Iterator[None]:
         warn(f"{what}: {plain(problem)}")
 
 
-def outdated(problem: BaseException) -> AnarosError | None:
-    """What an error means that a native module raises which is missing or of other sources."""
-    text = str(problem)
-    if isinstance(problem, ImportError) and "anaros._" in f"{problem.name} {text}":
-        fact = "the native modules of this installation cannot be loaded"
-    elif isinstance(problem, AttributeError) and ("cffi library" in text or "cdata" in text):
-        fact = "the native modules of this installation are not of the same version as the rest"
-    else:
-        return None
-    return AnarosError(fact, "run ./scripts/setup, or install anaros again")
-
-
 class Parts:
     """What a run is made of, as far as it has come.
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anaros._native import ffi, lib
+from anaros import natives
 from anaros.records import U16, U32, U64
+
+ffi, lib = natives.native()
 
 Array = npt.NDArray[np.generic]
 

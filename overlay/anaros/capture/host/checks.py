@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from anaros import __version__, artifacts
+from anaros import __version__, artifacts, natives
 from anaros.capture.host import machine, survey
 from anaros.errors import AnarosError
 from anaros.store.rundir import runs_root
@@ -143,11 +143,9 @@ def check_shim() -> Check:
 def check_drain() -> Check:
     """The native module that empties the rings."""
     try:
-        importlib.import_module("anaros._native")
-    except ImportError as error:
-        remedy = "run scripts/setup, or install the wheel"
-        fact = f"the native module does not load: {error}"
-        return Check("drain", State.MISSING, fact, remedy, required=True)
+        natives.native()
+    except AnarosError as error:
+        return Check("drain", State.MISSING, error.fact, error.remedy, required=True)
     return Check("drain", State.WORKS, "the native module loads", required=True)
 
 
@@ -186,7 +184,7 @@ def check_left_behind() -> tuple[Check, ...]:
     """Runs whose supervisor was killed and that nobody has finished; nothing where none is."""
     try:
         from anaros.capture.rings.recovery import left_behind
-    except ImportError:
+    except (ImportError, AnarosError):
         return ()  # the checks of the drain and the packages tell why
     folders = left_behind()
     if not folders:

@@ -7,8 +7,12 @@ a machine that has no libbpf still imports the module and is told what is missin
 
 from __future__ import annotations
 
+import runpy
+
 from cffi import FFI
 
+_LAYOUT = runpy.run_path("overlay/anaros/native/layout.py")
+_LAYOUT["write"]()
 ffi = FFI()
 ffi.set_source("anaros._libbpf", None)
 ffi.cdef(
@@ -146,6 +150,8 @@ ffi.cdef(
     int vsnprintf(char *text, size_t size, const char *format, void *arguments);
     """
 )
+
+ffi.cdef(f"#define ANAROS_LIBBPF_ABI {_LAYOUT['number'](_LAYOUT['LIBBPF'])}")
 
 if __name__ == "__main__":
     ffi.compile(verbose=False)

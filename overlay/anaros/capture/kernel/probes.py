@@ -116,11 +116,11 @@ class Libbpf:
 
     def __init__(self) -> None:
         try:
-            from anaros._libbpf import ffi
-        except ImportError as error:
-            raise KernelPlaneError(
-                "anaros._libbpf has not been built", "run scripts/setup, or install the wheel"
-            ) from error
+            from anaros.natives import libbpf
+
+            ffi = libbpf()
+        except AnarosError as error:
+            raise KernelPlaneError(error.fact, error.remedy) from error
         self.ffi: Any = ffi
         self.lib: Any
         try:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from anaros._native import ffi, lib
+from anaros import natives
 from anaros.errors import KernelPlaneError
+
+ffi, lib = natives.native()
 
 
 class Switches:

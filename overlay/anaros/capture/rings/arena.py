@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anaros import artifacts
-from anaros._native import ffi, lib
+from anaros import artifacts, natives
 from anaros.errors import CaptureError
 
 if TYPE_CHECKING:
     from anaros.records import Columns
+
+ffi, lib = natives.native()
 
 #: Rows of one segment; at 1 M records/s one is full twice a second.
 SEGMENT_ROWS = 524_288

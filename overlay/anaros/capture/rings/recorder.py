@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from anaros._native import ffi, lib
+from anaros import natives
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
 from anaros.errors import AnarosError, CaptureError, plain
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from anaros.records import Columns
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
+
+ffi, lib = natives.native()
 
 #: How often what the kernel plane lost is laid down for whoever looks on.
 TICK_MS = 1000

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the native modules must say of their layout. Written by their builds: native/layout.py."""
+
+from __future__ import annotations
+
+NATIVE = 0x2F73F911
+LIBBPF = 0x613DF827
