@@ -32,6 +32,7 @@ struct anaros_task {
 	u64 off_ns;    /* left the CPU; 0 = it runs, or was never seen to leave */
 	u64 waking_ns; /* last wake-up since it came in; 0 = none */
 	u64 argument;  /* of what it sleeps in */
+	u64 moved_ns;  /* to another CPU, since it was on one; 0 = not */
 	u32 state;     /* left with; 0 = preempted */
 	u32 iowait;
 	u32 waker_pid;
@@ -42,6 +43,8 @@ struct anaros_task {
 	u32 over_foreign;
 	u32 cause;     /* of anaros/switch.h */
 	u32 throttled; /* its cgroup has used up its quota */
+	u32 moved_from;
+	u32 moved_to;
 };
 
 struct anaros_named {

@@ -149,6 +149,31 @@ static __always_inline u16 blame(struct anaros_switch *slot, struct task_struct 
 	return 0;
 }
 
+/* A thread was moved before it came in: worth a record if it had to wait then. */
+static __always_inline void tell_move(struct task_struct *next, struct anaros_task *task,
+				      bool waited)
+{
+	u64 moved_ns = task->moved_ns;
+	struct anaros_record *record;
+
+	if (!moved_ns)
+		return;
+	task->moved_ns = 0;
+	if (!waited) {
+		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
+		return;
+	}
+	record = anaros_reserve(ANAROS_PROBE_SCHED, ANAROS_KIND_SCHED_MIGRATE);
+	if (!record)
+		return;
+	record->start_ns = moved_ns;
+	record->pid = next->tgid;
+	record->tid = next->pid;
+	record->object = task->moved_from;
+	record->address = task->moved_to;
+	anaros_submit(record);
+}
+
 static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 				  struct task_struct *next, struct anaros_task *task, u64 now)
 {
@@ -168,6 +193,7 @@ static __always_inline void enter(struct task_struct *prev, bool prev_is_ours,
 		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
 		ready = 0;
 	}
+	tell_move(next, task, ready);
 	if (ready && !task->throttled && prev->pid && !prev_is_ours)
 		anaros_name_process(ANAROS_PROBE_SCHED, prev, now);
 	if (!task->off_ns && !ready && !edge)
@@ -264,22 +290,20 @@ int sched_waking(u64 *ctx)
 	return 0;
 }
 
+/* What was moved more than once before it ran came from the first CPU. */
 SEC("tp_btf/sched_migrate_task")
 int sched_migrate(u64 *ctx)
 {
 	struct task_struct *moved = (void *)ctx[0];
-	struct anaros_record *record;
+	struct anaros_task *task = anaros_task(moved);
 
-	if (!anaros_task(moved))
+	if (!task)
 		return 0;
-	record = anaros_reserve(ANAROS_PROBE_SCHED, ANAROS_KIND_SCHED_MIGRATE);
-	if (!record)
-		return 0;
-	record->start_ns = bpf_ktime_get_ns();
-	record->pid = moved->tgid;
-	record->tid = moved->pid;
-	record->object = anaros_task_cpu(moved);
-	record->address = (u32)ctx[1];
-	anaros_submit(record);
+	if (task->moved_ns)
+		anaros_count(ANAROS_PROBE_SCHED, ANAROS_COUNTER_BELOW_MINIMUM);
+	else
+		task->moved_from = anaros_task_cpu(moved);
+	task->moved_ns = bpf_ktime_get_ns();
+	task->moved_to = (u32)ctx[1];
 	return 0;
 }

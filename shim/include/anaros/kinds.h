@@ -77,7 +77,7 @@
 	ANAROS_KIND(0x0501, SCHED_OFFCPU, "sched.offcpu", "tid that woke it, 0 = unknown", "the thread did not run; status is the task state it left with, 0 = preempted; size_bytes is 1 where the kernel calls it I/O wait; address is what it slept in, 0 = unknown, context the first argument of that call") \
 	ANAROS_KIND(0x0502, SCHED_RUNQUEUE, "sched.runqueue", "tid that ran instead", "the thread was ready but waited for a CPU; address is the CPU, size_bytes the pid that ran instead") \
 	ANAROS_KIND(0x0503, SCHED_WAKEUP, "sched.wakeup", "tid that is woken", "the thread woke another of the target; address is the CPU") \
-	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread moved between CPUs; address is the CPU it goes to") \
+	ANAROS_KIND(0x0504, SCHED_MIGRATE, "sched.migrate", "CPU it came from", "the thread was moved between CPUs and had to wait then; address is the CPU it goes to") \
 	ANAROS_KIND(0x0505, SCHED_THROTTLE, "sched.throttle", "0", "the thread was ready but its cgroup had used up its quota of CPU; address is the CPU") \
 	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error, or 0 read, 1 write, 2 flush, 3 discard; pid 0 = nobody can tell for whom") \
 	ANAROS_KIND(0x0602, BLOCK_ISSUE, "block.issue", "inode, 0 = unknown", "what a block.io that starts at the same time met: status is the requests in the queue of the device, size_bytes their bytes; context is the pid that had most of them, from bit 32 on how many, from bit 48 on the queue of the hardware; address is the offset in the file") \

@@ -111,3 +111,12 @@ def test_short_waits_for_a_cpu_are_counted(workload: str) -> None:
     run = record([workload, "pingpong", "300"], settings=settings)
     assert len(run.of(Kind.SCHED_RUNQUEUE)) == 0
     assert run.counts["sched"]["below_minimum"] > 500
+
+
+def test_a_move_that_nobody_waits_for_is_counted(workload: str) -> None:
+    if os.cpu_count() == 1:
+        pytest.skip("one CPU: nothing migrates")
+    settings = probes.Settings(runqueue_min_ns=10**12)
+    run = record([workload, "hop", "40"], settings=settings)
+    assert len(run.of(Kind.SCHED_MIGRATE)) == 0
+    assert run.counts["sched"]["below_minimum"] >= 39
