@@ -2,8 +2,8 @@
 """The entry point: runs the command, and alone prints errors and sets exit codes.
 
 Exit codes: 0 done, 1 failed, 2 usage, 130 Ctrl-C, the child's own for ``run``. A plain
-``anaros run`` is started without click, whose import is a fifth of the time that a run may add
-to a program's start; all other words go to click.
+``anaros run`` or ``attach`` is started without click, whose import is a fifth of the time that a
+run may add to a program's start; all other words go to click.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from anaros_cli import launch
+from anaros_cli import follow, launch
 from anaros_cli.errors import explain
 
 
@@ -26,13 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    plain, asked = launch.parse(words), follow.parse(words)
     try:
-        plain = launch.parse(words)
-        code = _click(words) if plain is None else launch.launch(plain)
+        if plain is not None:
+            code = launch.launch(plain)
+        elif asked is not None:
+            code = follow.follow(asked)
+        else:
+            code = _click(words)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - explain() raises what it does not know
         return explain(error)
-    if plain is not None and arguments is None:
+    if arguments is None and (plain is not None or asked is not None):
         # All is written and closed. Whoever waits for the program need not wait until Python has
         # taken numpy and DuckDB apart, which takes 50 ms.
         os._exit(code)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`anaros attach`: follows processes that run already."""
+"""`anaros attach` for click: its options and help. ``follow`` does the work."""
 
 from __future__ import annotations
-
-import contextlib
 
 import click
 
 from anaros.errors import UsageError
+from anaros_cli import follow
 
 
 @click.command()
@@ -36,11 +35,11 @@ def attach(
     hide_names: bool,
     live: bool,
     pids: tuple[int, ...],
-) -> None:
-    """Record processes that run already, and what they start.
+) -> int:
+    """Record processes that run already.
 
-    No code enters them, and they are not stopped: the kernel tells what they call and what they
-    wait for. Ctrl-C detaches and leaves nothing behind. It takes root, or the owner of the
+    What they start is recorded too. No code enters them, and they are not stopped: the kernel
+    tells what they call and what they wait for. Ctrl-C detaches and leaves nothing behind. It takes root, or the owner of the
     processes with CAP_BPF and CAP_PERFMON.
 
     \b
@@ -49,15 +48,4 @@ def attach(
     """  # noqa: D301
     if not pids:
         raise UsageError("no process is given", "for example: anaros attach 4711")
-    from anaros.session import attach as session
-
-    with contextlib.ExitStack() as undo:
-        if live:
-            from anaros_cli.launch import view
-
-            output = undo.enter_context(view(output))
-        done = session.attach(pids, output=output, duration_s=duration, hide_names=hide_names)
-    many = f"{len(set(pids))} processes" if len(set(pids)) > 1 else f"process {pids[0]}"
-    click.echo(f"followed {many} for {done.seconds:.1f} s: {done.run}")
-    if done.problem is not None:
-        raise done.problem
+    return follow.follow(follow.Follow(pids, output, duration, hide_names, live))

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from anaros import __version__
-from anaros.capture.attach.targets import Process, check
 from anaros.capture.kernel.probes import check_host
 from anaros.errors import AnarosError, KernelPlaneError
 from anaros.session import meta
@@ -26,10 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from anaros.capture.attach.calls import Calls
+    from anaros.capture.attach.calls import AttachLoading, Calls
     from anaros.capture.attach.devices import Devices
+    from anaros.capture.attach.targets import Process
     from anaros.capture.kernel.plane import KernelPlane
-    from anaros.capture.kernel.probes import Loading
     from anaros.capture.rings.arena import Arena, Segment
     from anaros.capture.rings.recorder import Recorder
     from anaros.store.rundir import RunDirectory
@@ -60,8 +59,8 @@ class Attached(NamedTuple):
 class _Parts:
     """What an attachment is made of, as far as it has come; `close` undoes it."""
 
-    def __init__(self) -> None:
-        self.loading: Loading | None = None
+    def __init__(self, loading: AttachLoading) -> None:
+        self.loading = loading
         self.directory: RunDirectory | None = None
         self.arena: Arena | None = None
         self.segments: list[Segment] = []
@@ -80,8 +79,7 @@ class _Parts:
             self.devices.stop()
         if self.recorder is not None:
             self.recorder.close()
-        if self.loading is not None:
-            self.loading.cancel()
+        self.loading.cancel()
         if self.kernel is not None:
             self.kernel.stop()
         if self.calls is not None:
@@ -95,7 +93,8 @@ class _Parts:
 
 
 def attach(
-    pids: Sequence[int],
+    processes: Sequence[Process],
+    loading: AttachLoading,
     *,
     output: str | Path | None = None,
     duration_s: float | None = None,
@@ -103,28 +102,24 @@ def attach(
 ) -> Attached:
     """Follows processes, their threads and their descendants until told to stop.
 
-    It ends by SIGINT, SIGTERM or SIGHUP, after ``duration_s``, when the last of ``pids`` has ended,
-    or when the disk takes no more; in each case what was seen is durable, and the target goes on
+    It ends by SIGINT, SIGTERM or SIGHUP, after ``duration_s``, when the last of them has ended, or
+    when the disk takes no more; in each case what was seen is durable, and the target goes on
     as if nobody had been there. To be called by the main thread.
 
     Args:
-        pids: The processes.
+        processes: Those that ``targets.check`` allows.
+        loading: The probes, just begun; freed in the end.
         output: The run directory to make; None: a new one in the usual place.
         duration_s: How long, from when the target is followed; None: until something ends it.
         hide_names: Whether to keep names of files and peers, and the commands' arguments, out of
             the run.
 
     Raises:
-        AnarosError: One of them cannot be attached to, or the kernel plane is not to be had here;
-            nothing is left behind.
+        AnarosError: The kernel plane is not to be had here, or the run cannot be written; nothing
+            is left behind.
     """
-    processes = check(pids)
-    try:
-        check_host()
-    except KernelPlaneError as problem:
-        raise _refused(problem) from problem
     with _signals() as told:
-        parts = _Parts()
+        parts = _Parts(loading)
         try:
             started = os.times()
             _start(parts, processes, output, hide_names=hide_names)
@@ -166,9 +161,11 @@ def _start(
     parts: _Parts, processes: Sequence[Process], output: str | Path | None, *, hide_names: bool
 ) -> None:
     """Up to where the first records come."""
-    from anaros.capture.attach.calls import AttachLoading
-
-    loading = parts.loading = AttachLoading()
+    loading = parts.loading
+    try:
+        check_host()
+    except KernelPlaneError as problem:
+        raise _refused(problem) from problem
     from pathlib import Path
 
     from anaros.capture.kernel.plane import KernelPlane, Target
@@ -193,6 +190,7 @@ def _start(
     parts.calls = loading.calls()
     parts.calls.attach()
     parts.kernel.extend()
+    # Nothing waits for these: they look for libraries on a thread of their own.
     from anaros.capture.attach.devices import Devices
 
     assert loading.first is not None
