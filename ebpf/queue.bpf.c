@@ -47,8 +47,9 @@ struct request___queued {
 	struct bio___seen *bio;
 } ANAROS_KERNEL_TYPE;
 
-/* A request in the device's queue. */
+/* A request in the device's queue, and what will be told of it when it is done. */
 struct queued {
+	struct anaros_record record; /* kind 0: nothing */
 	u32 device;
 	u32 size_bytes;
 	u32 place;
@@ -168,10 +169,9 @@ static __always_inline void carried_by(const struct request___queued *request, s
 		     << config.page_shift;
 }
 
-static __always_inline void tell(const struct io *io, const struct request___queued *request,
-				 struct depth *depth)
+static __always_inline void find(struct anaros_record *record, const struct io *io,
+				 const struct request___queued *request, struct depth *depth)
 {
-	struct anaros_record *record;
 	struct carried carried = {};
 	u64 most;
 
@@ -180,13 +180,12 @@ static __always_inline void tell(const struct io *io, const struct request___que
 	carried_by(request, &carried);
 	if (io->owner != OWNER_TARGET && !carried.object)
 		return;
-	record = anaros_reserve(ANAROS_PROBE_QUEUE, ANAROS_KIND_BLOCK_ISSUE);
-	if (!record)
-		return;
 	most = most_of_others(depth, io->pid);
+	record->kind = ANAROS_KIND_BLOCK_ISSUE;
 	record->start_ns = io->issue_ns;
 	record->pid = io->pid;
 	record->tid = io->tid;
+	record->flags = ANAROS_FLAG_KERNEL;
 	if (carried.object)
 		record->flags |= ANAROS_FD_REGULAR | ANAROS_FLAG_OFFSET;
 	record->object = carried.object;
@@ -195,34 +194,38 @@ static __always_inline void tell(const struct io *io, const struct request___que
 	record->size_bytes = depth->bytes;
 	record->context = (u64)(request->mq_hctx->queue_num & COUNT_MASK) << 48 |
 			  (most >> 32 & COUNT_MASK) << 32 | (u32)most;
-	anaros_submit(record);
 }
 
 SEC("tp_btf/block_rq_issue")
 int queue_issue(u64 *ctx)
 {
 	const struct request___queued *request = anaros_look_as(struct request___queued, ctx[0]);
-	struct queued fresh = {};
+	struct queued fresh = {}, *known;
 	struct depth *depth;
 	struct io *io;
 	u64 key = ctx[0];
 
 	io = bpf_map_lookup_elem(&requests, &key);
-	/* What comes back from the driver is in the queue still. */
-	if (!io || bpf_map_lookup_elem(&queue, &key))
+	if (!io)
 		return 0;
+	known = bpf_map_lookup_elem(&queue, &key);
+	if (known) { /* the device had no room for it, and it comes again */
+		known->record.start_ns = io->issue_ns;
+		return 0;
+	}
 	depth = depth_of(io->device);
 	if (!depth) {
 		anaros_count(ANAROS_PROBE_QUEUE, ANAROS_COUNTER_UNTRACKED);
 		return 0;
 	}
-	tell(io, request, depth);
+	find(&fresh.record, io, request, depth);
 	fresh.device = io->device;
 	fresh.size_bytes = io->size_bytes;
 	fresh.place = take_place(depth, io->pid);
 	__sync_fetch_and_add(&depth->requests, 1);
 	__sync_fetch_and_add(&depth->bytes, fresh.size_bytes);
-	bpf_map_update_elem(&queue, &key, &fresh, BPF_ANY);
+	if (bpf_map_update_elem(&queue, &key, &fresh, BPF_ANY))
+		anaros_count(ANAROS_PROBE_QUEUE, ANAROS_COUNTER_UNTRACKED);
 	return 0;
 }
 
@@ -240,6 +243,9 @@ int queue_complete(u64 *ctx)
 		return 0;
 	if (!(s32)ctx[1] && (u32)ctx[2] < request->__data_len)
 		return 0; /* the rest is still under way */
+	if (queued->record.kind &&
+	    bpf_ringbuf_output(&ring, &queued->record, sizeof(queued->record), BPF_RB_NO_WAKEUP))
+		anaros_count(ANAROS_PROBE_QUEUE, ANAROS_COUNTER_DROPPED);
 	depth = depth_of(queued->device);
 	if (depth) {
 		place = queued->place;

@@ -82,3 +82,33 @@ def test_other_tenants_on_the_device_are_shown_while_they_matter(
     assert (foreign.pid == other.pid).sum() > 3
     assert run.name(NameClass.PROCESS, other.pid) == ["workload"]
     assert run.counts["block"]["others"] > 0, "before the target began, they were only counted"
+
+
+def test_requests_tell_whose_they_found_in_the_queue(workload: str, tmp_path: Path) -> None:
+    on_a_disk(tmp_path)
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    direct_or_skip(mine)
+    with subprocess.Popen([workload, "write", str(theirs), "20000", "262144"]) as other:
+        run = record([workload, "write", str(mine), "100", "65536"], more=True)
+        other.kill()
+    found = run.of(Kind.BLOCK_ISSUE, tid=run.pid)
+    requests = run.of(Kind.BLOCK_IO, tid=run.pid)
+    assert set(found.start_ns.tolist()) == set(requests.start_ns.tolist())
+    assert not found.object.any(), "direct I/O has no pages of a file"
+    behind = found.take((found.context & 0xFFFFFFFF) == other.pid)
+    assert len(behind) > 5
+    assert (behind.status >= (behind.context >> np.uint64(32) & np.uint64(0xFFFF))).all()
+    assert (behind.status > 0).all()
+    assert (behind.size_bytes > 0).all()
+
+
+def test_requests_of_one_that_is_alone_find_an_empty_queue(workload: str, tmp_path: Path) -> None:
+    on_a_disk(tmp_path)
+    mine = tmp_path / "mine"
+    direct_or_skip(mine)
+    run = record([workload, "write", str(mine), "50", "4096"], more=True)
+    found = run.of(Kind.BLOCK_ISSUE, tid=run.pid)
+    assert len(found) >= 50
+    # The rest of the machine may be at work on the disk too, but not always.
+    assert (found.status == 0).any()
+    assert not ((found.context & 0xFFFFFFFF) == run.pid).any()
