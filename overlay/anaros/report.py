@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anaros import pofc
+from anaros import coverage, pofc
 from anaros.capture.program.census import census
 from anaros.device_time import device_time_of
 from anaros.errors import UsageError
@@ -23,6 +23,7 @@ from anaros.offload import offload_of
 from anaros.records import Columns
 from anaros.store import segments
 from anaros.store.calls import FIELDS, Calls, tally
+from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
 from anaros.store.unhooked import unhooked_names
 
@@ -322,13 +323,20 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
     timeline = tables.timeline
     plane = meta.get("kernel_plane") or {}
     counters = meta.get("counters") or {}
-    programs = meta.get("processes") or census(run)
+    programs: Mapping[str, Any] = meta.get("processes") or census(run)
     seen = bool(programs["seen"])  # the kernel plane told of their starts
+    ledger = coverage.ledger_of(run, tables.columns)
     return {
+        "shares": coverage.shares_of(ledger),
+        "quantities": coverage.totals_of(ledger),
+        "before_shim_bytes": ledger.before_shim_bytes,
+        "stdio_bytes": ledger.stdio_bytes,
+        "unwitnessed_bytes": ledger.unwitnessed_bytes,
         "processes": programs["seen"] if seen else None,
         "with_shim": programs["with_shim"] if seen else counters.get("processes"),
-        "without_shim": programs["without_shim"],
+        "without_shim": coverage.filled(programs["without_shim"], ledger.programs),
         "without_shim_count": programs["without_shim_count"] if seen else None,
+        "partly_seen": coverage.partly_seen(ledger.programs, read_names(run)),
         "kernel_plane": plane.get("active"),
         "kernel_until_s": _seconds(meta, plane.get("until_ns")),
         "kernel_reason": plane.get("reason") or None,

@@ -80,6 +80,8 @@ REPORT: dict[str, Any] = {
         "with_shim": 3,
         "without_shim": [{"pid": 77, "program": "/bin/static", "reason": "a static program"}],
         "without_shim_count": 1,
+        "shares": {"file_bytes": 0.9979, "socket_bytes": None, "launches": 1.0, "cpu_time": None},
+        "partly_seen": [],
         "cut_short": None,
         "lost_shared_memory": False,
         "left_running": [],
@@ -135,6 +137,8 @@ the slowest 51 requests, from 9.88 ms on, waited for
   run queue 12 % · I/O 45 % · lock — · device 0 %
 
 seen      3 of 4 programs from inside · kernel plane on
+coverage  99.7 % of file bytes · 100 % of launches
+          1 process without the shim: static (a static program)
 drops     shim 0 · kernel 12 (sched 12)
 overhead  41 ns a record · supervisor 1.2 % of a CPU, 84 MB · BPF 12.00 ms
 policy    3f9a2c1d5b7e · tenant research
@@ -374,6 +378,24 @@ def test_many_programs_without_the_shim_are_counted(report: dict[str, Any]) -> N
     assert "pid 4 " in said
     assert "pid 5 " not in said
     assert "and 95 programs more without the shim" in said
+
+
+def test_the_coverage_is_one_line_without_what_is_unknown(report: dict[str, Any]) -> None:
+    report["coverage"]["without_shim"] = [
+        {"pid": 7, "program": "/opt/go-helper", "reason": "static", "read_bytes": 2048},
+        {"pid": 8, "program": "/usr/bin/sudo", "reason": "setuid", "read_bytes": None},
+    ]
+    report["coverage"]["without_shim_count"] = 2
+    report["coverage"]["partly_seen"] = [
+        {"pid": 9, "program": "/opt/raw", "read_bytes": 1 << 20, "written_bytes": 0}
+    ]
+    said = " ".join(drawn(report).split())
+    assert (
+        "coverage 99.7 % of file bytes · 100 % of launches "
+        "2 processes without the shim: go-helper (static), sudo (setuid) drops"
+    ) in said
+    assert "pid 7 /opt/go-helper: static; by the kernel's count it read 2.0 KiB" in said
+    assert "pid 9 /opt/raw: past the shim, by the kernel's count, it read 1.0 MiB" in said
 
 
 def test_an_end_that_was_not_regular_is_told(report: dict[str, Any]) -> None:

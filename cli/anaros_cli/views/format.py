@@ -74,6 +74,11 @@ def size(value: float | None) -> str:
     return f"{scaled:.0f} B" if unit == 0 else f"{scaled:.1f} {_BYTE_UNITS[unit]}"
 
 
+def share_below(part: float) -> str:
+    """A share with a decimal that is never rounded up: 100 % is all of it."""
+    return "100 %" if part >= 1 else f"{math.floor(part * 1000) / 10:.1f} %"
+
+
 def share(value: float | None) -> str:
     """A part of one as a percentage."""
     if value is None or math.isnan(value):

@@ -38,6 +38,13 @@ _WAITS = {
 }
 #: Waits that are told where there are any.
 _RARE = ("throttled", "memory")
+#: What shares of coverage are shares of.
+_SHARES = {
+    "file_bytes": "file bytes",
+    "socket_bytes": "socket bytes",
+    "launches": "launches",
+    "cpu_time": "CPU time",
+}
 _HIDDEN = "names of files, peers and threads, and the command's arguments"
 #: Programs without the shim that are named; the others are only counted.
 _PROGRAMS_MAX = 5
@@ -185,6 +192,8 @@ def _facts(report: Mapping[str, Any], width: int) -> Table:
     table.add_column(overflow="fold")
     coverage = report["coverage"]
     table.add_row("seen", fmt.flow(_seen(coverage), width))
+    if covered := _covered(coverage):
+        table.add_row("coverage", fmt.flow(covered, width))
     table.add_row("drops", fmt.flow(_drops(report["drops"]), width))
     table.add_row("overhead", fmt.flow(_overhead(report["overhead"]), width))
     table.add_row("policy", _policy(report["policy"]))
@@ -197,6 +206,30 @@ def _facts(report: Mapping[str, Any], width: int) -> Table:
         for index, line in enumerate(lines):
             table.add_row(label if index == 0 else "", Text(fmt.printable(line), "yellow"))
     return table
+
+
+def _covered(coverage: Mapping[str, Any]) -> list[str]:
+    """Of what the kernel counted the share that was seen; what nobody counted is left out."""
+    parts = [
+        f"{fmt.share_below(share)} of {_SHARES[name]}"
+        for name, share in coverage["shares"].items()
+        if share is not None
+    ]
+    if count := coverage["without_shim_count"]:
+        listed = coverage["without_shim"][:_PROGRAMS_MAX]
+        names = [f"{_last(program['program'])} ({_short(program['reason'])})" for program in listed]
+        more = [f"{count - len(listed)} more"] if count > len(listed) else []
+        noun = "process" if count == 1 else "processes"
+        parts.append(f"{count:,} {noun} without the shim: {', '.join([*names, *more])}")
+    return parts
+
+
+def _last(program: str | None) -> str:
+    return fmt.UNKNOWN if program is None else fmt.printable(program).rpartition("/")[2]
+
+
+def _short(reason: str) -> str:
+    return reason.partition(":")[0]
 
 
 def _seen(coverage: Mapping[str, Any]) -> list[str]:
@@ -252,10 +285,15 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
         yield f"{counted} went on after the program's end"
     listed = coverage["without_shim"][:_PROGRAMS_MAX]
     for program in listed:
-        yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}"
+        moved = _moved(program)
+        filled = f"; by the kernel's count it {moved}" if moved else ""
+        yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}{filled}"
     if (coverage["without_shim_count"] or 0) > len(listed):
         more = fmt.number(coverage["without_shim_count"] - len(listed), "program")
         yield f"and {more} more without the shim"
+    for program in coverage["partly_seen"][:_PROGRAMS_MAX]:
+        named = f"pid {program['pid']} {program['program'] or '—'}"
+        yield f"{named}: past the shim, by the kernel's count, it {_moved(program)}"
     if coverage["kernel_reason"]:
         yield f"the kernel's side: {coverage['kernel_reason']}"
     if coverage["kernel_until_s"] is not None:
@@ -271,6 +309,18 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
             yield fmt.number(coverage[key], text)
     yield from _unhooked(coverage)
     yield from _device_unseen(coverage)
+
+
+def _moved(program: Mapping[str, Any]) -> str:
+    """What the kernel counted for a program, the ways that it used."""
+    ways = ("read", "written", "received", "sent")
+    verbs = ("read", "wrote", "received", "sent")
+    moved = [
+        f"{verb} {fmt.size(program[f'{way}_bytes'])}"
+        for way, verb in zip(ways, verbs, strict=True)
+        if program.get(f"{way}_bytes")
+    ]
+    return ", ".join(moved)
 
 
 def _device_unseen(coverage: Mapping[str, Any]) -> Iterator[str]:

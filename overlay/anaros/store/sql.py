@@ -12,6 +12,7 @@
     migrations  managed memory that moved, by allocation and where to    (likewise)
     links     one row for each read that a copy to a device has bytes of  (likewise)
     busy      the times in which a stream or queue had work              (likewise)
+    coverage  what the shim saw and what the kernel counted, by second   (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
 
@@ -38,7 +39,10 @@ from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
 _MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
-VIEWS = ("records", "requests", "spans", *_MEMORY_VIEWS, "links", "busy", "names", "segments")
+VIEWS = (
+    *("records", "requests", "spans", *_MEMORY_VIEWS),
+    *("links", "busy", "coverage", "names", "segments"),
+)
 
 
 #: What a query is begun with and divided by; near words of a syntax error.
@@ -201,6 +205,8 @@ def _build(
         _add_links(connection, run)
     if "busy" in wanted:
         _add_busy(connection, run)
+    if "coverage" in wanted:
+        _add_coverage(connection, run)
     connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -438,6 +444,20 @@ def _add_busy(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
         "CREATE VIEW busy AS SELECT * REPLACE (nullif(tid, 0) AS tid, told = 1 AS told,"
         f" nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
         f" {_start_s(run)} FROM derived_busy"
+    )
+
+
+def _add_coverage(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """The rows of the ledger, as they were kept or reckoned now."""
+    from anaros.coverage import QUANTITIES, ledger_of
+
+    connection.register("computed", ledger_of(run).rows.as_dict())
+    connection.execute("CREATE TABLE derived_ledger AS SELECT * FROM computed")
+    connection.unregister("computed")
+    words = ", ".join(map(quoted, QUANTITIES))
+    connection.execute(
+        f"CREATE VIEW coverage AS SELECT * REPLACE ([{words}][quantity + 1] AS quantity),"
+        f" {_start_s(run)} FROM derived_ledger"
     )
 
 

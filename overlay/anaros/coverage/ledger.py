@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger of a run, reckoned from its records: pure, on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anaros.coverage.cpu import cpu_rows
+from anaros.coverage.images import Images, images_of
+from anaros.coverage.model import I64, SECOND_NS, U64, Mask, Programs, Quantity, Rows, Total
+from anaros.coverage.series import by_second, grown, growth
+from anaros.kinds import Kind
+from anaros.records import (
+    FLAG_ACCOUNTED,
+    FLAG_CAPTURE,
+    FLAG_DEVICE_TIME,
+    FLAG_KERNEL,
+    FLAG_PEEK,
+    FLAG_STDIO,
+    Columns,
+)
+
+#: The kinds of record that it is made of.
+ABOUT = (
+    Kind.FILE_READ,
+    Kind.FILE_WRITE,
+    Kind.FILE_SENDFILE,
+    Kind.FILE_COPY,
+    Kind.NET_RECV,
+    Kind.NET_SEND,
+    Kind.GPU_LAUNCH,
+    Kind.GPU_GRAPH,
+    Kind.GPU_EXECUTE,
+    Kind.GPU_TIMING,
+    Kind.SCHED_OFFCPU,
+    Kind.SCHED_RUNQUEUE,
+    Kind.SCHED_THROTTLE,
+    Kind.TCP_STATE,
+    Kind.TCP_BYTES,
+    Kind.PROC_FORK,
+    Kind.PROC_EXEC,
+    Kind.PROC_SHIM,
+    Kind.PROC_IO,
+    Kind.PROC_CPU,
+)
+
+#: Those of which ``context`` counts.
+WITH_CONTEXT = (Kind.GPU_GRAPH, Kind.TCP_STATE, Kind.TCP_BYTES, Kind.PROC_SHIM, Kind.PROC_IO)
+
+_TCP_CLOSE = 7
+#: States before the first byte: SYN_SENT, SYN_RECV, CLOSE, LISTEN (its listener), NEW_SYN_RECV.
+_BEFORE_OPEN = (2, 3, 7, 10, 12)
+#: ``status`` of proc.io and proc.cpu.
+_AT_EXEC, _AT_END = 1, 2
+_TIMING_ON = 1
+#: What the kernel reads of a program at its exec, at most: the heads of a script, its interpreter
+#: and the loader.
+_START_MAX = {Quantity.READ_BYTES: 4096, Quantity.READ_CALLS: 16}
+#: A run is cut into no more seconds than so many; what comes later falls into the last.
+_SECONDS_MAX = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was seen and what was witnessed.
+
+    Attributes:
+        rows: Second by second; a quantity that nobody witnessed has no rows.
+        programs: By program, in the order of pid and start.
+        totals: By quantity.
+        before_shim_bytes: Read for the start of programs, by the kernel, the loader and the shim
+            before it could record; in no total.
+        stdio_bytes: Of the bytes seen in files, what passed through streams of C, which count
+            them as the program asked for them.
+        unwitnessed_bytes: Seen on sockets that are not TCP, which the kernel counts for nobody.
+    """
+
+    rows: Rows
+    programs: Programs
+    totals: dict[Quantity, Total]
+    before_shim_bytes: int
+    stdio_bytes: int
+    unwitnessed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all parts of the reckoning share."""
+
+    columns: Columns
+    images: Images
+    origin_ns: int
+    seconds: int
+
+    def of(self, *kinds: int) -> Columns:
+        return self.columns.take(np.flatnonzero(np.isin(self.columns.kind, kinds)))
+
+    def spread(self, amount: I64, begin_ns: I64, end_ns: I64) -> U64:
+        return by_second(amount, begin_ns, end_ns, self.origin_ns, self.seconds)
+
+    def at(self, amount: U64, time_ns: U64) -> U64:
+        times = time_ns.astype(np.int64)
+        return self.spread(amount.astype(np.int64), times, times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """One quantity: by second and by program (or whatever is compared one by one)."""
+
+    seen_rows: U64
+    witnessed_rows: U64
+    seen: U64
+    witnessed: U64
+
+    def total(self) -> Total:
+        both = np.minimum(self.seen, self.witnessed)
+        return Total(int(self.seen.sum()), int(self.witnessed.sum()), int(both.sum()))
+
+
+def reckon(columns: Columns, origin_ns: int) -> Ledger:
+    """The ledger of a run.
+
+    Args:
+        columns: Its records of the kinds of `ABOUT`, in any order.
+        origin_ns: When it began.
+    """
+    frame = _Frame(columns, images_of(columns), origin_ns, _seconds(columns, origin_ns))
+    counted: dict[Quantity, _Counted] = {}
+    before = _files(frame, counted)
+    sockets, unwitnessed = _sockets(frame, counted)
+    if (rows := cpu_rows(columns, origin_ns, frame.seconds)) is not None:
+        amounts = (np.array([each.sum()], np.uint64) for each in rows)
+        counted[Quantity.CPU_NS] = _Counted(*rows, *amounts)
+    _launches(frame, counted)
+    unknown = Total(None, None, None)
+    totals = {
+        quantity: counted[quantity].total() if quantity in counted else unknown
+        for quantity in Quantity
+    }
+    stdio = _shim(columns) & (columns.flags & FLAG_STDIO != 0)
+    stdio &= np.isin(columns.kind, (Kind.FILE_READ, Kind.FILE_WRITE))
+    return Ledger(
+        _rows(counted, frame),
+        _programs(frame, counted, before, sockets),
+        totals,
+        int(before.sum()),
+        int(columns.size_bytes[stdio].sum()),
+        unwitnessed,
+    )
+
+
+def _seconds(columns: Columns, origin_ns: int) -> int:
+    if not len(columns):
+        return 0
+    last = int((columns.start_ns + columns.duration_ns).max())
+    return min(max((last - origin_ns) // SECOND_NS + 1, 1), _SECONDS_MAX)
+
+
+def _shim(columns: Columns) -> Mask:
+    return np.asarray(columns.flags & FLAG_KERNEL == 0)
+
+
+def _rows(counted: dict[Quantity, _Counted], frame: _Frame) -> Rows:
+    """One row for each second in which either side has something."""
+    begin = np.uint64(frame.origin_ns) + np.arange(frame.seconds, dtype=np.uint64) * np.uint64(
+        SECOND_NS
+    )
+    parts = []
+    for quantity, each in counted.items():
+        some = np.flatnonzero((each.seen_rows > 0) | (each.witnessed_rows > 0))
+        number = np.full(len(some), quantity, np.uint8)
+        parts.append((begin[some], number, each.seen_rows[some], each.witnessed_rows[some]))
+    if not parts:
+        none = np.zeros(0, np.uint64)
+        return Rows(none, np.zeros(0, np.uint8), none, none)
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.lexsort((joined[1], joined[0]))
+    return Rows(*(column[order] for column in joined))
+
+
+def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
+    """The four quantities of files and pipes; returns by program what came before the shim."""
+    images = frame.images
+    told = frame.of(Kind.PROC_IO)
+    before = np.zeros(len(images), np.uint64)
+    if not len(told):
+        return before
+    shims = frame.of(Kind.PROC_SHIM)
+    shims = shims.take(np.flatnonzero(shims.size_bytes > 0))
+    # The shim's word is one more reading of the same counters, but it has none of writes.
+    both = Columns.concatenate([told, shims])
+    values = {
+        Quantity.READ_BYTES: (both, both.size_bytes),
+        Quantity.WRITTEN_BYTES: (told, told.address),
+        Quantity.READ_CALLS: (both, np.concatenate([told.object, shims.context])),
+        Quantity.WRITE_CALLS: (told, told.context),
+    }
+    for quantity, (readings, value) in values.items():
+        ends = (readings.kind == Kind.PROC_IO) & (readings.status == _AT_END)
+        owner = readings.pid.astype(np.uint64) << np.uint64(32) | readings.tid
+        born = _born(frame, owner, readings.start_ns)
+        found, earlier = growth(owner, readings.start_ns, ends, born, frame.origin_ns)
+        amount = grown(value, found, earlier)
+        kind, status = readings.kind[found.place], readings.status[found.place]
+        execs = (kind == Kind.PROC_IO) & (status == _AT_EXEC)
+        # What was read until the exec is of the program before it.
+        image = images.at(
+            readings.pid[found.place], readings.start_ns[found.place] - execs.astype(np.uint64)
+        )
+        early = (kind == Kind.PROC_SHIM) & (image >= 0)
+        seen, seen_rows = _seen(frame, quantity)
+        starts = _Starts(image, early, execs, _START_MAX.get(quantity, 0))
+        taken = starts.take(amount, seen)
+        if quantity == Quantity.READ_BYTES:
+            np.add.at(before, image[image >= 0], taken[image >= 0].astype(np.uint64))
+        amount -= taken
+        witnessed = np.zeros(len(images), np.uint64)
+        np.add.at(witnessed, image[image >= 0], amount[image >= 0].astype(np.uint64))
+        rows = frame.spread(amount, found.begin_ns, found.end_ns)
+        counted[quantity] = _Counted(seen_rows, rows, seen, witnessed)
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Which growths hold what the start of a program reads: by the kernel, the loader, the shim.
+
+    ``early`` are those that end when the shim came, ``execs`` those that end with an exec: the
+    kernel reads the head of the program and of its loader there, ``most`` at most.
+    """
+
+    image: I64
+    early: Mask
+    execs: Mask
+    most: int
+
+    def take(self, amount: I64, seen: U64) -> I64:
+        """How much of each growth that is."""
+        taken = np.where(self.early, amount, 0)
+        known = self.execs & (self.image >= 0)
+        whole = np.zeros(len(seen) + 1, np.int64)
+        np.add.at(whole, self.image, np.where(self.early, 0, amount))
+        spare = np.maximum(whole[:-1] - seen.astype(np.int64), 0)
+        of_exec = np.minimum(spare[np.maximum(self.image, 0)], np.minimum(amount, self.most))
+        return np.where(known & ~self.early, of_exec, taken)
+
+
+def _born(frame: _Frame, owner: U64, time_ns: U64) -> U64:
+    """When the thread of each reading began, by its proc.cpu; 0: unknown."""
+    told = frame.of(Kind.PROC_CPU)
+    if not len(told):
+        return np.zeros(len(owner), np.uint64)
+    whose = told.pid.astype(np.uint64) << np.uint64(32) | told.tid
+    order = np.lexsort((told.start_ns, whose))
+    whose, times, born = whose[order], told.start_ns[order], told.object[order]
+    known = np.unique(whose)
+    every = np.unique(times)
+    wide = np.uint64(len(every) + 1)
+    keys = np.searchsorted(known, whose).astype(np.uint64) * wide + np.searchsorted(every, times)
+    number = np.minimum(np.searchsorted(known, owner), len(known) - 1).astype(np.uint64)
+    # Both are told at the same time or within the same look: the next one is of the same thread.
+    asked = number * wide + np.searchsorted(every, time_ns)
+    place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    return np.where(whose[place] == owner, born[place], 0).astype(np.uint64)
+
+
+def _seen(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
+    """What the shim saw of one quantity of files, by program and by second."""
+    columns = frame.columns
+    reads = quantity in (Quantity.READ_BYTES, Quantity.READ_CALLS)
+    file, net = (Kind.FILE_READ, Kind.NET_RECV) if reads else (Kind.FILE_WRITE, Kind.NET_SEND)
+    marked = columns.flags & FLAG_ACCOUNTED != 0
+    chosen = (columns.kind == file) | (columns.kind == Kind.FILE_COPY)
+    chosen |= np.isin(columns.kind, (net, Kind.FILE_SENDFILE)) & marked
+    chosen &= _shim(columns)
+    in_bytes = quantity in (Quantity.READ_BYTES, Quantity.WRITTEN_BYTES)
+    if not in_bytes:
+        chosen &= columns.flags & FLAG_STDIO == 0
+    where = np.flatnonzero(chosen)
+    amount = columns.size_bytes[where] if in_bytes else np.ones(len(where), np.uint64)
+    ended = columns.start_ns[where] + columns.duration_ns[where]
+    image = frame.images.at(columns.pid[where], columns.start_ns[where])
+    mine = np.zeros(len(frame.images), np.uint64)
+    np.add.at(mine, image[image >= 0], amount[image >= 0])
+    return mine, frame.at(amount, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """By program: what its TCP sockets moved by the kernel's count, and by the shim's records."""
+
+    received: tuple[U64, U64]
+    sent: tuple[U64, U64]
+
+
+def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets, int]:
+    """The two quantities of TCP sockets, and what was seen on sockets that nobody witnesses."""
+    told = frame.of(Kind.TCP_STATE, Kind.TCP_BYTES)
+    everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
+    calls = everything.take(np.flatnonzero(_shim(everything) & (everything.flags & FLAG_PEEK == 0)))
+    cookies = np.unique(told.object)
+    socket = np.minimum(np.searchsorted(cookies, calls.object), max(len(cookies) - 1, 0))
+    known = cookies[socket] == calls.object if len(cookies) else np.zeros(len(calls), np.bool_)
+    unwitnessed = int(calls.size_bytes[~known].sum())
+    nothing = np.zeros(len(frame.images), np.uint64)
+    if not len(told):
+        return _Sockets((nothing, nothing), (nothing, nothing)), unwitnessed
+    ends = (told.kind == Kind.TCP_STATE) & (told.status == _TCP_CLOSE)
+    read = told.take(np.flatnonzero(ends | (told.kind == Kind.TCP_BYTES)))
+    closed = (read.kind == Kind.TCP_STATE) & (read.status == _TCP_CLOSE)
+    began = _first_told(told, read, frame.origin_ns)
+    found, earlier = growth(read.object, read.start_ns, closed, began, frame.origin_ns)
+    whose = np.searchsorted(cookies, read.object[found.place])
+    image = frame.images.at(read.pid[found.place], read.start_ns[found.place])
+    by_image = []
+    for quantity, kind, value in (
+        (Quantity.RECEIVED_BYTES, Kind.NET_RECV, read.size_bytes),
+        (Quantity.SENT_BYTES, Kind.NET_SEND, read.context),
+    ):
+        amount = grown(value, found, earlier)
+        witnessed = np.zeros(len(cookies), np.uint64)
+        np.add.at(witnessed, whose, amount.astype(np.uint64))
+        mine = np.flatnonzero(known & (calls.kind == kind))
+        seen = np.zeros(len(cookies), np.uint64)
+        np.add.at(seen, socket[mine], calls.size_bytes[mine])
+        counted[quantity] = _Counted(
+            frame.at(calls.size_bytes[mine], calls.start_ns[mine] + calls.duration_ns[mine]),
+            frame.spread(amount, found.begin_ns, found.end_ns),
+            seen,
+            witnessed,
+        )
+        kernel, shim = nothing.copy(), nothing.copy()
+        np.add.at(kernel, image[image >= 0], amount[image >= 0].astype(np.uint64))
+        caller = frame.images.at(calls.pid[mine], calls.start_ns[mine])
+        np.add.at(shim, caller[caller >= 0], calls.size_bytes[mine][caller >= 0])
+        by_image.append((kernel, shim))
+    return _Sockets(*by_image), unwitnessed
+
+
+def _first_told(told: Columns, read: Columns, origin_ns: int) -> U64:
+    """When each socket began, by the first word of it; one that was open before has no count."""
+    order = np.lexsort((told.start_ns, told.object))
+    cookies, first = np.unique(told.object[order], return_index=True)
+    head = order[first]
+    new = (told.kind[head] == Kind.TCP_STATE) & np.isin(told.address[head], _BEFORE_OPEN)
+    began = np.where(new, np.maximum(told.start_ns[head], np.uint64(origin_ns)), 1)
+    started: U64 = began.astype(np.uint64)[np.searchsorted(cookies, read.object)]
+    return started
+
+
+def _launches(frame: _Frame, counted: dict[Quantity, _Counted]) -> None:
+    """Kernels launched against kernels that CUPTI told of, in the processes where it tells."""
+    timing = frame.of(Kind.GPU_TIMING)
+    pids = timing.pid[timing.object == _TIMING_ON]
+    columns = frame.of(Kind.GPU_LAUNCH, Kind.GPU_GRAPH, Kind.GPU_EXECUTE)
+    columns = columns.take(np.flatnonzero(np.isin(columns.pid, pids)))
+    if not len(pids):
+        return
+    ran = (columns.kind == Kind.GPU_EXECUTE) & (columns.flags & FLAG_DEVICE_TIME != 0)
+    asked = (columns.kind != Kind.GPU_EXECUTE) & (columns.status == 0)
+    asked &= columns.flags & FLAG_CAPTURE == 0
+    amount = np.where(columns.kind == Kind.GPU_GRAPH, columns.context, 1).astype(np.uint64)
+    # By call, for what was launched in one second may run in the next.
+    begun = np.where(asked, amount, 0).astype(np.uint64)
+    images = frame.images.at(columns.pid, columns.start_ns)
+    by_image = np.zeros((2, len(frame.images)), np.uint64)
+    np.add.at(by_image[0], images[images >= 0], begun[images >= 0])
+    np.add.at(by_image[1], images[images >= 0], ran[images >= 0].astype(np.uint64))
+    times = columns.start_ns
+    rows = frame.at(begun, times), frame.at(ran.astype(np.uint64), times)
+    counted[Quantity.LAUNCHES] = _Counted(*rows, by_image[0], by_image[1])
+
+
+def _programs(
+    frame: _Frame, counted: dict[Quantity, _Counted], before: U64, sockets: _Sockets
+) -> Programs:
+    images = frame.images
+    nothing = np.zeros(len(images), np.uint64)
+    files = {
+        quantity: (counted[quantity].witnessed, counted[quantity].seen)
+        if quantity in counted
+        else (nothing, nothing)
+        for quantity in (Quantity.READ_BYTES, Quantity.WRITTEN_BYTES)
+    }
+    read, written = files[Quantity.READ_BYTES], files[Quantity.WRITTEN_BYTES]
+    columns = (read, written, sockets.received, sockets.sent)
+    kernel, shim = ([each[side] for each in columns] for side in (0, 1))
+    some = images.exec | (np.sum(kernel, axis=0) > 0) | (np.sum(shim, axis=0) > 0)
+    chosen = np.flatnonzero(some)
+    kernel_read, kernel_written, kernel_received, kernel_sent = (each[chosen] for each in kernel)
+    shim_read, shim_written, shim_received, shim_sent = (each[chosen] for each in shim)
+    return Programs(
+        pid=images.pid[chosen],
+        start_ns=images.start_ns[chosen],
+        shim=images.shim[chosen].astype(np.uint8),
+        kernel_read=kernel_read,
+        kernel_written=kernel_written,
+        kernel_received=kernel_received,
+        kernel_sent=kernel_sent,
+        shim_read=shim_read,
+        shim_written=shim_written,
+        shim_received=shim_received,
+        shim_sent=shim_sent,
+        before_shim=before[chosen],
+    )
