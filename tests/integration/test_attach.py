@@ -15,7 +15,9 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -342,3 +344,193 @@ def test_a_foreign_owner_and_missing_rights(
         " CAP_PERFMON\n  use sudo\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+STATIC = """
+    #include <fcntl.h>
+    #include <unistd.h>
+
+    int main(void)
+    {
+        char buffer[300];
+        int fd;
+
+        for (;;) {
+            fd = open("/proc/self/stat", O_RDONLY);
+            if (read(fd, buffer, 123) != 123)
+                return 1;
+            close(fd);
+            usleep(5000);
+        }
+    }
+"""
+
+
+@contextmanager
+def running(*words: str | Path, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([*map(str, words)], **more)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("cc") is None:
+        pytest.skip("a C compiler is missing: install build-essential")
+    folder = tmp_path_factory.mktemp("static")
+    (folder / "program.c").write_text(textwrap.dedent(STATIC))
+    program = folder / "program"
+    subprocess.run(["cc", "-static", "-O1", "-o", program, folder / "program.c"], check=True)
+    return program
+
+
+def reads_of(run: Path, size: int) -> Columns:
+    reads = records(run, Kind.FILE_READ)
+    return reads.take(np.flatnonzero(reads.size_bytes == size))
+
+
+def test_a_static_program(anaros: Command, static: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with running(static) as target:
+        done = attached(anaros("attach", target.pid, "--duration", "1", "--output", run))
+        assert done.returncode == 0
+    reads = reads_of(run, 123)
+    assert len(reads) > 50
+    assert (reads.duration_ns > 0).all()
+    opens = records(run, Kind.FILE_OPEN)
+    assert len(opens) > 50
+    assert (opens.status >= 3).all()
+    # Each open makes the file anew: its object is that of the reads.
+    assert set(reads.object.tolist()) <= set(opens.object.tolist())
+
+
+def test_other_namespaces(anaros: Command, static: Path, tmp_path: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed")
+    inside = "mount -t tmpfs tmpfs /mnt && cp $0 /mnt/inside && exec /mnt/inside"
+    words = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", inside, static]
+    run = tmp_path / "run"
+    with running(*words) as outer:
+        deadline = time.monotonic() + 10
+        child = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        while time.monotonic() < deadline:
+            pids = child.read_text().split()
+            if pids and Path(f"/proc/{pids[0]}/comm").read_text() == "inside\n":
+                break
+            time.sleep(0.02)
+        pid = int(pids[0])
+        done = attached(anaros("attach", pid, "--duration", "1", "--output", run))
+        os.kill(pid, signal.SIGKILL)
+    assert done.returncode == 0
+    reads = reads_of(run, 123)
+    assert len(reads) > 50
+    assert set(reads.pid.tolist()) == {pid}
+    (one,) = RunDirectory.open(run).meta()["attached"]
+    assert one["program"] == "/mnt/inside"
+    assert any(name.endswith("/stat") for name in read_names(RunDirectory.open(run)).name)
+
+
+def test_hidden_names(anaros: Command, server: Server, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = attached(
+        anaros("attach", server.pid, "--hide-names", "--duration", "1", "--output", run)
+    )
+    assert done.returncode == 0
+    assert len(records(run, Kind.NET_RECV)) > 0
+    names = read_names(RunDirectory.open(run))
+    assert not set(names.name_class.tolist()) & {NameClass.FILE, NameClass.SOCKET}
+    assert "/" not in "".join(names.name)
+    meta = RunDirectory.open(run).meta()
+    assert meta["command"] == [Path(sys.executable).name]
+    assert server.data.name not in (run / "meta.json").read_text()
+
+
+def test_a_call_that_waits_longer_than_we_are_there(anaros: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code = "import os; os.read(0, 10); os.read(0, 10)"
+    with running(sys.executable, "-c", code, stdin=subprocess.PIPE) as target:
+        time.sleep(0.5)
+        with subprocess.Popen(
+            anaros("attach", target.pid, "--output", run), stdout=subprocess.PIPE
+        ) as process:
+            time.sleep(2)
+            assert target.stdin is not None
+            target.stdin.write(b"12345")
+            target.stdin.flush()
+            time.sleep(0.3)
+            process.terminate()
+            process.communicate(timeout=30)
+    reads = records(run, Kind.FILE_READ)
+    assert reads.size_bytes.tolist() == [5]
+    since_ns = RunDirectory.open(run).meta()["attach"]["calls_since_ns"]
+    assert reads.start_ns.tolist() == [since_ns], "it began before, it is told from here on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts(
+    anaros: Command, sleeper: subprocess.Popen[bytes], tmp_path: Path, number: int
+) -> None:
+    before = ours()
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        anaros("attach", sleeper.pid, "--output", run),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    meta = wait_for(run, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert not Path(str(meta["shm"])).exists()
+    assert not ours() - before
+
+
+def test_again_and_again(server: Server, tmp_path: Path) -> None:
+    """50 attachments in one process: no descriptor, program or memory stays behind."""
+    script = f"""
+        import gc, os, shutil, threading
+        from pathlib import Path
+        from anaros.capture.attach.calls import AttachLoading
+        from anaros.capture.attach.targets import check
+        from anaros.session.attach import attach
+
+        def memory():
+            return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+        def once(place):
+            run = Path({str(tmp_path)!r}) / str(place)
+            duration_s = 0.001 if place % 10 else 0.3
+            done = attach(check([{server.pid}]), AttachLoading(), output=run, duration_s=duration_s)
+            assert done.problem is None
+            shutil.rmtree(run)
+
+        def held():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+        for place in range(11):
+            once(place)
+        before, bytes_before = held(), memory()
+        for place in range(11, 50):
+            once(place)
+        assert held() == before, (held(), before)
+        grown = memory() - bytes_before
+        assert grown < 16 << 20, grown
+    """
+    before = ours()
+    paths = f"{ROOT / 'overlay'}:{ROOT / 'cli'}"
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not ours() - before
+    assert server.wrong == 0
