@@ -71,8 +71,8 @@ def found_from(site: Path, elsewhere: Path) -> dict[str, str]:
 
 
 def modules(root: Path) -> set[str]:
-    """All but the cffi build script, which lies in a folder of C and is not imported."""
-    found = (path for path in root.rglob("*.py") if path.name != "build.py")
+    """All but what builds the native module: it lies in a folder of C and is not imported."""
+    found = (path for path in root.rglob("*.py") if path.parent != root / "anaros/native")
     return {str(path.relative_to(root)) for path in found}
 
 
