@@ -19,6 +19,7 @@ import pytest
 
 from anaros.kinds import Kind
 from anaros.records import Columns
+from anaros.store.names import read_names
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
 
@@ -192,3 +193,123 @@ def test_calls_beyond_the_rate_are_counted(anaros: Command, library: Path, tmp_p
     missing = RunDirectory.open(run).meta()["kernel_plane"]["missing"]
     said = any("device calls are counted only" in one for one in missing)
     assert said == (launches["capped"] > 0)
+
+
+OPENCL = """
+    import sys
+    import numpy as np
+    import pyopencl as cl
+
+    context = cl.Context(cl.get_platforms()[0].get_devices())
+    queue = cl.CommandQueue(context)
+    source = "kernel void twice(global float *a) { a[get_global_id(0)] *= 2; }"
+    twice = cl.Kernel(cl.Program(context, source).build(), "twice")
+    host = np.ones(1024, np.float32)
+    buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, host.nbytes)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for place in range(40):
+        cl.enqueue_copy(queue, buffer, host)
+        twice(queue, (1024,), None, buffer)
+        cl.enqueue_copy(queue, host, buffer)
+    queue.finish()
+    print(host[0] == 2.0**40, queue.int_ptr, host.ctypes.data, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_opencl_calls_are_told(anaros: Command, tmp_path: Path) -> None:
+    pyopencl = pytest.importorskip("pyopencl", reason="pyopencl is not installed")
+    try:
+        pyopencl.get_platforms()
+    except pyopencl.Error as problem:
+        pytest.skip(f"there is no OpenCL platform: {problem}")
+    run = tmp_path / "run"
+    with (
+        program(OPENCL) as target,
+        attachment(anaros("attach", target.pid, "--output", run), run),
+    ):
+        go(target)
+        right, queue, host = line(target).split()
+    assert right == "True"
+    families = [one["family"] for one in RunDirectory.open(run).meta()["devices"]["libraries"]]
+    assert families == ["OpenCL"], "the loader, and not the vendor's library below it as well"
+    launches = of(run, Kind.GPU_LAUNCH)
+    assert launches.size_bytes.tolist() == [1024] * 40
+    assert set(launches.object.tolist()) == {int(queue)}
+    for kind in (Kind.GPU_COPY_H2D, Kind.GPU_COPY_D2H):
+        copies = of(run, kind)
+        assert copies.size_bytes.tolist() == [4096] * 40
+        assert set(copies.address.tolist()) == {int(host)}
+        assert (copies.duration_ns > 0).all()
+
+
+COLLECTIVES = """
+    int ncclAllReduce(const void *from, void *to, unsigned long count, int type, int op,
+                      void *communicator, void *stream)
+    {
+        return count == 0;
+    }
+
+    int ncclReduce(const void *from, void *to, unsigned long count, int type, int op, int root,
+                   void *communicator, void *stream)
+    {
+        return 0;
+    }
+"""
+
+
+def test_a_deleted_library_of_collectives(anaros: Command, tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("a C compiler is missing: install build-essential")
+    (tmp_path / "nccl.c").write_text(textwrap.dedent(COLLECTIVES))
+    made = tmp_path / "libanything.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-s", "-o", made, tmp_path / "nccl.c"], check=True)
+    code = """
+        import ctypes, os, sys
+        nccl = ctypes.CDLL(LIBRARY)
+        os.unlink(LIBRARY)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        long, pointer = ctypes.c_ulong, ctypes.c_void_p
+        for count in (10, 20):
+            assert nccl.ncclAllReduce(None, None, long(count), 7, 0, pointer(77), None) == 0
+        assert nccl.ncclReduce(None, None, long(5), 8, 0, 1, pointer(99), None) == 0
+        print("done", flush=True)
+        sys.stdin.readline()
+    """
+    run = tmp_path / "run"
+    with (
+        program(code, LIBRARY=str(made)) as target,
+        attachment(anaros("attach", target.pid, "--output", run), run),
+    ):
+        go(target)
+        assert line(target) == "done\n"
+    seen = of(run, Kind.GPU_COLLECTIVE)
+    assert seen.size_bytes.tolist() == [40, 80, 40]
+    assert seen.object.tolist() == [77, 77, 99]
+    names = read_names(RunDirectory.open(run))
+    called = dict(zip(names.object.tolist(), names.name, strict=True))
+    assert [called[address] for address in seen.address.tolist()] == [
+        "AllReduce",
+        "AllReduce",
+        "Reduce",
+    ]
+    (library,) = RunDirectory.open(run).meta()["devices"]["libraries"]
+    assert "ncclSend" in library["absent"]
+    assert library["symbols"] == ["ncclAllReduce", "ncclReduce"]
+
+
+def test_what_others_call_is_not_recorded(anaros: Command, library: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with (
+        program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=3) as target,
+        program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=50) as other,
+        attachment(anaros("attach", target.pid, "--output", run), run),
+    ):
+        go(other)
+        line(other)
+        go(target)
+        line(target)
+    assert set(of(run, Kind.GPU_LAUNCH).pid.tolist()) == {target.pid}
+    assert calls(run)["cuLaunchKernel"] == 3
