@@ -10,7 +10,8 @@ import errno
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from anaros.errors import AnarosError
 
@@ -35,6 +36,33 @@ _OS_REMEDIES = {
     errno.EMFILE: "allow more open files: ulimit -n 4096",
     errno.ENOMEM: "free some memory",
 }
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the block by KeyboardInterrupt, whatever else is made of it on the way.
+
+    A module in C that is being imported, such as DuckDB's, makes an ImportError of it.
+    """
+    came = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except Exception as error:
+        if came:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def explain(error: BaseException) -> int:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from anaros_cli import follow, launch
-from anaros_cli.errors import explain
+from anaros_cli.errors import explain, interruptible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif asked is not None:
             code = follow.follow(asked)
         else:
-            code = _click(words)
+            with interruptible():
+                code = _click(words)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - explain() raises what it does not know
         return explain(error)

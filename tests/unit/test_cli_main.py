@@ -22,6 +22,7 @@ from anaros.errors import PolicyError, QueryError, UsageError
 from anaros.store.rundir import RunDirectory
 from anaros_cli import errors
 from anaros_cli.app import COMMANDS, cli
+from anaros_cli.errors import interruptible
 from anaros_cli.launch import Launch, parse
 from anaros_cli.main import main
 
@@ -329,3 +330,18 @@ def test_control_c_in_a_query_is_130(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=30)
     assert (process.returncode, *said) == (130, b"", b"")
+
+
+def test_an_interrupt_is_one_whatever_a_module_in_c_makes_of_it() -> None:
+    def load() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise ImportError("Encountered an error while initializing the extension.") from None
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        load()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ImportError), interruptible():
+        raise ImportError
