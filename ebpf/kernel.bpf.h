@@ -162,6 +162,7 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+	u32 srtt_us; /* eight times that */
 } ANAROS_KERNEL_TYPE;
 
 struct Qdisc {
@@ -178,10 +179,12 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned int len;
+	u16 queue_mapping;
 } ANAROS_KERNEL_TYPE;
 
 struct napi_struct {
 	struct net_device *dev;
+	unsigned int napi_id;
 } ANAROS_KERNEL_TYPE;
 
 #define PF_KTHREAD        0x00200000

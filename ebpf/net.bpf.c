@@ -177,6 +177,27 @@ static __always_inline void name_reason(u32 reason, u64 now)
 	anaros_ship_name(ANAROS_PROBE_NET, name, now, 0, ANAROS_NAME_REASON, reason, length);
 }
 
+enum skb_drop_reason___full {
+	SKB_DROP_REASON_CPU_BACKLOG___full,
+	SKB_DROP_REASON_FULL_RING___full,
+};
+
+#define IS_REASON(reason, name)                                                                    \
+	(bpf_core_enum_value_exists(enum skb_drop_reason___full,                                   \
+				    SKB_DROP_REASON_##name##___full) &&                            \
+	 (reason) ==                                                                               \
+	     bpf_core_enum_value(enum skb_drop_reason___full, SKB_DROP_REASON_##name##___full))
+
+/*
+ * A queue that was full has dropped packets of anybody: nobody can tell whose.
+ * It concerns the target while it uses the network.
+ */
+static __always_inline bool was_full(u32 reason)
+{
+	return (IS_REASON(reason, CPU_BACKLOG) || IS_REASON(reason, FULL_RING)) &&
+	       bpf_ktime_get_ns() - network_used_ns <= config.net_recent_ns;
+}
+
 SEC("tp_btf/kfree_skb")
 int nic_drop(u64 *ctx)
 {
@@ -184,31 +205,39 @@ int nic_drop(u64 *ctx)
 	struct sock *socket = anaros_drop_socket(ctx);
 	struct socket_owner *owner = socket_owner(socket);
 	struct anaros_record *record;
-	u32 reason = anaros_drop_reason(ctx);
+	u32 reason = anaros_drop_reason(ctx), pid = 0;
 	u64 cookie = 0;
 	u64 now;
 
 	if (owner) {
 		cookie = socket_cookie(socket);
+		pid = owner->pid;
 	} else {
 		struct sock *sender = packet->sk;
 
 		owner = socket_owner(sender);
-		if (owner)
+		if (owner) {
 			cookie = socket_cookie(sender);
-		else if (socket || sender)
-			anaros_count(ANAROS_PROBE_NET, ANAROS_COUNTER_OTHERS);
-		else
-			anaros_count(ANAROS_PROBE_NET, ANAROS_COUNTER_UNKNOWN_OWNER);
+			pid = owner->pid;
+		} else if (!was_full(reason)) {
+			bool known = socket;
+
+			barrier_var(known); /* the verifier forbids to merge two pointers */
+			if (known || sender)
+				anaros_count(ANAROS_PROBE_NET, ANAROS_COUNTER_OTHERS);
+			else
+				anaros_count(ANAROS_PROBE_NET, ANAROS_COUNTER_UNKNOWN_OWNER);
+			return 0;
+		}
 	}
-	if (!owner)
-		return 0;
 	now = bpf_ktime_get_ns();
 	if (reason)
 		name_reason(reason, now);
-	record = reserve(ANAROS_KIND_NIC_DROP, owner, NULL, now);
+	record = anaros_reserve(ANAROS_PROBE_NET, ANAROS_KIND_NIC_DROP);
 	if (!record)
 		return 0;
+	record->start_ns = now;
+	record->pid = pid;
 	record->status = reason;
 	record->address = reason;
 	record->object = cookie;
@@ -251,6 +280,8 @@ int nic_poll(u64 *ctx)
 	record->object = device ? device->ifindex : 0;
 	record->size_bytes = work;
 	record->address = (u32)ctx[2];
+	if (bpf_core_field_exists(napi->napi_id))
+		record->context = napi->napi_id;
 	anaros_submit(record);
 	return 0;
 }
@@ -326,6 +357,7 @@ int nic_xmit(u64 *ctx)
 			record->pid = packet->pid;
 			record->tid = packet->tid;
 			record->object = device->ifindex;
+			record->status = skb->queue_mapping;
 			record->size_bytes = skb->len;
 			record->address = packet->cookie;
 			anaros_submit(record);

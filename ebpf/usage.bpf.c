@@ -76,6 +76,7 @@ int usage_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	record->object = bpf_get_socket_cookie(socket);
 	record->size_bytes = moved.received;
 	record->context = moved.sent;
+	record->address = anaros_look_as(struct tcp_sock, socket)->srtt_us >> 3;
 	anaros_submit_quietly(record);
 	return 0;
 }

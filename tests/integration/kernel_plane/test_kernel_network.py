@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,58 @@ def test_wakeups_through_loopback_are_marked_as_of_an_interrupt(workload: str) -
     # The segment arrives in a soft interrupt on the sender's own time: likely, not certain.
     marked = (there.flags & FLAG_ASYNC) != 0
     assert marked.mean() > 0.9
+
+
+ROUND_TRIPS = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+accepted = server.accept()[0]
+for i in range(50):
+    client.sendall(b"x" * 1000)
+    accepted.recv(1000, socket.MSG_WAITALL)
+time.sleep(1.2)
+client_info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72)
+SO_COOKIE = 57
+print("client", int.from_bytes(client.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), "little"))
+print("rtt_us", int.from_bytes(client_info[68:72], "little"))
+"""
+
+
+def test_round_trips_are_those_of_the_kernel() -> None:
+    run = record([sys.executable, "-S", "-c", ROUND_TRIPS], more=True)
+    told = run.of(Kind.TCP_BYTES)
+    told = told.take(told.object == run.said["client"])
+    assert int(told.context.max()) == 50_000
+    assert run.said["rtt_us"] > 0
+    # The last look at the socket came after its last packet, as the program's own.
+    assert int(told.address[-1]) == run.said["rtt_us"]
+
+
+FULL = """
+import fcntl, os, socket, struct
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"full", IFF_TAP | IFF_NO_PI))
+os.system("ip link set full txqueuelen 4 up && ip addr add 10.9.9.1/24 dev full && "
+          "ip neigh add 10.9.9.2 lladdr 02:00:00:00:00:02 dev full nud permanent")
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(200):
+    sender.sendto(b"x" * 100, ("10.9.9.2", 9))
+"""
+
+
+def test_a_ring_that_is_full_is_a_drop_of_nobody() -> None:
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("this kernel has no network device whose other end is a program")
+    run = record(["unshare", "-n", sys.executable, "-S", "-c", FULL])
+    if run.status:
+        pytest.skip("no network namespace of its own")
+    drops = run.of(Kind.NIC_DROP)
+    full = [
+        n for n in set(drops.address.tolist()) if run.name(NameClass.REASON, n) == ["FULL_RING"]
+    ]
+    assert len(full) == 1
+    full_drops = drops.take(drops.address == full[0])
+    assert 150 < len(full_drops) <= 200
+    assert not full_drops.pid.any()
