@@ -61,11 +61,10 @@ def parse(words: Sequence[str]) -> Follow | None:
                     return None
             case "--duration":
                 value = next(rest, "")
-                if not value.isascii() or not value.replace(".", "", 1).isdigit():
+                digits = value.replace(".", "", 1)
+                if not value.isascii() or not digits.isdigit() or not int(digits):
                     return None
                 duration_s = float(value)
-                if not duration_s:
-                    return None
             case _ if word.isascii() and word.isdigit() and int(word):
                 pids.append(int(word))
             case _:
