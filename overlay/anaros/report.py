@@ -179,6 +179,7 @@ def _run(
         "state": meta.get("state"),
         "exit_code": meta.get("exit_code"),
         "term_signal": meta.get("term_signal"),
+        "attached": [process["pid"] for process in meta.get("attached") or ()],
         "window_s": seconds,
     }
 

@@ -22,6 +22,7 @@ REPORT: dict[str, Any] = {
         "start_unix_ns": 1_795_257_192_000_000_000,
         "duration_s": 12.34,
         "names_hidden": False,
+        "attached": [],
         "records": 1_842_233,
         "state": "finished",
         "exit_code": 0,
@@ -452,6 +453,11 @@ def test_calls_of_one_device_library_for_another_are_told_as_seen(report: dict[s
     report["coverage"]["device_calls_beneath"] = 1234
     assert "1,234 calls between device libraries" in drawn(report)
     assert "between" not in before
+
+
+def test_whom_it_was_attached_to_is_told(report: dict[str, Any]) -> None:
+    report["run"] |= {"attached": [12, 3456], "exit_code": None, "state": "finished"}
+    assert "records · attached to 12, 3456" in drawn(report)
 
 
 def test_hidden_names_are_told(report: dict[str, Any]) -> None:
