@@ -124,7 +124,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
     if memory is not None:
         made = int(((columns.kind == Kind.GPU_ALLOC) & (columns.status == 0)).sum())
         memory["allocations_per_second"] = made / window_s if window_s else None
-    timeline = pofc.analyse(Columns.concatenate([opened, columns]))
+    timeline = pofc.analyse(Columns.concatenate([opened, columns]), bounds=pofc.infers(meta))
     summary = pofc.summarise(timeline)
     started = meta.get("start_ns")
     return Snapshot(

@@ -3,5 +3,5 @@
 
 from __future__ import annotations
 
-NATIVE = 0x2F73F911
+NATIVE = 0x2B348B27
 LIBBPF = 0x613DF827

@@ -99,9 +99,26 @@ def device_time_of(
         "residual_ns": counters.get("device_clock_residual_ns") or None,
         "processes": counters.get("device_timers"),
         "refused": counters.get("device_timers_off"),
+        "launches": launches_of(tables.timeline.coverage.launches),
         "streams": summarise_busy(pofc.busy(run, tables), LISTED),
         "outcomes": outcomes,
         "problems": [asdict(problem) for problem in problems(outcomes)],
+    }
+
+
+def launches_of(launches: pofc.Launches) -> dict[str, Any]:
+    """How many launches there are whose device time was told, is bounded, or is not known at all.
+
+    ``execute`` says what the stage of that name is made of: ``told`` (the times of all launches),
+    ``bounds`` (the times of some are at most that), ``unknown`` (those of some are not known), or
+    None where nothing was launched.
+    """
+    without = launches.count - launches.told - launches.bounded
+    execute = "unknown" if without else "bounds" if launches.bounded else "told"
+    return {
+        **asdict(launches),
+        "without": without,
+        "execute": execute if launches.count else None,
     }
 
 

@@ -231,19 +231,22 @@ def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, 
     """What the slowest 1 % of the requests waited for, as shares of their time.
 
     Without the kernel plane nobody knows what time passed in a run queue, and without device times
-    in the device's queue: such a share is None.
+    or bounds of them in the device's queue: such a share is None. ``at_least`` names the shares
+    that are bounds: there may be more of it.
     """
     requests, spans = timeline.requests, timeline.spans
     chosen = _chosen(requests, window)
     if not len(chosen):
-        return {"requests": 0, "threshold_ms": None, "waits": dict.fromkeys(WAITS)}
+        return {"requests": 0, "threshold_ms": None, "waits": dict.fromkeys(WAITS), "at_least": []}
     ranked = np.argsort(-requests.duration_ns[chosen].astype(np.int64), kind="stable")
     slow = chosen[ranked[: -(-len(chosen) // 100)]]
     mine = np.isin(spans.request, requests.request[slow])
     total_ns = float(requests.duration_ns[slow].sum())
+    launches = timeline.coverage.launches
+    bounded = bool(launches.bounded)
     known = {
         **dict.fromkeys(("runqueue", "throttled", "memory"), timeline.coverage.kernel_plane),
-        "device_queue": bool(timeline.coverage.owned.get("device_order")),
+        "device_queue": bool(timeline.coverage.owned.get("device_order")) or bounded,
     }
     waits: dict[str, float | None] = {}
     for name in WAITS:
@@ -254,6 +257,7 @@ def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, 
         "requests": len(slow),
         "threshold_ms": float(requests.duration_ns[slow[-1]]) / 1e6,
         "waits": waits,
+        "at_least": ["device_queue"] if launches.count > launches.told and bounded else [],
     }
 
 

@@ -123,6 +123,14 @@ def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
     assert on_device * 0.8 < spans[0] < on_device * 1.1
     assert spans[1] is not None
     assert built["slowest"]["waits"]["device_queue"] is not None
+    assert built["slowest"]["at_least"] == []
+    assert told["launches"] == {
+        "count": 40,
+        "told": 40,
+        "bounded": 0,
+        "without": 0,
+        "execute": "told",
+    }
     # The stream's times are those that were told, not what the calls bound.
     (stream,) = told["streams"]
     worked = sql.query(
@@ -147,7 +155,22 @@ def test_without_cupti_nothing_is_loaded_and_told(recorded: Run, mode: str) -> N
     built = report.build(run)
     assert built["device_time"]["source"] == mode
     assert (built["device_time"]["told"], built["device_time"]["outcomes"]) == (0, [])
-    assert built["slowest"]["waits"]["device_queue"] is None
+    shares, launches = built["slowest"], built["device_time"]["launches"]
+    spans = sql.query(
+        run,
+        "SELECT sum(self_ns), sum(wait_device_ns) FROM spans WHERE stage = 'execute'",
+    ).rows[0]
+    known = (launches["told"], launches["bounded"], launches["without"], launches["execute"])
+    if mode == "off":
+        assert (shares["waits"]["device_queue"], shares["at_least"]) == (None, [])
+        assert known == (0, 0, 40, "unknown")
+        # The kernels are in it all the same, as a wait that nobody can divide.
+        assert spans[1] > 36_000_000
+    else:
+        assert (shares["waits"]["device_queue"], shares["at_least"]) == (0, ["device_queue"])
+        assert known == (0, 40, 0, "bounds")
+        assert spans[0] > 36_000_000
+        assert spans[1] < 4_000_000
     rows = sql.query(run, "SELECT start_ns, end_ns, sure_ns, works FROM busy ORDER BY 1").rows
     if mode == "off":
         assert (rows, built["device_time"]["streams"]) == ([], [])

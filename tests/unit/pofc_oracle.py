@@ -242,7 +242,7 @@ def share(columns: Columns, known: Any, request: int) -> Share:
     start = int(known.times.start_ns[request])
     end = start + int(known.times.duration_ns[request])
     entries = _entries(records, known, request, start, end)
-    _decide(records, known, entries)
+    _decide(records, known, entries, set(device_pairs(columns).values()))
     layers = _layers(columns, records, known, request, start, end)
     points = {start, end}
     for entry in entries:
@@ -391,10 +391,12 @@ def _entries(
     return [first, *(each[3] for each in sorted(order, key=lambda each: each[:3]))]
 
 
-def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> None:  # noqa: C901
+def _decide(  # noqa: C901
+    records: list[dict[str, int]], known: Any, entries: list[Entry], ran: set[int]
+) -> None:
     """What each entry says about the stage."""
     told: int | None = None
-    launched = False
+    seen = launched = False
     last_enqueued = -1
     for at, entry in enumerate(entries):
         if entry.call < 0:
@@ -409,6 +411,7 @@ def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> 
             entry.code = Code.WRITTEN if row["flags"] & 1 else Code.STAGING
         elif entry.code == Code.SYNC:
             entry.code = told if told in (Code.STAGING, Code.OUTPUT) else Code.DEVICE
+            told = entry.code
             continue
         elif entry.code == Code.WRITE:
             regular = row["flags"] & 7 in (0, 1, 6) and role != Role.SIGNAL
@@ -419,8 +422,12 @@ def _decide(records: list[dict[str, int]], known: Any, entries: list[Entry]) -> 
         if entry.code in (Code.STAGING, Code.LAUNCH):
             last_enqueued = at
         launched = launched or entry.code == Code.LAUNCH
-        if Code.STAGING <= entry.code <= Code.OUTPUT:
-            told = entry.code
+        behind = entry.code == Code.STAGING or row["flags"] & FLAG_ASYNC
+        if not Code.STAGING <= entry.code <= Code.OUTPUT:
+            continue
+        if told == Code.LAUNCH and not seen and behind and entry.code != Code.LAUNCH:
+            continue
+        told, seen = entry.code, int(known.calls.position[entry.call]) in ran
     for at, entry in enumerate(entries):
         # A wait that turned out to be for staging counts as staging.
         if entry.code == Code.STAGING:

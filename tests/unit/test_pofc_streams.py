@@ -222,6 +222,7 @@ def oracle(columns: Columns) -> list[tuple[int, int, int | None, int, int]]:
     rows = [dict(zip(columns.as_dict(), row, strict=True)) for row in zip(*columns, strict=True)]
     rows = [{name: int(value) for name, value in row.items()} for row in rows]
     facts = oracle_facts(rows)
+    facts += oracle_lonely(rows, facts)
     found = []
     for stream in (STREAM, OTHER):
         found += oracle_stream(rows, stream, [fact for fact in facts if fact[0] in (stream, 0)])
@@ -255,6 +256,28 @@ def oracle_facts(rows: list[dict[str, int]]) -> list[Fact]:
         if row["status"] == 600:
             facts.append((stream, asked, begin, False))
     return facts
+
+
+def oracle_lonely(rows: list[dict[str, int]], facts: list[Fact]) -> list[Fact]:
+    """Where a device was waited for long and one stream alone can have had work: it had."""
+    found = []
+    for row in rows:
+        begin, end = row["start_ns"], row["start_ns"] + row["duration_ns"]
+        if row["kind"] != Kind.GPU_SYNC or row["object"] or end - begin <= WAITED_NS:
+            continue
+        pending = {
+            work["object"]
+            for work in rows
+            if work["kind"] in (Kind.GPU_LAUNCH, Kind.GPU_COPY_D2H)
+            and work["start_ns"] <= begin
+            and not any(
+                done and at < begin and asked >= work["start_ns"]
+                for stream, asked, at, done in facts
+                if stream in (work["object"], 0)
+            )
+        }
+        found += [(stream, begin, end, False) for stream in pending if len(pending) == 1]
+    return found
 
 
 def oracle_stream(

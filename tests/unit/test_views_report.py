@@ -37,6 +37,7 @@ REPORT: dict[str, Any] = {
         "residual_ns": None,
         "processes": 0,
         "refused": 0,
+        "launches": {"count": 0, "told": 0, "bounded": 0, "without": 0, "execute": None},
         "streams": [],
         "outcomes": [],
         "problems": [],
@@ -284,10 +285,19 @@ def test_device_time(report: dict[str, Any]) -> None:
     report["device_time"] |= {"told": 1200, "lost": 3, "residual_ns": 900, "problems": [problem]}
     said = drawn(report)
     assert "device queue 25" in said
+    assert "execute is a bound" not in said
     assert "device times of 1,200 runs · clock within 900 ns · 3 lost" in said
     assert "no device time: nsys" in said
     assert "(2 processes) · end it" in said
     assert "\x1b" not in said
+    report["slowest"]["at_least"] = ["device_queue"]
+    launches = {"count": 9000, "told": 0, "bounded": 1, "without": 8999, "execute": "unknown"}
+    report["device_time"]["launches"] = launches
+    # As one line, wherever it was broken.
+    said = " ".join(drawn(report).split())
+    assert "device queue at least 25" in said
+    assert "execute is a bound: the program's calls bound the times of 1 launch" in said
+    assert "8,999 of 9,000 launches without device time" in said
     assert max(map(len, drawn(report, width=60).splitlines())) <= 60
 
 

@@ -29,10 +29,23 @@ def device_time(found: Mapping[str, Any]) -> list[str]:
             parts.append(f"clock within {fmt.duration(found['residual_ns'])}")
     if found["lost"]:
         parts.append(f"{found['lost']:,} lost")
+    parts += _launches(found["launches"])
     for each in found["problems"]:
         fact = fmt.printable(each["fact"])
         parts.append(f"{fact} ({each['processes']} processes)" if each["processes"] > 1 else fact)
         parts.append(each["remedy"])
+    return parts
+
+
+def _launches(launches: Mapping[str, Any]) -> list[str]:
+    """What the times of launches are worth, where not all were told."""
+    parts = []
+    if launches["bounded"]:
+        counted = fmt.number(launches["bounded"], "launch")
+        parts.append(f"execute is a bound: the program's calls bound the times of {counted}")
+    if launches["without"]:
+        of = fmt.number(launches["count"], "launch")
+        parts.append(f"{launches['without']:,} of {of} without device time")
     return parts
 
 

@@ -53,7 +53,7 @@ def number(value: float | None, noun: str) -> str:
     if value == 1:
         return f"1 {noun}"
     first, space, rest = noun.partition(" ")
-    ending = "es" if first.endswith("s") else "s"
+    ending = "es" if first.endswith(("s", "ch")) else "s"
     return f"{count(value)} {first}{ending}{space}{rest}"
 
 

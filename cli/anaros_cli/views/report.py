@@ -161,7 +161,8 @@ def waits(slowest: Mapping[str, Any]) -> list[str]:
     # Most programs have no device whose queue is known: that is not worth a word in each report.
     known = [key for key in _WAITS if key != "device_queue" or shares.get(key) is not None]
     known = [key for key in known if key not in _RARE or shares.get(key)]
-    return [f"{_WAITS[key]} {fmt.share(shares[key])}" for key in known]
+    bounds = dict.fromkeys(slowest.get("at_least", ()), "at least ")
+    return [f"{_WAITS[key]} {bounds.get(key, '')}{fmt.share(shares[key])}" for key in known]
 
 
 def _no_requests(report: Mapping[str, Any]) -> Text:

@@ -238,6 +238,15 @@ struct pofc_runs {
 	int32_t *next;     /* runs: another one of the same call, -1 for none */
 };
 
+/* What the device surely did, where nothing was told: for each call a chain of spells. */
+struct pofc_spells {
+	const int32_t *first; /* calls: a spell, -1 for none */
+	const uint8_t *layer; /* spells: what it did, RUNS to QUEUED in pofc/bounds.py */
+	const int64_t *begin_ns;
+	const int64_t *end_ns;
+	const int32_t *next; /* spells: another one of the same call, -1 for none */
+};
+
 /*
  * Fills `runs`, where all of first[] is -1 and there is room for all records
  * of device work. The k-th kernel or copy that ran on a queue with a handle is
@@ -313,7 +322,8 @@ struct pofc_known {
 	const int64_t *first_turn; /* requests + 1: its segments in `turns` */
 	const int32_t *turns;      /* segments that a thread turned to it with */
 	const struct pofc_runs *runs;
-	const struct pofc_off_cpu *off; /* calls; NULL: no kernel plane */
+	const struct pofc_spells *spells; /* NULL: nothing is sure that was not told */
+	const struct pofc_off_cpu *off;   /* calls; NULL: no kernel plane */
 	const struct pofc_stalls *stalls;
 	const uint8_t *code;     /* by kind: enum pofc_code */
 	const uint8_t *between;  /* by code before and code after: the stage */

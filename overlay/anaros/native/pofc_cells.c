@@ -89,7 +89,12 @@ static uint64_t look_ahead(const struct pofc_known *known, int32_t call)
 		__builtin_prefetch(&known->owner[at], 1);
 		marks += 2;
 	}
-	return marks != 0 ? marks + 2 : 0;
+	if (marks != 0)
+		marks += 2;
+	if (known->spells != NULL)
+		for (int32_t i = known->spells->first[call]; i >= 0; i = known->spells->next[i])
+			marks += 2;
+	return marks;
 }
 
 /* The calls that lasted into the request, by start; and room for all that follows. */
@@ -193,6 +198,23 @@ static void mark_device(struct work *work, uint64_t request, int64_t *evidence)
 	}
 }
 
+/* Where what the device surely did for the calls begins and ends. */
+static void mark_spells(struct work *work)
+{
+	const struct pofc_spells *spells = work->known->spells;
+
+	for (uint64_t i = 0; spells != NULL && i < work->call_count; i++) {
+		int32_t spell = spells->first[(int32_t)work->calls[i].value];
+
+		for (; spell >= 0; spell = spells->next[spell]) {
+			uint8_t layer = spells->layer[spell];
+
+			put_mark(work, spells->begin_ns[spell], packed(SAME_SEGMENT, 1, layer));
+			put_mark(work, spells->end_ns[spell], packed(SAME_SEGMENT, -1, layer));
+		}
+	}
+}
+
 static void make_marks(struct work *work, uint64_t request, int64_t *evidence)
 {
 	const struct pofc_known *known = work->known;
@@ -205,6 +227,7 @@ static void make_marks(struct work *work, uint64_t request, int64_t *evidence)
 		put_mark(work, known->segments->opened_ns[segment], packed(segment, 0, 0));
 	}
 	mark_device(work, request, evidence);
+	mark_spells(work);
 	pofc_sort(work->marks, work->scratch, work->mark_count);
 }
 
@@ -256,14 +279,24 @@ static uint8_t code_of(const struct pofc_known *known, int32_t call, uint64_t at
 }
 
 /* What a wait waits for, and which way maps and copies go: from the device's calls before. */
-static uint8_t decided(struct work *work, uint8_t code)
+static uint8_t decided(struct work *work, uint8_t code, int32_t call, uint16_t flags)
 {
+	const struct pofc_runs *runs = work->known->runs;
+	bool stays;
+
 	if (code == POFC_CODE_SIDE)
 		code = work->launched ? POFC_CODE_OUTPUT : POFC_CODE_STAGING;
-	if (code == POFC_CODE_SYNC)
+	/* What is enqueued behind a kernel that runs for who knows how long is waited for with it.
+	 */
+	stays = work->told == POFC_CODE_LAUNCH && !work->seen && code != POFC_CODE_LAUNCH &&
+		(code == POFC_CODE_STAGING || flags & ANAROS_FLAG_ASYNC);
+	if (code == POFC_CODE_SYNC) {
 		code = work->told == POFC_CODE_LAUNCH ? POFC_CODE_DEVICE : work->told;
-	else if (code >= POFC_CODE_STAGING && code <= POFC_CODE_OUTPUT)
 		work->told = code;
+	} else if (code >= POFC_CODE_STAGING && code <= POFC_CODE_OUTPUT && !stays) {
+		work->told = code;
+		work->seen = runs->first[call] >= 0;
+	}
 	work->launched |= code == POFC_CODE_LAUNCH;
 	if (code == POFC_CODE_STAGING || code == POFC_CODE_LAUNCH)
 		work->last = (int64_t)work->cell_count;
@@ -286,7 +319,7 @@ static void put_call(struct work *work, uint64_t request, int32_t call, uint8_t 
 	    .lasts = place_of(work, calls->end_ns[call]),
 	    .call = call,
 	    .segment = segment,
-	    .code = decided(work, code_of(known, call, at)),
+	    .code = decided(work, code_of(known, call, at), call, known->columns->flags[at]),
 	    .cause = cause_of(known, call, at),
 	    .layer = layer,
 	    /* A thread that waits for a lock covers nothing: who it waits for is at work. */
@@ -337,6 +370,7 @@ static void make_cells(struct work *work, uint64_t request, int64_t *evidence)
 
 	work->cell_count = 0;
 	work->told = POFC_CODE_DEVICE;
+	work->seen = false;
 	work->launched = false;
 	work->last = -1;
 	for (uint64_t i = 0; i <= work->call_count; i++) {

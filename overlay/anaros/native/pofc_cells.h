@@ -53,6 +53,7 @@ struct work {
 	int64_t lasts_ns;
 	int64_t last;  /* the last cell that gives the device something to do; -1: none */
 	uint8_t told;  /* the code of the last call to the device */
+	bool seen;     /* what the device did for it was told */
 	bool launched; /* it was given a kernel */
 };
 

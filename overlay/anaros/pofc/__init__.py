@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.derive import MEMORY, Tables, busy, derive, links, tables
+from anaros.pofc.derive import MEMORY, Tables, busy, derive, infers, links, tables
 from anaros.pofc.memory.model import Ending, Host, Map, Memory
 from anaros.pofc.memory.summary import summarise_memory
 from anaros.pofc.model import (
@@ -12,6 +12,7 @@ from anaros.pofc.model import (
     STAGES,
     Coverage,
     Evidence,
+    Launches,
     Requests,
     Spans,
     Timeline,
@@ -28,6 +29,7 @@ __all__ = [
     "Ending",
     "Evidence",
     "Host",
+    "Launches",
     "Map",
     "Memory",
     "Requests",
@@ -39,6 +41,7 @@ __all__ = [
     "analyse",
     "busy",
     "derive",
+    "infers",
     "links",
     "summarise",
     "summarise_memory",

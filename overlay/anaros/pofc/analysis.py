@@ -11,20 +11,23 @@ import numpy as np
 
 from anaros.pofc import lineage, requests, steps, turns
 from anaros.pofc.blocks import Mapper, mapper
+from anaros.pofc.bounds import launches_of, proven, spells_of
 from anaros.pofc.device import Runs, by_buffer, runs_of
-from anaros.pofc.explain import Times, explain
+from anaros.pofc.explain import Device, Times, explain
 from anaros.pofc.frame import Frame, Role, Survey, Threads, in_order
 from anaros.pofc.lineage import Segments
 from anaros.pofc.model import (
     I64,
     Coverage,
     Evidence,
+    Launches,
     Requests,
     Spans,
     Timeline,
 )
 from anaros.pofc.native import columns_of
 from anaros.pofc.order import TIME_MAX
+from anaros.pofc.proofs import Works
 from anaros.pofc.requests import Anchors, Table, Traffic
 from anaros.pofc.scheduler import OffCpu, off_cpu, stalls
 from anaros.records import Columns
@@ -32,7 +35,7 @@ from anaros.records import Columns
 Job = Callable[[], Any]
 
 
-def analyse(columns: Columns) -> Timeline:
+def analyse(columns: Columns, *, bounds: bool = False) -> Timeline:
     """Finds the requests in the records, and explains where their time went.
 
     Programs that accept connections have a request for each exchange on one; programs that do
@@ -40,13 +43,15 @@ def analyse(columns: Columns) -> Timeline:
 
     Args:
         columns: N records; quickest where they are sorted by start.
+        bounds: Whether what the program's calls prove of a device stands in for times that nobody
+            told.
 
     Returns:
         The timeline; it is well formed whatever the records hold.
     """
     columns, permutation = in_order(columns)
     with mapper(len(columns)) as run:
-        timeline = _analysed(columns, run)
+        timeline = _analysed(columns, run, bounds=bounds)
     if permutation is None:
         return timeline
     owner, evidence = np.empty_like(timeline.owner), np.empty_like(timeline.evidence)
@@ -54,7 +59,7 @@ def analyse(columns: Columns) -> Timeline:
     return Timeline(timeline.requests, timeline.spans, owner, evidence, timeline.coverage)
 
 
-def _analysed(columns: Columns, run: Mapper) -> Timeline:
+def _analysed(columns: Columns, run: Mapper, *, bounds: bool) -> Timeline:
     records = columns_of(columns)
     survey = Survey.of(records, len(columns), run)
     # Goes on while the requests are looked for.
@@ -63,9 +68,10 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     (threads,) = numbering
     table, anchors, frame = _framed(columns, survey, traffic, threads, run)
     if not len(table):
-        return _nothing(len(columns), len(frame), kernel=survey.off_cpu)
+        launches = launches_of(frame, *_device(frame, bounds=bounds))
+        return _nothing(len(columns), len(frame), launches, kernel=survey.off_cpu)
     # Goes on while the owners are looked for.
-    beside = run(_do, [partial(_beside, survey, frame)])
+    beside = run(_do, [partial(_beside, survey, frame, bounds=bounds)])
     segments = lineage.trace(frame, columns, table, anchors)
     by_buffer(frame, segments, table)
     work = lineage.pieces(frame, segments, table)
@@ -75,25 +81,34 @@ def _analysed(columns: Columns, run: Mapper) -> Timeline:
     return _explained(frame, segments, table, device, kernel, run)
 
 
-def _beside(survey: Survey, frame: Frame) -> tuple[Runs, OffCpu | None]:
+def _beside(
+    survey: Survey, frame: Frame, *, bounds: bool
+) -> tuple[tuple[Runs, Works | None], OffCpu | None]:
     """What the device did for each call, and what the kernel saw of it; None: nothing."""
+    device = _device(frame, bounds=bounds)
     if not survey.off_cpu:
-        return runs_of(frame), None
-    return runs_of(frame), OffCpu(off_cpu(survey.roles, frame), stalls(survey.roles, frame))
+        return device, None
+    return device, OffCpu(off_cpu(survey.roles, frame), stalls(survey.roles, frame))
+
+
+def _device(frame: Frame, *, bounds: bool) -> tuple[Runs, Works | None]:
+    """What was told that the device did for each call, and what the calls prove of the rest."""
+    runs = runs_of(frame)
+    return runs, proven(frame, runs) if bounds else None
 
 
 def _do(job: Job) -> Any:
     return job()
 
 
-def _nothing(records: int, calls: int, *, kernel: bool) -> Timeline:
+def _nothing(records: int, calls: int, launches: Launches, *, kernel: bool) -> Timeline:
     """The timeline of a run without requests."""
     return Timeline(
         Requests.empty(),
         Spans.empty(),
         np.full(records, -1, np.int32),
         np.zeros(records, np.uint8),
-        Coverage(0, {}, calls, kernel),
+        Coverage(0, {}, calls, kernel, launches),
     )
 
 
@@ -120,7 +135,7 @@ def _explained(
     frame: Frame,
     segments: Segments,
     table: Table,
-    device: Runs,
+    device: tuple[Runs, Works | None],
     off: OffCpu | None,
     run: Mapper,
 ) -> Timeline:
@@ -136,7 +151,9 @@ def _explained(
         table.pid[answered],
         table.tid[answered],
     )
-    found = explain(frame, segments, times, off, device, run)
+    runs, works = device
+    spells = None if works is None else spells_of(frame, segments, runs, works)
+    found = explain(frame, segments, times, off, Device(runs, spells), run)
     coverage = Coverage(
         int(table.is_open.sum()),
         {
@@ -146,6 +163,7 @@ def _explained(
         },
         found.unowned,
         off is not None,
+        launches_of(frame, runs, works),
     )
     requests = _requests(table, answered, times, segments)
     return Timeline(requests, found.spans, found.owner, found.evidence, coverage)

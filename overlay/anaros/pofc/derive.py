@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from anaros.pofc.links.joins import links_of
 from anaros.pofc.links.model import Links
 from anaros.pofc.memory.allocations import ABOUT, memory_map
 from anaros.pofc.memory.model import Map
-from anaros.pofc.model import Arrays, Coverage, Requests, Spans, Timeline
+from anaros.pofc.model import Arrays, Coverage, Launches, Requests, Spans, Timeline
 from anaros.pofc.streams import ABOUT as ABOUT_STREAMS
 from anaros.pofc.streams import WORK, Busy, busy_of
 from anaros.records import FIELDS, Columns
@@ -28,6 +29,7 @@ _FIELDS = tuple(name for name, _ in FIELDS if name != "context")
 
 #: Columns of ``coverage`` that are no kind of evidence; it has one row.
 _OPEN, _UNOWNED, _KERNEL = "open_requests", "unowned", "kernel_plane"
+_LAUNCHES = {name: f"launches_{name}" for name in Launches.__slots__}
 
 
 #: The tables of device memory; they are kept where there is any.
@@ -84,7 +86,7 @@ def tables(run: RunDirectory) -> Iterator[Tables]:
     columns = segments.load(run, fields=_fields(run))
     with ThreadPoolExecutor(1) as beside:
         tallied = beside.submit(tally, columns)
-        timeline = analyse(columns)
+        timeline = analyse(columns, bounds=infers(run.meta()))
         calls = tallied.result()
         memory = memory_map(columns, timeline.owner) if _drives_device(calls) else None
         found = Tables(timeline, calls, memory, columns)
@@ -102,11 +104,11 @@ def busy(run: RunDirectory, found: Tables) -> Busy:
     Raises:
         RunDirectoryError: The run cannot be read.
     """
-    if run.meta().get("device_time") == "off" or not np.isin(found.calls.kind, WORK).any():
+    if not infers(run.meta()) or not np.isin(found.calls.kind, WORK).any():
         return Busy.nothing()
     key = derived.key(run)
     kept = derived.read(run, ("busy",), key)
-    if kept is not None and set(Busy.__slots__) <= set(kept["busy"]):
+    if kept is not None:
         return Busy.of(kept["busy"])
     columns = found.columns
     if columns is None:
@@ -137,10 +139,15 @@ def links(run: RunDirectory) -> Links:
         columns, timeline = found.columns, found.timeline
         if columns is None:
             columns = segments.load(run, fields=_fields(run))
-            timeline = analyse(columns)
+            timeline = analyse(columns, bounds=infers(run.meta()))
         joined = links_of(columns, timeline.owner, timeline.evidence)
     derived.write(run, {"links": joined.as_dict()}, key)
     return joined
+
+
+def infers(meta: Mapping[str, Any]) -> bool:
+    """Whether device time may be inferred from a run's calls; ``--device-time off`` forbids it."""
+    return meta.get("device_time") != "off"
 
 
 def _drives_device(calls: Calls) -> bool:
@@ -163,6 +170,7 @@ def _coverage_row(coverage: Coverage) -> Arrays:
         _OPEN: coverage.open_requests,
         _UNOWNED: coverage.unowned,
         _KERNEL: int(coverage.kernel_plane),
+        **{of: getattr(coverage.launches, name) for name, of in _LAUNCHES.items()},
         **coverage.owned,
     }
     return {name: np.array([value], np.uint64) for name, value in row.items()}
@@ -172,10 +180,11 @@ def _timeline(kept: Mapping[str, Arrays]) -> Timeline:
     row = {name: int(column[0]) for name, column in kept["coverage"].items()}
     open_requests, unowned = row.pop(_OPEN), row.pop(_UNOWNED)
     kernel = bool(row.pop(_KERNEL))
+    launches = Launches(**{name: row.pop(of) for name, of in _LAUNCHES.items()})
     return Timeline(
         Requests.of(kept["requests"]),
         Spans.of(kept["spans"]),
         np.zeros(0, np.int64),
         np.zeros(0, np.uint8),
-        Coverage(open_requests, row, unowned, kernel),
+        Coverage(open_requests, row, unowned, kernel, launches),
     )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anaros.pofc import stages, waits
 from anaros.pofc.blocks import Mapper
+from anaros.pofc.bounds import Spells
 from anaros.pofc.device import Runs
 from anaros.pofc.frame import Frame
 from anaros.pofc.lineage import Segments
@@ -54,8 +55,16 @@ class Explained:
     unowned: int
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What was told that the device did for the calls, and what they prove of the rest."""
+
+    runs: Runs
+    spells: Spells | None = None
+
+
 def explain(
-    frame: Frame, segments: Segments, times: Times, off: OffCpu | None, runs: Runs, run: Mapper
+    frame: Frame, segments: Segments, times: Times, off: OffCpu | None, device: Device, run: Mapper
 ) -> Explained:
     """Says what each request did when.
 
@@ -64,7 +73,7 @@ def explain(
         segments: The segments of the calls; owners are indices in ``times``.
         times: The requests.
         off: What the kernel saw of the calls; None without the kernel plane.
-        runs: What the device did for them.
+        device: What the device did for them.
         run: Runs the ranges.
     """
     grouped = _grouped(frame, segments, len(times))
@@ -81,7 +90,8 @@ def explain(
         duration_ns=times.duration_ns,
         pid=times.pid,
         tid=times.tid,
-        runs=runs.native,
+        runs=device.runs.native,
+        spells=None if device.spells is None else device.spells.native,
         off=None if off is None else ffi.cast("struct pofc_off_cpu *", pointer(off.times)),
         stalls=None if off is None else off.stalls.native,
         owner=owner,

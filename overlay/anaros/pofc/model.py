@@ -153,6 +153,21 @@ _SPAN_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Launches:
+    """How many launches the serving processes made, and of how many the time is known.
+
+    Attributes:
+        count: Launches of kernels and graphs.
+        told: Of these, whose time on the device was told.
+        bounded: Of the others, which the program's calls prove to be done: their time is bounded.
+    """
+
+    count: int = 0
+    told: int = 0
+    bounded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of the run the requests explain.
 
@@ -161,12 +176,14 @@ class Coverage:
         owned: Records that belong to a request, by what says so.
         unowned: Records of the serving processes that belong to none.
         kernel_plane: Whether scheduler records were there to tell waiting from running.
+        launches: Of how many launches the time on the device is known.
     """
 
     open_requests: int
     owned: Mapping[str, int]
     unowned: int
     kernel_plane: bool
+    launches: Launches = Launches()
 
 
 @dataclass(frozen=True, slots=True)

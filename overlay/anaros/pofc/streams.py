@@ -19,48 +19,27 @@ of it, they are what the stream surely had of work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from anaros.kinds import Kind
-from anaros.pofc.frame import table_of
 from anaros.pofc.model import I64, U8, U32, U64, Arrays, Mask
 from anaros.pofc.order import as_time, numbered
-from anaros.pofc.told import TOLD, Told, covered, told_of
-from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, Columns
-
-#: A wait that took longer ended with the work that it waited for.
-WAITED_NS = 20_000
-
-#: The end of what was never known to be done.
-UNKNOWN_NS = np.iinfo(np.int64).max
-
-#: What a stream does.
-WORK = (
-    Kind.GPU_LAUNCH,
-    Kind.GPU_GRAPH,
-    Kind.GPU_COPY_H2D,
-    Kind.GPU_COPY_D2H,
-    Kind.GPU_COPY_D2D,
-    Kind.GPU_COPY,
-    Kind.GPU_MEMSET,
-    Kind.GPU_HOST_CALL,
-    Kind.GPU_PREFETCH,
+from anaros.pofc.proofs import (
+    ABOUT,
+    OF_THREAD,
+    PER_THREAD,
+    UNKNOWN_NS,
+    WAITED_NS,
+    WORK,
+    about_streams,
+    facts_of,
+    works_in,
 )
+from anaros.pofc.told import Told, covered, told_of
+from anaros.records import Columns
 
-#: What is looked at.
-ABOUT = (*WORK, *TOLD, Kind.GPU_SYNC, Kind.GPU_QUERY, Kind.GPU_EVENT)
-
-_WORK, _ABOUT = (table_of(dict.fromkeys(kinds, 1)) for kinds in (WORK, ABOUT))
-
-#: The handle of CUDA and HIP that means another stream in each thread.
-_PER_THREAD = 2
-#: Together with the thread, what stands for that stream here: no handle is as high as this.
-_OF_THREAD = 1 << 63
-
-#: The answers "not yet" of CUDA and HIP, and of Level Zero.
-_NOT_READY = (600, 1)
+__all__ = ["ABOUT", "UNKNOWN_NS", "WAITED_NS", "WORK", "Busy", "busy_of", "summarise_busy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +83,17 @@ class Busy:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What was told of a stream, or of a device where ``stream`` is 0.
-
-    ``asked_ns`` is up to when work that was enqueued is meant, ``told_ns`` when it was known,
-    ``done`` whether it was done.
-    """
-
-    pid: U32
-    stream: U64
-    asked_ns: I64
-    told_ns: I64
-    done: Mask
-
-
 def busy_of(columns: Columns) -> Busy:
     """When each stream had work.
 
     Args:
         columns: N records by start.
     """
-    columns = columns.take(np.flatnonzero(_ABOUT[columns.kind]))
-    alike = columns.object == np.uint64(_PER_THREAD)
-    own = np.uint64(_OF_THREAD) | columns.tid.astype(np.uint64)
-    columns = replace(columns, object=np.where(alike, own, columns.object))
-    captured = columns.flags & FLAG_CAPTURE != 0
-    work = np.flatnonzero((_WORK[columns.kind] != 0) & (columns.status == 0) & ~captured)
+    columns, _ = about_streams(columns)
+    work = works_in(columns)
     if not len(work):
         return Busy.nothing()
-    facts, ran = _facts(columns), told_of(columns, work)
+    facts, ran = facts_of(columns, work), told_of(columns, work)
     (process,) = numbered(columns.pid[work].astype(np.uint64))
     (handle,) = numbered(columns.object[work])
     (number,) = numbered((process.astype(np.uint64) << np.uint64(32)) | handle.astype(np.uint64))
@@ -154,7 +114,7 @@ def busy_of(columns: Columns) -> Busy:
         known = facts.asked_ns[told], facts.told_ns[told], facts.done[told]
         found = _stream(start, end, *known, _ran(ran, which))
         count = len(found[0])
-        tid, plain = (stream - _OF_THREAD, _PER_THREAD) if stream >= _OF_THREAD else (0, stream)
+        tid, plain = (stream - OF_THREAD, PER_THREAD) if stream >= OF_THREAD else (0, stream)
         same = (np.full(count, pid, np.uint32), np.full(count, tid, np.uint32))
         rows.append((*same, np.full(count, plain, np.uint64), *found))
     return Busy(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
@@ -236,62 +196,6 @@ def _inside(start: I64, end: I64, interval: I64, ran: Told, chosen: Mask) -> I64
         inside = np.minimum(until, end[of]) - np.maximum(begin, start[of])
         np.add.at(found, of, np.maximum(inside, 0))
     return found
-
-
-def _facts(columns: Columns) -> _Facts:
-    start = as_time(columns.start_ns)
-    end = start + as_time(columns.duration_ns)
-    kind, ok = columns.kind, columns.status == 0
-    wait = np.flatnonzero((kind == Kind.GPU_SYNC) & ok)
-    query = kind == Kind.GPU_QUERY
-    back = np.flatnonzero(
-        (kind == Kind.GPU_COPY_D2H) & ok & (columns.flags & (FLAG_ASYNC | FLAG_CAPTURE) == 0)
-    )
-    yes, no = (
-        np.flatnonzero(query & ok),
-        np.flatnonzero(query & np.isin(columns.status, _NOT_READY)),
-    )
-    stuck = np.concatenate([wait, back])
-    stuck = stuck[end[stuck] - start[stuck] > WAITED_NS]
-    place = np.concatenate([wait, back, yes, stuck, no])
-    positive = np.arange(len(place)) < len(wait) + len(back) + len(yes)
-    told = np.where(positive, end[place], start[place])
-    told[len(place) - len(no) - len(stuck) : len(place) - len(no)] = end[stuck]
-    stream, asked = _meant(columns, place, start)
-    kept = asked >= 0
-    return _Facts(columns.pid[place][kept], stream[kept], asked[kept], told[kept], positive[kept])
-
-
-def _meant(columns: Columns, place: I64, start: I64) -> tuple[U64, I64]:
-    """The stream that a wait or a question is about, and up to when; -1 where it is not known.
-
-    What an event stands for is where and when it was recorded last.
-    """
-    stream, asked = columns.object[place].copy(), start[place].copy()
-    records = np.flatnonzero(
-        (columns.kind == Kind.GPU_EVENT) & (columns.size_bytes == 0) & (columns.status == 0)
-    )
-    if not len(records):
-        return stream, asked
-    pairs = np.stack([columns.pid[records].astype(np.uint64), columns.address[records]], axis=1)
-    events, number = np.unique(pairs, axis=0, return_inverse=True)
-    known = {(pid, event): at for at, (pid, event) in enumerate(events.tolist())}
-    wanted, which = np.unique(
-        np.stack([columns.pid[place].astype(np.uint64), stream], axis=1),
-        axis=0,
-        return_inverse=True,
-    )
-    event = np.array([known.get((pid, each), -1) for pid, each in wanted.tolist()], np.int64)
-    event = event[which.reshape(-1)] if len(wanted) else np.zeros(0, np.int64)
-    order = np.lexsort((records, number.reshape(-1)))
-    keyed = number.reshape(-1)[order].astype(np.int64) * len(columns) + records[order]
-    about = np.flatnonzero(event >= 0)
-    at = np.searchsorted(keyed, event[about] * len(columns) + place[about]) - 1
-    found = (at >= 0) & (number.reshape(-1)[order][np.maximum(at, 0)] == event[about])
-    source = records[order][np.maximum(at, 0)]
-    stream[about] = columns.object[source]
-    asked[about] = np.where(found, start[source], -1)
-    return stream, asked
 
 
 def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:

@@ -56,7 +56,11 @@ SLOW_NS = 50_000
 
 def _causes() -> dict[int, int]:
     family = {0x01: Cause.IO, 0x02: Cause.IO, 0x03: Cause.IO, 0x04: Cause.DEVICE}
-    return {kind: family.get(kind >> 8, Cause.LOCK) for kind in KIND_NAMES}
+    # What cuFile moves waits for its disk, whatever device the bytes are of.
+    return {
+        **{kind: family.get(kind >> 8, Cause.LOCK) for kind in KIND_NAMES},
+        Kind.GPU_STORAGE: Cause.IO,
+    }
 
 
 CAUSE = table_of(_causes(), Cause.LOCK)

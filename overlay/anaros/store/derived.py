@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is computed from the records, kept beside them: ``derived/*.parquet``.
 
-Each file carries the key of the segments it was computed from; when they change, or one of them is
-damaged, it is stale and read as absent. A run on a read-only medium is no error: its results are
+Each file carries the key of the segments it was computed from and of what was computed; when they
+change, or one of them is damaged, it is stale and read as absent. A run on a read-only medium is no error: its results are
 computed each time.
 """
 
@@ -22,13 +22,16 @@ from anaros.store.segments import sound_segments
 
 _KEY = "anaros.key"
 
+#: Goes up with each change of what the tables hold, or of what is computed into them.
+LAYOUT = 2
+
 
 def key(run: RunDirectory) -> str:
-    """What the run's sound segments are now, and the version that reads them.
+    """What the run's sound segments are now, and the version and layout of what is made of them.
 
     Whoever computes from a run that still goes on takes the key before it loads the records.
     """
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__}\0{LAYOUT}".encode())
     for path in sound_segments(run):
         sum_of = footer.checksum(path)
         digest.update(f"\0{path.name}\0{path.stat().st_size}\0{sum_of}".encode())
