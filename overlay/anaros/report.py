@@ -93,7 +93,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "offload": offload_of(run, tallied, window),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, tables),
-        "overhead": _overhead(meta, (end - begin) / 1e9),
+        "overhead": _overhead(meta, coverage.cost_of(run, tables.columns), (end - begin) / 1e9),
         "policy": _policy(meta),
     }
 
@@ -379,11 +379,13 @@ def _seconds(meta: Mapping[str, Any], instant_ns: int | None) -> float | None:
     return None if instant_ns is None or start_ns is None else (instant_ns - start_ns) / 1e9
 
 
-def _overhead(meta: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _overhead(meta: Mapping[str, Any], cost: coverage.Cost, seconds: float) -> dict[str, Any]:
     overhead = meta.get("overhead") or {}
     cpu_s, memory = overhead.get("supervisor_cpu_s"), overhead.get("supervisor_rss_bytes")
     run_time = overhead.get("bpf_run_time_ns")
+    by_probe = None
     if isinstance(run_time, Mapping):
+        by_probe = {probe: spent / 1e6 for probe, spent in run_time.items()}
         run_time = sum(run_time.values())
     record_ns, records = overhead.get("record_ns"), overhead.get("records")
     recording_s = None
@@ -397,6 +399,25 @@ def _overhead(meta: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         "supervisor_cpu_percent": cpu_s / seconds * 100 if cpu_s is not None and seconds else None,
         "supervisor_rss_mb": memory / 1e6 if memory is not None else None,
         "bpf_run_time_ms": run_time / 1e6 if run_time is not None else None,
+        "bpf_by_probe_ms": by_probe,
+        **_per_second(cost, seconds),
+    }
+
+
+def _per_second(cost: coverage.Cost, seconds: float) -> dict[str, Any]:
+    """Of the track of costs what is worth a line: shares of a CPU, and the dearest second."""
+    spent_ns = int(cost.recording_ns[cost.recording_ns > 0].sum())
+    known = bool((cost.recording_ns >= 0).any())
+    supervisor, memory = cost.most("supervisor_ns"), cost.most("rss_bytes")
+    metered_ns = None
+    if (meter := cost.track.get("meter_ns")) is not None and (meter >= 0).any():
+        metered_ns = int(meter[meter > 0].sum())
+    return {
+        "recording_percent": spent_ns / seconds / 1e7 if known and seconds else None,
+        "records_most_per_second": int(cost.records.max()) if known else None,
+        "supervisor_most_percent": supervisor / 1e7 if supervisor is not None else None,
+        "supervisor_most_rss_mb": memory / 1e6 if memory is not None else None,
+        "metering_ms": None if metered_ns is None else metered_ns / 1e6,
     }
 
 

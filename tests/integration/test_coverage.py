@@ -143,6 +143,28 @@ def test_a_server_is_seen_to_the_thousandth(
     ]
 
 
+def test_what_recording_cost_is_a_track(anaros: Callable[..., list[str]], tmp_path: Path) -> None:
+    spin = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass"
+    python = os.path.realpath(sys.executable)
+    _run(anaros, tmp_path / "run", python, "-c", spin)
+    run = RunDirectory.open(tmp_path / "run")
+    told = report.build(run)["overhead"]
+    (summed,) = sql.query(
+        run,
+        "SELECT sum(records), sum(recording_ns) / 1e9, sum(supervisor_ns) / 1e9, max(rss_bytes),"
+        " sum(shim_drops), sum(kernel_drops), sum(meter_ns), sum(workload_ns) / 1e9 FROM overhead",
+    ).rows
+    records, recording_s, supervisor_s, memory, shim, kernel, meter_ns, workload_s = summed
+    assert 0 < records < told["records"]  # those of the kernel plane take no time of the program
+    assert recording_s == pytest.approx(records * told["record_ns"] / 1e9, abs=1e-6)
+    assert 0 < supervisor_s < 10
+    assert 1e7 < memory < 1e9
+    assert (shim, kernel) == (0, 0)
+    assert meter_ns / 1e6 == told["metering_ms"]
+    if workload_s is not None:  # it has a cgroup of its own
+        assert workload_s > 0.02
+
+
 def test_a_static_child_is_named_and_its_bytes_filled(
     anaros: Callable[..., list[str]], mover: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from anaros.records import (
 )
 
 SECOND = 1_000_000_000
+MS = 1_000_000
 ORIGIN = 1_000 * SECOND
 FILE_BYTES = (Quantity.READ_BYTES, Quantity.WRITTEN_BYTES)
 SOCKET_BYTES = (Quantity.RECEIVED_BYTES, Quantity.SENT_BYTES)
@@ -327,7 +328,7 @@ def test_launches_are_compared_where_cupti_tells() -> None:
 
 
 def test_cpu_time_is_what_no_sleep_and_no_queue_covers() -> None:
-    ms = 1_000_000
+    ms = MS
     thread = {"pid": 3, "tid": 3, "flags": FLAG_KERNEL}
     rows = [
         # New, 1 ms until it got a CPU; it slept 20 to 30 ms, of which 2 in the queue; ended at 50.
@@ -367,3 +368,40 @@ def test_amounts_by_second_add_up(parts: list[tuple[int, int, int]], seconds: in
     found = by_second(amount, begin, begin + length, 0, seconds)
     assert len(found) == seconds
     assert int(found.sum()) == int(amount.sum())
+
+
+def test_the_cgroups_count_is_the_witness_of_cpu_time_where_there_is_one() -> None:
+    thread = {"kind": Kind.PROC_CPU, "pid": 3, "tid": 3, "flags": FLAG_KERNEL, "object": ORIGIN}
+    rows = [{"start_ns": ORIGIN + 50 * MS, "status": 2, "size_bytes": 0, **thread}]
+    group = np.array([ORIGIN, ORIGIN + SECOND]), np.array([7 * MS, 60 * MS])
+    total = coverage.reckon(columns_of(rows), ORIGIN, group).totals[Quantity.CPU_NS]
+    assert total == coverage.Total(50 * MS, 53 * MS, 50 * MS)
+
+
+def test_costs_are_told_by_second_and_what_is_unknown_is() -> None:
+    second = np.array([0, 1, 3], np.int64) * SECOND + ORIGIN
+    readings = {
+        "time_ns": second,
+        "cpu_ns": np.array([10, 110, 510], np.int64),
+        "rss_bytes": np.array([5, 9, 7], np.int64),
+        "group_ns": np.full(3, -1, np.int64),
+        "shim_drops": np.array([0, 2, 2], np.int64),
+        "kernel_drops": np.array([-1, 0, 4], np.int64),
+        "meter_ns": np.array([0, 1, 2], np.int64),
+        "bpf_sched_ns": np.array([-1, 1000, 5000], np.int64),
+    }
+    begun = np.array([0, 1, 1], np.uint64) * np.uint64(SECOND) + np.uint64(ORIGIN + 5)
+    cost = coverage.cost_of_records(begun, readings, 50.0, ORIGIN)
+    assert cost.records.tolist() == [1, 2, 0, 0]
+    assert cost.recording_ns.tolist() == [50, 100, 0, 0]
+    assert cost.track["supervisor_ns"].tolist() == [100, 200, 200, 0]
+    assert cost.track["workload_ns"].tolist() == [-1] * 4
+    assert cost.track["shim_drops"].sum() == 2
+    assert cost.track["kernel_drops"].tolist() == [-1, 2, 2, 0]
+    assert cost.track["rss_bytes"].tolist() == [5, 9, -1, 7]
+    assert cost.bpf_ns() == {"sched": 4000}
+    assert cost.most("rss_bytes") == 9
+    assert cost.most("workload_ns") is None
+    alone = coverage.cost_of_records(begun, {}, None, ORIGIN)
+    assert alone.track == {}
+    assert set(alone.recording_ns.tolist()) == {-1}

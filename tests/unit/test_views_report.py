@@ -109,6 +109,7 @@ REPORT: dict[str, Any] = {
         "record_ns": 41.2,
         "records": 1_842_233,
         "recording_s": 0.076,
+        "recording_percent": 0.617,
         "supervisor_cpu_s": 0.15,
         "supervisor_cpu_percent": 1.216,
         "supervisor_rss_mb": 83.7,
@@ -142,7 +143,8 @@ seen      3 of 4 programs from inside · kernel plane on
 coverage  99.7 % of file bytes · 100 % of launches
           1 process without the shim: static (a static program)
 drops     shim 0 · kernel 12 (sched 12)
-overhead  41 ns a record · supervisor 1.2 % of a CPU, 84 MB · BPF 12.00 ms
+overhead  41 ns a record, 0.6 % of a CPU · supervisor 1.2 % of a CPU, 84 MB
+          BPF 12.00 ms
 policy    3f9a2c1d5b7e · tenant research
 changed   devices: CUDA 1, OpenCL all
           not applied: fabric: no interface eth9

@@ -38,6 +38,8 @@ _WAITS = {
 }
 #: Waits that are told where there are any.
 _RARE = ("throttled", "memory")
+#: A smaller share of a CPU is not told.
+_PERCENT_MIN = 0.05
 #: What shares of coverage are shares of.
 _SHARES = {
     "file_bytes": "file bytes",
@@ -261,9 +263,11 @@ def _overhead(overhead: Mapping[str, Any]) -> list[str]:
     cpu, memory = overhead["supervisor_cpu_percent"], overhead["supervisor_rss_mb"]
     supervisor = f"supervisor {fmt.share(None if cpu is None else cpu / 100)} of a CPU"
     supervisor += f", {fmt.UNKNOWN if memory is None else f'{memory:.0f}'} MB"
-    kernel_ms = overhead["bpf_run_time_ms"]
+    kernel_ms, recording = overhead["bpf_run_time_ms"], overhead["recording_percent"]
+    told = recording is not None and recording >= _PERCENT_MIN
+    share = f", {fmt.share(recording / 100)} of a CPU" if told else ""
     return [
-        f"{fmt.duration(overhead['record_ns'])} a record",
+        f"{fmt.duration(overhead['record_ns'])} a record{share}",
         supervisor,
         f"BPF {fmt.duration(None if kernel_ms is None else kernel_ms * 1e6)}",
     ]

@@ -6,6 +6,7 @@ whoever asked and however. `reckon` puts both side by side, second by second and
 process. docs/coverage.md says what each quantity is and what the difference is made of.
 """
 
+from anaros.coverage.cost import Cost, cost_of, cost_of_records
 from anaros.coverage.derive import ledger_of
 from anaros.coverage.ledger import ABOUT, Ledger, reckon
 from anaros.coverage.model import QUANTITIES, Programs, Quantity, Rows, Total
@@ -14,11 +15,14 @@ from anaros.coverage.told import filled, partly_seen, shares_of, totals_of
 __all__ = [
     "ABOUT",
     "QUANTITIES",
+    "Cost",
     "Ledger",
     "Programs",
     "Quantity",
     "Rows",
     "Total",
+    "cost_of",
+    "cost_of_records",
     "filled",
     "ledger_of",
     "partly_seen",

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from anaros.coverage.cost import readings_of
 from anaros.coverage.ledger import ABOUT, WITH_CONTEXT, Ledger, reckon
-from anaros.coverage.model import Programs, Quantity, Rows, Total
+from anaros.coverage.model import I64, Programs, Quantity, Rows, Total
 from anaros.records import Columns
 from anaros.store import derived, segments
 from anaros.store.columnar import Array
@@ -44,9 +45,19 @@ def ledger_of(run: RunDirectory, columns: Columns | None = None) -> Ledger:
         columns = Columns.concatenate([plain, segments.load(run, kinds=WITH_CONTEXT)])
     if origin_ns is None:
         origin_ns = int(columns.start_ns.min()) if len(columns) else 0
-    found = reckon(columns, int(origin_ns))
-    derived.write(run, _kept(found), key)
+    found = reckon(columns, int(origin_ns), _group(run))
+    if run.meta().get("state") != "running":
+        derived.write(run, _kept(found), key)
     return found
+
+
+def _group(run: RunDirectory) -> tuple[I64, I64] | None:
+    """The readings of the CPU time of the run's cgroup; None where it had none."""
+    readings = readings_of(run)
+    if "group_ns" not in readings:
+        return None
+    known = readings["group_ns"] >= 0
+    return readings["time_ns"][known], readings["group_ns"][known]
 
 
 def _kept(found: Ledger) -> dict[str, dict[str, Array]]:

@@ -119,18 +119,24 @@ class _Counted:
         return Total(int(self.seen.sum()), int(self.witnessed.sum()), int(both.sum()))
 
 
-def reckon(columns: Columns, origin_ns: int) -> Ledger:
+def reckon(columns: Columns, origin_ns: int, group: tuple[I64, I64] | None = None) -> Ledger:
     """The ledger of a run.
 
     Args:
         columns: Its records of the kinds of `ABOUT`, in any order.
         origin_ns: When it began.
+        group: When the CPU time of its cgroup was read, and what it was in ns, in order; None: it
+            had none, and the count of each thread is the witness.
     """
     frame = _Frame(columns, images_of(columns), origin_ns, _seconds(columns, origin_ns))
     counted: dict[Quantity, _Counted] = {}
     before = _files(frame, counted)
     sockets, unwitnessed = _sockets(frame, counted)
     if (rows := cpu_rows(columns, origin_ns, frame.seconds)) is not None:
+        if group is not None and len(group[0]) > 1:
+            times, used = group
+            grew = np.maximum(np.diff(used), 0)
+            rows = rows[0], frame.spread(grew, times[:-1], times[1:])
         amounts = (np.array([each.sum()], np.uint64) for each in rows)
         counted[Quantity.CPU_NS] = _Counted(*rows, *amounts)
     _launches(frame, counted)

@@ -178,7 +178,8 @@ def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
         order = getattr(parts.rewrites, runtime)
         if order is not None:
             parts.arena.set_device_map(runtime, list(order))
-    parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run)
+    group = parts.leaf.path if parts.leaf is not None else None
+    parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run, group)
     parts.undo.callback(parts.recorder.close)
 
 

@@ -13,6 +13,7 @@
     links     one row for each read that a copy to a device has bytes of  (likewise)
     busy      the times in which a stream or queue had work              (likewise)
     coverage  what the shim saw and what the kernel counted, by second   (likewise)
+    overhead  what recording cost, by second                             (likewise)
     names     what objects are called
     segments  the files of records, sound or damaged
 
@@ -41,7 +42,7 @@ from anaros.store.rundir import RunDirectory
 _MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
 VIEWS = (
     *("records", "requests", "spans", *_MEMORY_VIEWS),
-    *("links", "busy", "coverage", "names", "segments"),
+    *("links", "busy", "coverage", "overhead", "names", "segments"),
 )
 
 
@@ -207,6 +208,8 @@ def _build(
         _add_busy(connection, run)
     if "coverage" in wanted:
         _add_coverage(connection, run)
+    if "overhead" in wanted:
+        _add_overhead(connection, run)
     connection.execute(f"SET allowed_directories = [{quoted(run.path.resolve())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -458,6 +461,21 @@ def _add_coverage(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
     connection.execute(
         f"CREATE VIEW coverage AS SELECT * REPLACE ([{words}][quantity + 1] AS quantity),"
         f" {_start_s(run)} FROM derived_ledger"
+    )
+
+
+def _add_overhead(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """What recording cost by second, as it was kept or reckoned now."""
+    from anaros.coverage import cost_of
+
+    found = cost_of(run).as_dict()
+    connection.register("computed", found)
+    connection.execute("CREATE TABLE derived_overhead AS SELECT * FROM computed")
+    connection.unregister("computed")
+    known = [name for name in found if name not in ("start_ns", "records")]
+    told = ", ".join(f"nullif({name}, -1) AS {name}" for name in known)
+    connection.execute(
+        f"CREATE VIEW overhead AS SELECT * REPLACE ({told}), {_start_s(run)} FROM derived_overhead"
     )
 
 

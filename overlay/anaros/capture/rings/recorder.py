@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from anaros import natives
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
+from anaros.capture.rings.meter import Meter
 from anaros.errors import AnarosError, CaptureError, plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.kinds import NameClass
     from anaros.records import Columns
@@ -111,13 +114,21 @@ class Recorder:
         arena: Where the shims write.
         segments: Two empty ones.
         run: Where records end.
+        group: The cgroup of the workload, if it has one.
 
     Raises:
         CaptureError: There is no memory.
     """
 
-    def __init__(self, arena: Arena, segments: tuple[Segment, Segment], run: RunDirectory) -> None:
+    def __init__(
+        self,
+        arena: Arena,
+        segments: tuple[Segment, Segment],
+        run: RunDirectory,
+        group: Path | None = None,
+    ) -> None:
         self._arena = arena
+        self._meter = Meter(run, arena, group)
         self._segments = segments
         self._writer = SegmentWriter(run, hide_names=arena.hide_names)
         self._kernel: KernelPlane | None = None
@@ -173,6 +184,7 @@ class Recorder:
     def start(self, kernel: KernelPlane | None) -> None:
         """Starts both threads."""
         self._kernel = kernel
+        self._meter.read(None, None, now=True)
         sources = ffi.NULL
         if kernel is not None:
             consume, ring, ring_fd, switches = kernel.sources()
@@ -204,13 +216,25 @@ class Recorder:
             _import_ahead()
         while (place := lib.anaros_recorder_next(self._handle, TICK_MS)) != _FINISHED:
             with self._or_cut_short():
-                if self._kernel is not None:
-                    self._arena.note_kernel_drops(list(self._kernel.drops().values()))
+                self._look()
                 if place >= 0 and self.error is None:
                     segment = self._segments[place]
                     self._writer.write(segment, segment.sequence, self._giving_way)
+                    self._meter.write()
             if place >= 0:
                 lib.anaros_recorder_written(self._handle, place, self.error is None)
+        with self._or_cut_short():
+            self._look(now=True)
+            self._meter.write()
+
+    def _look(self, *, now: bool = False) -> None:
+        """Lays down what was lost and what recording cost so far."""
+        lost = None
+        if self._kernel is not None:
+            by_probe = list(self._kernel.drops().values())
+            self._arena.note_kernel_drops(by_probe)
+            lost = sum(by_probe)
+        self._meter.read(self._kernel, lost, now=now)
 
     @contextlib.contextmanager
     def _or_cut_short(self) -> Iterator[None]:
