@@ -23,6 +23,8 @@ const struct anaros_control *anaros_control = &not_recording;
 struct anaros_shared *anaros_shared;
 
 static struct {
+	void *base; /* of all that was mapped */
+	uint64_t bytes;
 	struct anaros_lane *lanes;
 	uint32_t *owners;
 	struct anaros_chunk *chunks;
@@ -44,6 +46,8 @@ void anaros_arena_attach(const struct anaros_control *control, void *base, uint6
 {
 	char *bytes = base;
 
+	arena.base = base;
+	arena.bytes = control->arena_bytes;
 	arena.chunk_count = control->chunk_count;
 	arena.lanes = (struct anaros_lane *)(bytes + ANAROS_LANES_OFFSET);
 	arena.owners = (uint32_t *)(bytes + ANAROS_OWNERS_OFFSET);
@@ -52,6 +56,41 @@ void anaros_arena_attach(const struct anaros_control *control, void *base, uint6
 	arena.has_key = pthread_key_create(&arena.key, thread_ended) == 0;
 	anaros_shared = (struct anaros_shared *)(bytes + ANAROS_SHARED_OFFSET);
 	anaros_control = control;
+}
+
+void anaros_arena_empty(void)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+	void *control = (void *)(uintptr_t)anaros_control;
+
+	if (arena.base == NULL)
+		return;
+	if (arena.has_key)
+		pthread_key_delete(arena.key);
+	arena.has_key = false;
+	/* First the page that says whether to record: all of it is 0 now. */
+	sys_mmap(control, ANAROS_PAGE, PROT_READ, flags, -1, 0);
+	sys_mmap(arena.base, arena.bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+void anaros_arena_where(uint64_t *start, uint64_t *bytes)
+{
+	*start = (uintptr_t)arena.base;
+	*bytes = arena.bytes;
+}
+
+void anaros_arena_gone(void)
+{
+	void *control = (void *)(uintptr_t)anaros_control;
+
+	if (arena.base == NULL)
+		return;
+	anaros_control = &not_recording;
+	anaros_process = &not_attached;
+	anaros_shared = NULL;
+	sys_munmap(control, ANAROS_PAGE);
+	sys_munmap(arena.base, arena.bytes);
+	arena.base = NULL;
 }
 
 /*

@@ -8,5 +8,10 @@
 void anaros_arena_attach(const struct anaros_control *control, void *base, uint64_t pid_namespace);
 /* Ends the lanes that an exec of this pid left behind. */
 void anaros_arena_end_lanes_of(uint32_t pid);
+/* Nothing is recorded from here on; who is in the midst of it writes where nobody reads. */
+void anaros_arena_empty(void);
+void anaros_arena_where(uint64_t *start, uint64_t *bytes);
+/* Nobody is in the midst of it. */
+void anaros_arena_gone(void);
 
 #endif

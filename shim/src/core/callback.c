@@ -10,6 +10,7 @@
  * more functions than these, the rest is given out as it is: then what they
  * call in the midst of a call is counted as part of it.
  */
+#include "core/inject.h"
 #include "core/inside.h"
 #include "cuda/cuda.h"
 
@@ -64,6 +65,7 @@ void *anaros_device_callback(void *function)
 
 	if (function == NULL || anaros_cuda_in_shim(function))
 		return function;
+	anaros_given_out();
 	for (unsigned int i = 0; i < CALLBACKS; i++) {
 		unsigned int at = (start + i) % CALLBACKS;
 		void *held = NULL;

@@ -10,6 +10,7 @@
 
 #include "cuda/cuda.h"
 #include "core/device.h"
+#include "core/inject.h"
 
 struct query {
 	const struct anaros_family *family;
@@ -127,6 +128,7 @@ bool anaros_device_claim(void **slot, void *function)
 	uintptr_t start, size;
 	void *held = NULL;
 
+	anaros_given_out();
 	if (__atomic_compare_exchange_n(slot, &held, function, false, __ATOMIC_RELEASE,
 					__ATOMIC_RELAXED) ||
 	    held == function)

@@ -6,6 +6,7 @@
 
 #include "cuda/runtime.h"
 #include "core/device.h"
+#include "core/inject.h"
 #include "cupti/cupti.h"
 #include "opencl/opencl.h"
 #include "core/rebind.h"
@@ -51,7 +52,7 @@ dlopen_function anaros_dlopen_pick(const char *name, int flags)
 	void *found = anaros_behind("dlopen", &next, &anaros_kept_dlopen);
 
 	anaros_forget_unloaded();
-	if ((flags & RTLD_DEEPBIND) != 0 && (flags & RTLD_NOLOAD) == 0) {
+	if (((flags & RTLD_DEEPBIND) != 0 || anaros_injected != 0) && (flags & RTLD_NOLOAD) == 0) {
 		anaros_versioned("dlsym", &anaros_kept_dlsym);
 		anaros_versioned("dlopen", &anaros_kept_dlopen);
 		anaros_deepbind_begins();

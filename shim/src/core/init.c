@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "core/arena.h"
+#include "core/inject.h"
 #include "core/shim.h"
 #include "core/sys.h"
 
@@ -42,9 +43,10 @@ static void COLD say_once(const char *what)
 	sys_write(2, line, sizeof(prefix) - 1 + length + sizeof(suffix) - 1);
 }
 
+/* A shim that was loaded later leaves again: what the program starts goes without it. */
 const char *anaros_library_path(void)
 {
-	return library_path;
+	return anaros_injected ? "" : library_path;
 }
 
 static bool find_library(void)
@@ -228,6 +230,17 @@ void anaros_init(void)
 	anaros_arena_end_lanes_of((uint32_t)sys_getpid());
 	__atomic_store_n(&init_state, 2, __ATOMIC_RELEASE);
 	become((uint32_t)sys_getpid());
+}
+
+/* As if it had been tried in vain; whoever calls still passes through. */
+void anaros_init_off(void)
+{
+	struct anaros_process *page = anaros_process;
+
+	__atomic_store_n(&init_state, 3, __ATOMIC_RELEASE);
+	anaros_arena_gone();
+	if (page != anaros_process)
+		sys_munmap(page, ANAROS_PAGE);
 }
 
 __attribute__((constructor)) static void start(void)

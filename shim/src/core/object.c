@@ -134,6 +134,8 @@ bool anaros_object_read(const struct dl_phdr_info *info, struct anaros_object *o
 			object->plt = entry(info, dynamic);
 		else if (dynamic->d_tag == DT_PLTRELSZ)
 			object->plt_count = dynamic->d_un.d_val / sizeof(ElfW(Rela));
+		else if (dynamic->d_tag == DT_RELACOUNT)
+			object->relative_count = dynamic->d_un.d_val;
 	}
 	return object->symbols != NULL && object->strings != NULL;
 }

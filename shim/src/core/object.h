@@ -18,6 +18,7 @@ struct anaros_object {
 	const uint32_t *hash;
 	const ElfW(Rela) * relocations;
 	size_t relocation_count;
+	size_t relative_count; /* of these, the first ones, which have no name */
 	const ElfW(Rela) * plt;
 	size_t plt_count;
 	uintptr_t relro_start; /* read-only since it was relocated */

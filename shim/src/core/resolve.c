@@ -10,7 +10,9 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "core/inject.h"
 #include "core/shim.h"
+#include "cuda/cuda.h"
 
 void *anaros_real_table[ANAROS_HOOK_COUNT];
 
@@ -42,11 +44,23 @@ void *anaros_versioned(const char *name, void **kept)
 	return found;
 }
 
+/* The shim is in no scope but its own, where it comes first. */
+static void *of_global_scope(dlsym_function real, const char *name)
+{
+	void *found = real(RTLD_DEFAULT, name);
+
+	return anaros_cuda_in_shim(found) ? NULL : found;
+}
+
 void *anaros_real_dlsym(void *handle, const char *name)
 {
 	dlsym_function real = (dlsym_function)anaros_versioned("dlsym", &anaros_kept_dlsym);
 
-	return real != NULL ? real(handle, name) : NULL;
+	if (real == NULL)
+		return NULL;
+	if (unlikely(anaros_injected != 0) && handle == RTLD_NEXT)
+		return of_global_scope(real, name);
+	return real(handle, name);
 }
 
 void *anaros_behind(const char *name, void **next, void **kept)
@@ -98,5 +112,17 @@ void anaros_resolve_all(void)
 		if (anaros_real_table[hook] == NULL)
 			anaros_resolve((enum anaros_hook)hook);
 	/* A miss of a LATER hook leaves a message that is not the program's. */
+	dlerror();
+}
+
+void anaros_resolve_anew(void)
+{
+	for (unsigned int hook = 0; hook < ANAROS_HOOK_COUNT; hook++) {
+		void *function = anaros_real_dlsym(RTLD_NEXT, hooks[hook].name);
+
+		if (function != NULL)
+			__atomic_store_n(&anaros_real_table[hook], function, __ATOMIC_RELAXED);
+	}
+	anaros_versioned("dlopen", &anaros_kept_dlopen);
 	dlerror();
 }

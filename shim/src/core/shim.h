@@ -60,6 +60,7 @@ enum anaros_guard {
 	ANAROS_GUARD_VFORK = 2,   /* vfork was called: who are we? */
 	ANAROS_GUARD_RUNTIME = 4, /* inside a runtime call that reaches a driver call */
 	ANAROS_GUARD_REBIND = 8,  /* a library was loaded past the shim: see rebind.c */
+	ANAROS_GUARD_SCAN = 16,   /* slots of objects are being changed */
 };
 
 /*
@@ -85,11 +86,14 @@ void anaros_count_drop(void) COLD;
 void anaros_leave_thread(void);
 /* init.c */
 void anaros_init(void);
+void anaros_init_off(void) COLD;
 void anaros_announce(void) COLD;
 const char *anaros_library_path(void); /* as LD_PRELOAD should name it; "" = none */
 /* resolve.c */
 void *anaros_resolve(enum anaros_hook hook) COLD;
 void anaros_resolve_all(void);
+/* For a shim that was loaded last: what the program reaches is what the global scope has. */
+void anaros_resolve_anew(void) COLD;
 void *anaros_real_dlsym(void *handle, const char *name);
 /* What the program would reach without the shim: another interposer's, or the C library's. */
 void *anaros_behind(const char *name, void **next, void **kept);

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "core/inject.h"
 #include "core/lock.h"
 #include "core/sys.h"
 #include "cuda/cuda.h"
@@ -190,6 +191,7 @@ static unsigned int claim(const struct library *library, size_t i, void *functio
 	uint32_t *lock = anaros_lock(ANAROS_LOCK_OPENCL_FOUND);
 	unsigned int way = 0;
 
+	anaros_given_out();
 	if (lock == NULL)
 		return NOT_LOCKED;
 	while (way < CL_FOUND && !fits(way, library, i, function))
