@@ -283,7 +283,8 @@ def _add_off_cpu(
             continue
         within, within_queued, after, after_queued, asleep = off[entry.call]
         (throttled, memory, awake), (gap_throttled, gap_memory, gap_awake) = besides[entry.call]
-        after = min(after + gap_awake, _idle_behind(entries, at, request_end))
+        settled = _settled(entries, at, segments)
+        after = min(after + gap_awake, _idle_behind(entries, at, settled, request_end))
         gap_throttled = min(gap_throttled, after)
         gap_memory = min(gap_memory, after - gap_throttled)
         after -= gap_throttled + gap_memory
@@ -298,7 +299,7 @@ def _add_off_cpu(
         gap = result.waits[_gap(entries, at)]
         gap[Cause.THROTTLED] += gap_throttled
         gap[Cause.MEMORY] += gap_memory
-        if _hands_over(entries, layers, at):
+        if _hands_over(entries, layers, settled):
             gap[Cause.LOCK] -= after_queued + gap_throttled + gap_memory
             gap[Cause.RUNQUEUE] += after_queued
             continue
@@ -320,9 +321,20 @@ def _add_off_cpu(
         causes[Cause.LOCK] -= queued
 
 
-def _idle_behind(entries: list[Entry], at: int, request_end: int) -> int:
+def _settled(entries: list[Entry], at: int, segments: Any) -> int:
+    """The last of the turns to the request that the thread of an entry takes right behind it."""
+    thread = segments.thread[entries[at].segment]
+    while at + 1 < len(entries):
+        following = entries[at + 1]
+        if following.call >= 0 or segments.thread[following.segment] != thread:
+            break
+        at += 1
+    return at
+
+
+def _idle_behind(entries: list[Entry], at: int, settled: int, request_end: int) -> int:
     """How long no thread works on the request behind an entry, until the next one does."""
-    until = entries[at + 1].begin if at + 1 < len(entries) else request_end
+    until = entries[settled + 1].begin if settled + 1 < len(entries) else request_end
     covers = [e.end for e in entries[:at] if e.kind != Kind.SYNC_WAIT and e.call >= 0]
     return max(until - max([entries[at].end, *covers]), 0)
 

@@ -175,6 +175,21 @@ def test_a_thread_that_frees_memory_makes_no_progress() -> None:
     assert waits_of(timeline, "persist") == (0, 100, 0, 0, 0, 0, 200)
 
 
+def test_what_keeps_a_thread_from_work_after_a_receive_that_did_not_wait() -> None:
+    trace, now = Trace(), 1000 * US
+    trace.add(Kind.NET_ACCEPT, now, now + US, obj=70, flags=SOCKET)
+    now += 10 * US
+    for _ in range(3):
+        now = trace.add(Kind.NET_RECV, now, now + 5 * US, obj=70, size=9, flags=SOCKET)
+        kept = {"flags": FLAG_KERNEL, "status": 0}
+        trace.add(Kind.SCHED_OFFCPU, now + 10 * US, now + 60 * US, **kept)
+        trace.add(Kind.SCHED_RUNQUEUE, now + 10 * US, now + 60 * US, **kept)
+        now = trace.add(Kind.NET_SEND, now + 100 * US, now + 110 * US, obj=70, size=9, flags=SOCKET)
+    timeline = analyse(trace.columns()[0])
+    assert len(timeline.requests) == 3
+    assert waits_of(timeline, "prepare") == (150, 0, 0, 0, 0, 0, 0)
+
+
 @pytest.mark.parametrize(("wait", "cause"), [(4, 1), (5, 1), (2, 1), (1, 2), (3, 2), (0, 2)])
 def test_a_call_that_the_shim_did_not_see_is_what_it_slept_in(wait: int, cause: int) -> None:
     timeline = with_kernel((Kind.SCHED_OFFCPU, -4, -2, {"status": 1, "address": wait | 7 << 16}))

@@ -124,10 +124,30 @@ static int64_t woken(const struct pofc_known *known, int32_t segment, int64_t ha
 	return least(known->off[segments->start[segment]].within_queued, handed_ns);
 }
 
+/*
+ * The last turn to the request of the thread that made a call, if no other
+ * thread did anything between the two; else the call itself.
+ */
+static const struct cell *settled(const struct work *work, const struct cell *cell)
+{
+	const struct cell *end = work->cells + work->cell_count;
+	const int32_t *thread = work->known->segments->thread;
+	int32_t mine = cell->segment < 0 ? -1 : thread[cell->segment];
+
+	for (const struct cell *next = cell + 1; next < end && next->call < 0; next++) {
+		if (next->turn && thread[next->segment] != mine)
+			break;
+		if (next->turn)
+			cell = next;
+	}
+	return cell;
+}
+
 /* How long nobody works on the request behind a call until somebody does something. */
 static int64_t idle_behind(const struct work *work, const struct cell *cell, int64_t furthest)
 {
-	const struct cell *end = work->cells + work->cell_count, *next = cell + 1;
+	const struct cell *end = work->cells + work->cell_count;
+	const struct cell *next = settled(work, cell) + 1;
 	int64_t until = work->lasts_ns;
 
 	/* What the device does in between is no work of a thread. */
@@ -136,6 +156,16 @@ static int64_t idle_behind(const struct work *work, const struct cell *cell, int
 	if (next < end)
 		until = next->begin;
 	return most(until - most(cell->lasts, furthest), 0);
+}
+
+/* What the time behind a cell is spent in, for it is another segment's turn; or NO_CAUSE. */
+static uint8_t hands_over(const struct work *work, const struct cell *cell)
+{
+	const struct cell *next = cell + 1;
+
+	if (next == work->cells + work->cell_count || next->segment == cell->segment)
+		return NO_CAUSE;
+	return POFC_CAUSE_LOCK;
 }
 
 /* Adds up the cells; late[stage] is what woken threads waited for a CPU. */
@@ -162,8 +192,7 @@ static void add_cells(struct work *work, struct tally *tally, int64_t late[POFC_
 		cover = holder->own;
 		if (known->off != NULL && cell->turn)
 			add(&late[cell[-1].gap], woken(known, cell->segment, handed));
-		if (!last && cell[1].segment != cell->segment)
-			waits[2] = POFC_CAUSE_LOCK;
+		waits[2] = hands_over(work, cell);
 		if (cell->layer != 0) {
 			bool queued = cell->layer == QUEUED + 1;
 
@@ -172,7 +201,7 @@ static void add_cells(struct work *work, struct tally *tally, int64_t late[POFC_
 			if (!queued || cell->code != POFC_CODE_LAUNCH)
 				waits[0] = waits[1];
 		} else if (known->off != NULL && cell->call >= 0) {
-			add_off_cpu(known, tally, cell, waits[2],
+			add_off_cpu(known, tally, cell, hands_over(work, settled(work, cell)),
 				    idle_behind(work, cell, furthest));
 		}
 		portion(tally, cell, cell->begin, middle, own, waits[0]);
