@@ -179,7 +179,13 @@ class More:
         self._object = load_object(self._libbpf, path, self._plan, self._open)
 
     def _program(self, name: str) -> Any:
-        return self._libbpf.lib.bpf_object__find_program_by_name(self._object, name.encode())
+        lib = self._libbpf.lib
+        program = lib.bpf_object__find_program_by_name(self._object, name.encode())
+        if program == self._libbpf.ffi.NULL:
+            raise KernelPlaneError(
+                "more.bpf.o belongs to another version of anaros", "build or install it again"
+            )
+        return program
 
     def _attach(self) -> None:
         """Every program that was loaded, unless the end came first."""

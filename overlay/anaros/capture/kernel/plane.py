@@ -141,7 +141,7 @@ class KernelPlane:
     def since_ns(self) -> dict[str, int]:
         """Each probe that is at work, and since when. cuFile's are told by ``cufile``."""
         more = self._more.since_ns if self._more is not None else {}
-        return {**self._since_ns, **more}
+        return {**more, **self._since_ns}
 
     def _map(self, name: str) -> Any:
         return self._libbpf.lib.bpf_object__find_map_by_name(self._object, name.encode())
