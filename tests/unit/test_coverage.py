@@ -304,6 +304,21 @@ def test_what_the_kernel_does_not_count_is_no_file_byte() -> None:
     assert found.stdio_bytes == 3200
 
 
+def test_what_io_uring_moved_is_past_the_shim() -> None:
+    machine = Machine()
+    machine.counts[1], machine.born[1] = [0, 0, 0, 0], ORIGIN - SECOND
+    machine.exec(1, shim=True, loader=10)
+    machine.move(1, 300, write=False, raw=False)
+    for operation, size in ((22, 700), (0x101, 1000), (23, 50), (27, 9_999)):
+        fields = {"flags": FLAG_KERNEL, "context": operation, "size_bytes": size}
+        machine.record(Kind.FILE_URING, 1, **fields)
+    machine.tell(1, 2)
+    totals = machine.ledger().totals
+    assert totals[Quantity.READ_BYTES] == coverage.Total(300, 2_000, 300)
+    assert totals[Quantity.WRITTEN_BYTES] == coverage.Total(0, 50, 0)
+    assert totals[Quantity.READ_CALLS] == coverage.Total(1, 3, 1)
+
+
 def test_without_the_kernels_count_nothing_is_known() -> None:
     found = coverage.reckon(columns_of([{"kind": Kind.FILE_READ, "size_bytes": 5}]), 0)
     assert set(found.totals.values()) == {coverage.Total(None, None, None)}

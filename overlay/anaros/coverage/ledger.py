@@ -28,6 +28,7 @@ ABOUT = (
     Kind.FILE_WRITE,
     Kind.FILE_SENDFILE,
     Kind.FILE_COPY,
+    Kind.FILE_URING,
     Kind.NET_RECV,
     Kind.NET_SEND,
     Kind.GPU_LAUNCH,
@@ -47,8 +48,14 @@ ABOUT = (
 )
 
 #: Those of which ``context`` counts.
-WITH_CONTEXT = (Kind.GPU_GRAPH, Kind.TCP_STATE, Kind.TCP_BYTES, Kind.PROC_SHIM, Kind.PROC_IO)
+WITH_CONTEXT = (
+    *(Kind.FILE_URING, Kind.GPU_GRAPH, Kind.TCP_STATE),
+    *(Kind.TCP_BYTES, Kind.PROC_SHIM, Kind.PROC_IO),
+)
 
+#: Operations of io_uring that read, and that write: vectored, into fixed buffers, plain.
+_URING_READS, _URING_WRITES = (1, 4, 22), (2, 5, 23)
+_URING_OPERATION = 0xFF
 _TCP_CLOSE = 7
 #: States before the first byte: SYN_SENT, SYN_RECV, CLOSE, LISTEN (its listener), NEW_SYN_RECV.
 _BEFORE_OPEN = (2, 3, 7, 10, 12)
@@ -225,6 +232,8 @@ def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
         witnessed = np.zeros(len(images), np.uint64)
         np.add.at(witnessed, image[image >= 0], amount[image >= 0].astype(np.uint64))
         rows = frame.spread(amount, found.begin_ns, found.end_ns)
+        by_uring, uring_rows = _uring(frame, quantity)
+        witnessed, rows = witnessed + by_uring, rows + uring_rows
         counted[quantity] = _Counted(seen_rows, rows, seen, witnessed)
     return before
 
@@ -291,6 +300,21 @@ def _seen(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
     mine = np.zeros(len(frame.images), np.uint64)
     np.add.at(mine, image[image >= 0], amount[image >= 0])
     return mine, frame.at(amount, ended)
+
+
+def _uring(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
+    """What io_uring moved, which the kernel counts for no thread, by program and by second."""
+    records = frame.of(Kind.FILE_URING)
+    reads = quantity in (Quantity.READ_BYTES, Quantity.READ_CALLS)
+    operation = records.context & np.uint64(_URING_OPERATION)
+    where = np.flatnonzero(np.isin(operation, _URING_READS if reads else _URING_WRITES))
+    amount = np.ones(len(where), np.uint64)
+    if quantity in (Quantity.READ_BYTES, Quantity.WRITTEN_BYTES):
+        amount = records.size_bytes[where]
+    image = frame.images.at(records.pid[where], records.start_ns[where])
+    mine = np.zeros(len(frame.images), np.uint64)
+    np.add.at(mine, image[image >= 0], amount[image >= 0])
+    return mine, frame.at(amount, records.start_ns[where] + records.duration_ns[where])
 
 
 @dataclass(frozen=True, slots=True)
