@@ -19,19 +19,10 @@
 #define EINTR         4
 #define RESTART_FIRST 512 /* ERESTARTSYS and its kin: the kernel's own numbers */
 #define RESTART_LAST  516
-#define COMPAT        2 /* TS_COMPAT */
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs {
 	unsigned long r10, r8, r9, dx, si, di, orig_ax;
-} ANAROS_KERNEL_TYPE;
-
-struct thread_info___compat {
-	u32 status;
-} ANAROS_KERNEL_TYPE;
-
-struct task_struct___compat {
-	struct thread_info___compat thread_info;
 } ANAROS_KERNEL_TYPE;
 
 #define CALL_NUMBER(regs) ((regs)->orig_ax)
@@ -241,19 +232,12 @@ u64 attached_ns SEC(".data.calls") = 0;
 /* Calls of 32-bit programs, which have numbers of their own. */
 u64 compat_calls SEC(".data.compat") = 0;
 
-/*
- * Calls of 32-bit programs on a 64-bit kernel; on arm64 their numbers are
- * below CALLS_MAX too, but such a task never runs the programs' table.
- */
 static __always_inline bool is_compat(struct task_struct *task)
 {
-#ifdef __TARGET_ARCH_x86
-	struct task_struct___compat *with = (void *)task;
+	const struct task_struct *looked = anaros_look(task);
 
-	return BPF_CORE_READ(with, thread_info.status) & COMPAT;
-#else
-	return false;
-#endif
+	return bpf_core_field_exists(looked->thread_info.status) &&
+	       looked->thread_info.status & TS_COMPAT;
 }
 
 SEC("tp_btf/sys_enter")
@@ -265,12 +249,15 @@ int call_enter(u64 *ctx)
 	struct anaros_file file;
 	struct call *call;
 
-	if (!anaros_marked(task) || number >= CALLS_MAX || !sorts[number] || !anaros_task(task))
+	if (!anaros_marked(task))
 		return 0;
 	if (is_compat(task)) {
-		__sync_fetch_and_add(&compat_calls, 1);
+		if (anaros_task(task))
+			__sync_fetch_and_add(&compat_calls, 1);
 		return 0;
 	}
+	if (number >= CALLS_MAX || !sorts[number] || !anaros_task(task))
+		return 0;
 	call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
 		anaros_count(ANAROS_PROBE_CALLS, ANAROS_COUNTER_UNTRACKED);

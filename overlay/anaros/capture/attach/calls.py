@@ -113,8 +113,17 @@ class Calls:
             lib.bpf_link__destroy(link)
 
     def missing(self) -> tuple[str, ...]:
-        """What is not told, one sentence each."""
-        return tuple(self._missing)
+        """What is not told, one sentence each; before ``free``."""
+        count = self._compat_calls()
+        compat = (f"{count} calls of 32-bit programs, which are only counted",) if count else ()
+        return (*self._missing, *compat)
+
+    def _compat_calls(self) -> int:
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        place = lib.bpf_object__find_map_by_name(self._object, b".data.compat")
+        key, value = ffi.new("uint32_t *", 0), ffi.new("uint64_t *")
+        lib.bpf_map_lookup_elem(lib.bpf_map__fd(place), key, value)
+        return int(value[0])
 
     def detach(self) -> None:
         """Records no more; a second call does nothing."""

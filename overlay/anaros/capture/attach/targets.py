@@ -38,12 +38,6 @@ class Process(NamedTuple):
     program: str
     bits: int | None
 
-    def unseen(self) -> tuple[str, ...]:
-        """What the probes cannot tell of it, one sentence each."""
-        if self.bits != 32:
-            return ()
-        return (f"no calls of pid {self.pid}: it is a 32-bit program",)
-
 
 def check(pids: Iterable[int]) -> list[Process]:
     """The processes to attach to, each once, if all of them may be attached to.
