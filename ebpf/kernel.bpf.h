@@ -157,11 +157,10 @@ struct sock {
 struct tcp_sock {
 	u32 rcv_nxt;
 	u32 copied_seq;
-	u32 snd_nxt;
+	u32 snd_una;
 	u32 write_seq;
 	u64 bytes_received;
-	u64 bytes_sent;
-	u64 bytes_retrans;
+	u64 bytes_acked;
 	u32 srtt_us; /* eight times that */
 } ANAROS_KERNEL_TYPE;
 

@@ -110,6 +110,8 @@ int tcp_state(u64 *ctx)
 		anaros_count(ANAROS_PROBE_NET, ANAROS_COUNTER_OTHERS);
 		return 0;
 	}
+	if (after == TCP_SYN_SENT)
+		owner->marks = 1;
 	now = bpf_ktime_get_ns();
 	network_used_ns = now;
 	record = reserve(ANAROS_KIND_TCP_STATE, owner, thread, now);
@@ -119,8 +121,10 @@ int tcp_state(u64 *ctx)
 	record->address = before;
 	record->object = bpf_get_socket_cookie(socket);
 	if (after == TCP_CLOSE) {
-		struct anaros_moved moved = anaros_tcp_moved(socket);
+		struct anaros_moved moved = anaros_tcp_moved(socket, owner);
 
+		owner->told = moved.received + moved.sent;
+		owner->marks += anaros_tcp_ended(socket);
 		record->size_bytes = moved.received;
 		record->context = moved.sent;
 	}

@@ -46,37 +46,41 @@ int usage_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int usage_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline void tell_bytes(struct sock *socket, struct socket_owner *owner)
 {
-	struct socket_owner *owner = ctx->value;
-	struct sock *socket = ctx->sk;
+	struct anaros_moved moved = anaros_tcp_moved(socket, owner);
+	u32 sum = moved.received + moved.sent;
 	struct anaros_record *record;
-	struct anaros_moved moved;
-	const struct sock *looked;
-	u32 sum;
 
-	if (!socket || !owner)
-		return 0;
-	looked = anaros_look_as(struct sock, socket);
-	if (looked->sk_type != SOCK_STREAM || looked->sk_protocol != IPPROTO_TCP ||
-	    looked->__sk_common.skc_state == TCP_LISTEN)
-		return 0;
-	moved = anaros_tcp_moved(socket);
-	sum = moved.received + moved.sent;
 	if (sum == owner->told)
-		return 0;
+		return;
 	owner->told = sum;
 	record = anaros_reserve(ANAROS_PROBE_NET, ANAROS_KIND_TCP_BYTES);
 	if (!record)
-		return 0;
+		return;
 	record->start_ns = bpf_ktime_get_ns();
 	record->pid = owner->pid;
-	record->status = looked->__sk_common.skc_state;
+	record->status = anaros_look_as(struct sock, socket)->__sk_common.skc_state;
 	record->object = bpf_get_socket_cookie(socket);
 	record->size_bytes = moved.received;
 	record->context = moved.sent;
 	record->address = anaros_look_as(struct tcp_sock, socket)->srtt_us >> 3;
 	anaros_submit_quietly(record);
+}
+
+SEC("iter/bpf_sk_storage_map")
+int usage_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct socket_owner *owner = ctx->value;
+	struct sock *socket = ctx->sk;
+	const struct sock *looked;
+
+	if (!socket || !owner)
+		return 0;
+	looked = anaros_look_as(struct sock, socket);
+	if (looked->sk_type == SOCK_STREAM && looked->sk_protocol == IPPROTO_TCP &&
+	    looked->__sk_common.skc_state != TCP_LISTEN &&
+	    looked->__sk_common.skc_state != TCP_CLOSE) /* tcp.state has told all */
+		tell_bytes(socket, owner);
 	return 0;
 }

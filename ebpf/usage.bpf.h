@@ -12,7 +12,9 @@
 /* Of a socket of the target; what a listener accepts inherits it. */
 struct socket_owner {
 	u32 pid;
-	u32 told; /* the low half of what tcp.bytes said last */
+	u32 told;  /* the low half of what was said of its bytes last */
+	u32 marks; /* of the sequence numbers that it sent: these are no data */
+	u32 padding;
 };
 
 struct {
@@ -72,20 +74,34 @@ struct anaros_moved {
 	u64 sent;
 };
 
+/* States in which the end of the stream was sent. */
+#define ANAROS_TCP_ENDED (1u << 4 | 1u << 5 | 1u << 6 | 1u << 9 | 1u << 11)
+
+static __always_inline u32 anaros_tcp_ended(const struct sock *socket)
+{
+	u8 state = anaros_look_as(struct sock, socket)->__sk_common.skc_state;
+
+	return ANAROS_TCP_ENDED >> (state & 31) & 1;
+}
+
 /*
- * Bytes that the program took from a TCP socket and gave to it. A FIN counts as
- * a byte, and lies behind all others: it is taken with the end of the stream.
+ * Bytes that the program took from a TCP socket and gave to it. SYN and FIN
+ * count as a byte. The peer's FIN lies behind all others: it is taken with the
+ * end of the stream. What the program gave is what was acknowledged and what was
+ * not yet: the counts of sent bytes have those twice that no queue took.
  */
-static __always_inline struct anaros_moved anaros_tcp_moved(const struct sock *socket)
+static __always_inline struct anaros_moved anaros_tcp_moved(const struct sock *socket,
+							    const struct socket_owner *owner)
 {
 	const struct tcp_sock *tcp = anaros_look_as(struct tcp_sock, socket);
 	u32 fin = anaros_look_as(struct sock, socket)->__sk_common.skc_flags >> SOCK_DONE & 1;
 	u32 unread = tcp->rcv_nxt - tcp->copied_seq;
-	s32 unsent = tcp->write_seq - tcp->snd_nxt;
+	u64 given = tcp->bytes_acked + (tcp->write_seq - tcp->snd_una);
+	u32 marks = owner->marks + anaros_tcp_ended(socket);
 	struct anaros_moved moved;
 
 	moved.received = tcp->bytes_received - (unread > fin ? unread : fin);
-	moved.sent = tcp->bytes_sent - tcp->bytes_retrans + (unsent > 0 ? unsent : 0);
+	moved.sent = given > marks ? given - marks : 0;
 	return moved;
 }
 

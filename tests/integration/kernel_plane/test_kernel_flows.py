@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection between two network namespaces over a link of a given rate."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from kernel_harness import MS, NEEDS, record
+
+from anaros.kinds import Kind
+
+pytestmark = NEEDS
+
+BYTES = 8_000_000
+RATE_MBIT = 50
+CLOSED = 7
+THERE = "10.77.0.2"
+RECEIVE = f"""
+import socket, time
+with socket.create_server(("{THERE}", 7000)) as server:
+    print("ready", flush=True)
+    connection, _ = server.accept()
+    got = 0
+    while data := connection.recv(1 << 16):
+        got += len(data)
+    connection.sendall(b"y" * 1000)
+    time.sleep(0.3)  # what comes with the end itself counts as not read by then
+    print(got)
+"""
+SEND = f"""
+import socket
+connection = socket.create_connection(("{THERE}", 7000))
+connection.sendall(bytes({BYTES}))
+connection.shutdown(socket.SHUT_WR)
+print("back", len(connection.recv(1000, socket.MSG_WAITALL)))
+SO_COOKIE = 57
+print("cookie", int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), "little"))
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[str, str]]:
+    """Two namespaces and a link of RATE_MBIT from the first to the second."""
+    here, there = (f"anaros-{end}-{os.getpid()}" for end in "ab")
+    try:
+        for name in (here, there):
+            try:
+                ip("netns", "add", name)
+            except (OSError, subprocess.CalledProcessError):
+                pytest.skip("no network namespaces can be made here")
+        peer = ("type", "veth", "peer", "name", "far", "netns", there)
+        ip("link", "add", "name", "near", "netns", here, *peer)
+        for name, device, address in ((here, "near", "10.77.0.1"), (there, "far", THERE)):
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
+            ip("-n", name, "link", "set", device, "up")
+        shape = ["tc", "-n", here, "qdisc", "add", "dev", "near", "root", "tbf"]
+        shape += ["rate", f"{RATE_MBIT}mbit", "burst", "64kb", "latency", "50ms"]
+        if subprocess.run(shape, check=False, capture_output=True).returncode:
+            pytest.skip("no token bucket filter")
+        yield here, there
+    finally:
+        for name in (here, there):
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                ip("netns", "del", name)
+
+
+def test_bytes_of_a_flow_are_those_of_the_program(ends: tuple[str, str]) -> None:
+    here, there = ends
+    python = [sys.executable, "-S", "-c"]
+    inside = ["ip", "netns", "exec", there, *python, RECEIVE]
+    with subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == "ready\n"
+        run = record(["ip", "netns", "exec", here, *python, SEND], more=True)
+        assert receiver.stdout.read() == f"{BYTES}\n"
+    assert run.status == 0
+    assert not any(run.drops.values())
+    states = run.of(Kind.TCP_STATE)
+    # The end of a socket may come after that of its program: then the last walk has told of it.
+    told = run.of(Kind.TCP_BYTES)
+    told = told.take(told.object == run.said["cookie"])
+    closed = states.take((states.object == run.said["cookie"]) & (states.status == CLOSED))
+    sent = max([*told.context.tolist(), *closed.context.tolist()])
+    received = max([*told.size_bytes.tolist(), *closed.size_bytes.tolist()])
+    assert sent == BYTES
+    assert received == run.said["back"] == 1000
+    # On its way the walk has seen the bytes at the rate of the link.
+    assert len(told) >= 1
+    assert (np.diff(told.context.astype(np.int64)) >= 0).all()
+    assert 0 < int(told.address.max()) < 1_000_000
+    waits = run.of(Kind.NIC_QUEUE)
+    # A packet that is cut into segments behind the queue is not timed.
+    assert int(waits.size_bytes.sum()) > BYTES / 4
+    assert float(waits.duration_ns.max()) / MS > 1
+    assert (waits.status == 0).all()
