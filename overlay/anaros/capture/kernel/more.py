@@ -160,7 +160,7 @@ class More:
             self._load()
             self._attach()
         except AnarosError as problem:
-            self.missing = (f"no mem, irq, sync and cgroup records: {problem.fact}",)
+            self.missing = (f"nothing of what comes while a program runs: {problem.fact}",)
             return
         self._add_up()
         self.ready = True
