@@ -93,7 +93,8 @@ def test_who_waits_for_nobody_has_no_records(workload: str, waits: str) -> None:
         plane.stop()
         child.kill()
         child.communicate()
-    assert samples.records == []
+    families = {kind >> 8 for kind in samples.columns().kind.tolist()}
+    assert not families & {Kind.IRQ_HARD >> 8, Kind.SYNC_KERNEL >> 8}
     counts = plane.counts()
     assert counts["irq"]["others"] > 200
     assert counts["lock"]["others"] > 0
