@@ -408,3 +408,15 @@ def test_a_run_that_is_gone_is_no_traceback(run: RunDirectory) -> None:
     (run.path / "meta.json").unlink()
     with pytest.raises(RunDirectoryError, match=r"it has no meta\.json"):
         sql.query(run, "FROM records")
+
+
+def test_how_long_a_connection_waited_to_be_accepted(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", {"start_ns": BEGIN_NS})
+    ready = {"kind": Kind.TCP_STATE, "object": 9, "status": 1, "address": 3}
+    connected = {"kind": Kind.TCP_STATE, "object": 8, "status": 1, "address": 2}
+    taken = {"kind": Kind.NET_ACCEPT, "object": 9, "address": 7, "duration_ns": 40}
+    other = {"kind": Kind.NET_ACCEPT, "object": 10, "address": 7}
+    at = {"start_ns": BEGIN_NS + 1000}
+    write_segment(run, records(ready, connected, taken | at, other | at), 0)
+    found = rows(run, "SELECT start_ns, waited_ns, object, listener FROM accepts")
+    assert found == [(BEGIN_NS, 1040, 9, 7)]

@@ -12,6 +12,7 @@
     migrations  managed memory that moved, by allocation and where to    (likewise)
     links     one row for each read that a copy to a device has bytes of  (likewise)
     busy      the times in which a stream or queue had work              (likewise)
+    accepts   how long a connection waited to be accepted
     coverage  what the shim saw and what the kernel counted, by second   (likewise)
     overhead  what recording cost, by second                             (likewise)
     names     what objects are called
@@ -42,9 +43,12 @@ from anaros.store.rundir import RunDirectory
 _MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
 VIEWS = (
     *("records", "requests", "spans", *_MEMORY_VIEWS),
-    *("links", "busy", "coverage", "overhead", "names", "segments"),
+    *("links", "busy", "accepts", "coverage", "overhead", "names", "segments"),
 )
 
+
+#: States of a socket, by the kernel's numbers.
+_TCP_ESTABLISHED, _TCP_SYN_RECEIVED = 1, 3
 
 #: What a query is begun with and divided by; near words of a syntax error.
 _KEYWORDS = (
@@ -198,6 +202,8 @@ def _build(
     _add_records(connection, run)
     if "segments" in wanted:
         _add_segments(connection, run)
+    if "accepts" in wanted:
+        _add_accepts(connection)
     if wanted & {"requests", "spans"}:
         _add_derived(connection, run, derive)
     if wanted.intersection(_MEMORY_VIEWS):
@@ -356,6 +362,19 @@ def _add_segments(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
     ]
     if rows:
         connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", sorted(rows))
+
+
+def _add_accepts(connection: duckdb.DuckDBPyConnection) -> None:
+    """The kernel tells when a connection was ready, the call that took it when it was taken."""
+    connection.execute(
+        "CREATE VIEW accepts AS SELECT s.start_ns, s.start_s,"
+        " a.start_ns + a.duration_ns - s.start_ns AS waited_ns,"
+        " a.pid, a.tid, a.object, a.address AS listener, a.name"
+        " FROM records a JOIN records s ON a.object = s.object"
+        f" WHERE a.kind_value = {Kind.NET_ACCEPT} AND s.kind_value = {Kind.TCP_STATE}"
+        f" AND s.status = {_TCP_ESTABLISHED} AND s.address = {_TCP_SYN_RECEIVED}"
+        " AND a.start_ns + a.duration_ns >= s.start_ns"
+    )
 
 
 def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, derive: Deriver) -> None:
