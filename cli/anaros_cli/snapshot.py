@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anaros import pofc, report
+from anaros import coverage, pofc, report
 from anaros.kinds import Kind, NameClass
 from anaros.pofc.memory import standing
 from anaros.records import U64, Columns
@@ -64,6 +64,8 @@ class Snapshot:
         memory: The device memory that is held at its end, as `pofc.memory.standing` tells, with
             ``allocations_per_second`` of the window; None where there is none.
         drops: Records lost in the whole run, as in the report.
+        coverage: Of what the kernel counted in the window the share that was seen, as ``shares``
+            in the report's coverage, but of CPU time.
         device_times_unread: Device commands whose times were not asked in time, likewise.
         files: The busiest files, by time.
         sockets: The busiest sockets, by bytes.
@@ -81,10 +83,18 @@ class Snapshot:
     slowest: dict[str, Any]
     memory: dict[str, Any] | None
     drops: dict[str, Any]
+    coverage: dict[str, float | None]
     device_times_unread: int | None
     files: tuple[Busy, ...]
     sockets: tuple[Busy, ...]
     kernels: tuple[Busy, ...]
+
+
+def _shares(columns: Columns, begin_ns: int) -> dict[str, float | None]:
+    # Not of CPU time: nearly all records are the scheduler's, and that share hardly moves.
+    kinds = [kind for kind in coverage.ABOUT if not kind.name.startswith("SCHED_")]
+    about = columns.take(np.flatnonzero(np.isin(columns.kind, kinds)))
+    return {**coverage.shares_of(coverage.reckon(about, begin_ns)), "cpu_time": None}
 
 
 def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Snapshot:
@@ -139,6 +149,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         slowest=report.slowest(timeline),
         memory=memory,
         drops=drops,
+        coverage=_shares(columns, begin),
         device_times_unread=unread,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),

@@ -38,6 +38,7 @@ SNAPSHOT = Snapshot(
     },
     memory=None,
     drops={"shim": 3, "kernel": None, "by_probe": {}},
+    coverage=dict.fromkeys(("file_bytes", "socket_bytes", "launches", "cpu_time")),
     device_times_unread=0,
     files=(
         Busy("/data/tiles/" + "0123456789" * 5 + ".png", 1_234_567, 5 << 30, 4_200_000_000),
@@ -169,3 +170,11 @@ def test_a_finished_run_without_requests() -> None:
     assert "— records/s" in said
     assert said.endswith("Nothing was recorded in this time.")
     assert "stage" not in said
+
+
+def test_the_coverage_stands_under_the_drops_where_it_is_known() -> None:
+    known = {**SNAPSHOT.coverage, "file_bytes": 0.99949, "launches": 1.0}
+    said = drawn(frame(dataclasses.replace(SNAPSHOT, coverage=known), 80)).splitlines()
+    (place,) = (at for at, line in enumerate(said) if "drops:" in line)
+    assert said[place + 1] == "coverage: 99.9 % of file bytes · 100 % of launches"
+    assert "coverage" not in drawn(frame(SNAPSHOT, 80))

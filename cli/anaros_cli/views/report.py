@@ -215,13 +215,18 @@ def _facts(report: Mapping[str, Any], width: int) -> Table:
     return table
 
 
-def _covered(coverage: Mapping[str, Any]) -> list[str]:
-    """Of what the kernel counted the share that was seen; what nobody counted is left out."""
-    parts = [
+def shares(known: Mapping[str, float | None]) -> list[str]:
+    """What share of what was seen; what is unknown is left out."""
+    return [
         f"{fmt.share_below(share)} of {_SHARES[name]}"
-        for name, share in coverage["shares"].items()
+        for name, share in known.items()
         if share is not None
     ]
+
+
+def _covered(coverage: Mapping[str, Any]) -> list[str]:
+    """Of what the kernel counted the share that was seen; what nobody counted is left out."""
+    parts = shares(coverage["shares"])
     if count := coverage["without_shim_count"]:
         listed = coverage["without_shim"][:_PROGRAMS_MAX]
         names = [f"{_last(program['program'])} ({_short(program['reason'])})" for program in listed]

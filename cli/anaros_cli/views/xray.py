@@ -13,7 +13,7 @@ from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
 from anaros_cli.views.memory import standing
-from anaros_cli.views.report import stages, waits
+from anaros_cli.views.report import shares, stages, waits
 
 #: Cells of the columns behind the name in the lists of busiest things; fewer in a narrow terminal.
 _OTHER_COLUMNS = (("calls", 10), ("bytes", 10), ("time", 9))
@@ -85,6 +85,9 @@ def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     )
     seen.stylize("red" if lost else "", len(seen) - len(dropped))
     lines = [Text(fmt.flow(times, width)), seen]
+    if covered := shares(snapshot.coverage):
+        first, *others = covered
+        lines.append(Text(fmt.flow([f"coverage: {first}", *others], width)))
     if unread:
         lines.append(Text(f"device times not read: {fmt.count(unread)}", "yellow"))
     return Group(*lines)
