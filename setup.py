@@ -125,6 +125,7 @@ setup(
     include_package_data=False,
     cffi_modules=[
         "overlay/anaros/native/build.py:ffi",
+        "overlay/anaros/native/inject/build.py:ffi",
         "overlay/anaros/capture/kernel/libbpf_build.py:ffi",
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

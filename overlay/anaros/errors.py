@@ -7,7 +7,8 @@
     ├── UsageError              the caller's words are wrong (exit code 2)
     ├── RunDirectoryError       a run directory cannot be made, found, read or understood
     ├── CaptureError            a source of records cannot be started or read
-    │   └── KernelPlaneError    the kernel plane is not to be had here
+    │   ├── KernelPlaneError    the kernel plane is not to be had here
+    │   └── InjectError         the shim cannot be loaded into a live process, or not safely
     ├── PolicyError             a policy file is not valid or not trusted
     ├── GovernError             a valid policy cannot be applied on this machine
     └── QueryError              SQL that DuckDB refuses
@@ -57,6 +58,10 @@ class CaptureError(AnarosError):
 
 class KernelPlaneError(CaptureError):
     """The kernel plane is not to be had here."""
+
+
+class InjectError(CaptureError):
+    """The shim cannot be loaded into a live process, or not safely."""
 
 
 class PolicyError(AnarosError):

@@ -374,7 +374,7 @@ class Arena:
 
 def remove_folder(folder: Path) -> None:
     """Removes the shared memory of a run; whoever has it mapped keeps it until it ends."""
-    for name in ("libanaros.so", "arena", "segment-0", "segment-1"):
+    for name in ("libanaros.so", "libanaros-inject.so", "arena", "segment-0", "segment-1"):
         (folder / name).unlink(missing_ok=True)
     try:
         folder.rmdir()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why the shim cannot be loaded into a process, asked before anything of it is stopped."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from anaros.capture.host import machine
+from anaros.capture.inject.elf import MACHINES, ElfFile
+from anaros.errors import InjectError
+
+_WITHOUT = "attach without --inject"
+_CAP_SYS_PTRACE = 19
+_NOBODY = 3  # of kernel.yama.ptrace_scope
+
+
+def check(pid: int, library: Path) -> None:
+    """Whether the shim may be loaded into a process.
+
+    Args:
+        pid: Of the process.
+        library: What is to be loaded, as we see it.
+
+    Raises:
+        InjectError: Why not.
+    """
+    status = _status(pid)
+    _check_state(pid, status)
+    _check_rights(pid, status)
+    _check_program(pid)
+    _check_sandbox(pid, status)
+    _check_view(pid, library)
+    _check_first(pid)
+
+
+def _status(pid: int) -> dict[str, str]:
+    text = machine.read(f"/proc/{pid}/status")
+    if text is None:
+        raise InjectError(f"there is no process {pid}", "see ps -e for those that there are")
+    return {key: value.strip() for key, _, value in (x.partition(":") for x in text.splitlines())}
+
+
+def _check_state(pid: int, status: dict[str, str]) -> None:
+    state = status["State"][0]
+    if state in "ZX":
+        raise InjectError(f"process {pid} is ending")
+    if state == "T":
+        raise InjectError(f"process {pid} is stopped", f"let it go on: kill -CONT {pid}")
+    tracer = int(status.get("TracerPid", "0"))
+    if tracer:
+        name = (machine.read(f"/proc/{tracer}/comm") or "").strip()
+        raise InjectError(
+            f"process {pid} is traced by {name or 'another'} ({tracer}) already",
+            "end that debugger or tracer first",
+        )
+    frozen = _cgroup_is_frozen(pid)
+    if frozen:
+        raise InjectError(f"process {pid} is frozen by its cgroup {frozen}", "thaw it first")
+
+
+def _cgroup_is_frozen(pid: int) -> str | None:
+    for line in (machine.read(f"/proc/{pid}/cgroup") or "").splitlines():
+        if line.startswith("0::"):
+            path = line[3:]
+            for event in (machine.read(f"/sys/fs/cgroup{path}/cgroup.events") or "").splitlines():
+                if event.split() == ["frozen", "1"]:
+                    return path
+    return None
+
+
+def _check_rights(pid: int, status: dict[str, str]) -> None:
+    ours = os.geteuid()
+    capable = _capable()
+    users = {int(word) for word in status["Uid"].split()}
+    if ours and users != {ours}:
+        raise InjectError(
+            f"process {pid} belongs to user {status['Uid'].split()[0]}",
+            "only its owner and root may load the shim into it: use sudo",
+        )
+    scope = int((machine.read("/proc/sys/kernel/yama/ptrace_scope") or "0").strip() or 0)
+    if scope == _NOBODY:
+        raise InjectError("this kernel lets nobody trace (kernel.yama.ptrace_scope is 3)", _WITHOUT)
+    if scope and not capable:
+        raise InjectError(
+            f"this kernel lets only a parent trace (kernel.yama.ptrace_scope is {scope})",
+            "use sudo, or sysctl kernel.yama.ptrace_scope=0",
+        )
+    if not os.access(f"/proc/{pid}/exe", os.R_OK) or not _maps_readable(pid):
+        raise InjectError(
+            f"process {pid} may not be traced: it was started with other rights than its user's",
+            "use sudo, with CAP_SYS_PTRACE",
+        )
+
+
+def _capable() -> bool:
+    mask = machine.field("/proc/self/status", "CapEff")
+    return mask is not None and bool(int(mask, 16) >> _CAP_SYS_PTRACE & 1)
+
+
+def _maps_readable(pid: int) -> bool:
+    try:
+        with Path(f"/proc/{pid}/maps").open("rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
+def _check_program(pid: int) -> None:
+    name = platform.machine()
+    if name not in MACHINES:
+        raise InjectError(f"loading into a live process is not built for {name}", _WITHOUT)
+    try:
+        with Path(f"/proc/{pid}/exe").open("rb") as file:
+            head = file.read(20)
+    except OSError as problem:
+        raise InjectError(f"the program of process {pid} cannot be read", "use sudo") from problem
+    if head[:5] == b"\x7fELF\x01":
+        raise InjectError(f"process {pid} is a 32-bit program, and the shim is not", _WITHOUT)
+    program = ElfFile(f"/proc/{pid}/exe")
+    try:
+        if program.machine != MACHINES[name]:
+            raise InjectError(f"process {pid} is a program of another machine", _WITHOUT)
+        if program.interpreter is None:
+            raise InjectError(
+                f"process {pid} is a static program: it has no loader to load the shim", _WITHOUT
+            )
+        if "musl" in program.interpreter:
+            raise InjectError(f"process {pid} runs on musl, and the shim on glibc", _WITHOUT)
+    finally:
+        program.close()
+
+
+def _check_sandbox(pid: int, status: dict[str, str]) -> None:
+    if status.get("Seccomp", "0") != "0":
+        raise InjectError(
+            f"process {pid} has a seccomp filter, which may end it for a call of the loader's",
+            _WITHOUT,
+        )
+    if "shstk" in status.get("x86_Thread_features", ""):
+        raise InjectError(
+            f"process {pid} has a shadow stack, on which no call can be laid", _WITHOUT
+        )
+
+
+def _check_view(pid: int, library: Path) -> None:
+    """By its own mounts the process must reach the same file by the same name."""
+    remedy = f"attach from inside of its container, or {_WITHOUT}"
+    try:
+        ours, theirs = library.stat(), Path(f"/proc/{pid}/root{library}").stat()
+    except OSError as problem:
+        raise InjectError(
+            f"process {pid} does not see {library.parent}: it has other mounts", remedy
+        ) from problem
+    if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino):
+        raise InjectError(f"process {pid} has another {library.parent}", remedy)
+
+
+def _check_first(pid: int) -> None:
+    """An arena that is mapped and has not been removed is one that somebody still reads."""
+    for line in (machine.read(f"/proc/{pid}/maps") or "").splitlines():
+        path = line.split(None, 5)[5:]
+        if path and path[0].endswith("/arena") and "/anaros-" in path[0]:
+            raise InjectError(
+                f"process {pid} has a shim already, of another anaros",
+                "end that run or attachment first",
+            )
