@@ -45,7 +45,7 @@ struct operation {
 /* Requests under way, by their address. One that completes unseen is evicted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, u64);
 	__type(value, struct operation);
 } operations SEC(".maps");
