@@ -10,6 +10,7 @@
  */
 #include <linux/unistd.h>
 #include "files.bpf.h"
+#include "usage.bpf.h"
 
 #define CALLS_MAX     512
 #define SHAPES        32 /* a power of two, above the last sort */
@@ -213,19 +214,6 @@ struct {
 	__type(key, int);
 	__type(value, struct call);
 } calls SEC(".maps");
-
-/* As in net.bpf.c: the sockets of the target. */
-struct socket_owner {
-	u32 pid;
-	u32 padding;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct socket_owner);
-} sockets SEC(".maps");
 
 /* When the probes came: a call that was under way then is told from there on. */
 u64 attached_ns SEC(".data.calls") = 0;
