@@ -12,6 +12,7 @@ from rich.text import Text
 from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
+from anaros_cli.views.kernels import shortened_kernel
 from anaros_cli.views.memory import standing
 from anaros_cli.views.report import shares, stages, waits
 
@@ -101,9 +102,10 @@ def _busy(title: str, things: Sequence[Busy], width: int) -> Table:
     table.add_column(title, no_wrap=True, width=name_columns)
     for name, columns in others:
         table.add_column(name, justify="right", no_wrap=True, width=columns)
+    cut = shortened_kernel if title == "kernels" else fmt.shortened
     for thing in things:
         table.add_row(
-            Text(fmt.shortened(fmt.printable(thing.name), name_columns)),
+            Text(cut(fmt.printable(thing.name), name_columns)),
             fmt.count(thing.calls),
             fmt.size(thing.size_bytes),
             fmt.duration(thing.total_ns),
