@@ -112,6 +112,17 @@ def test_storage_stages_to_the_device_and_persists_from_it() -> None:
     }
 
 
+def test_what_cufile_waits_for_is_a_disk() -> None:
+    trace, now = Trace(), 1000 * US
+    now = trace.add(Kind.NET_ACCEPT, now, now + US, obj=70, flags=SOCKET)
+    now = trace.add(Kind.NET_RECV, now, now + 5 * US, obj=70, size=9, flags=SOCKET)
+    trace.add(Kind.SCHED_OFFCPU, now + 10 * US, now + 480 * US, flags=FLAG_KERNEL, status=1)
+    now = trace.add(Kind.GPU_STORAGE, now, now + 500 * US, obj=5, size=4096, flags=FLAG_KERNEL)
+    trace.add(Kind.NET_SEND, now, now + 15 * US, obj=70, size=99, flags=SOCKET)
+    spans = analyse(trace.columns()[0]).spans
+    assert (spans.wait_io_ns.sum() // US, spans.wait_device_ns.sum()) == (470, 0)
+
+
 def waits_of(timeline: Timeline, stage: str) -> tuple[int, ...]:
     spans = timeline.spans
     at = spans.stage == STAGES.index(stage)

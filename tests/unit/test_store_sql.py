@@ -364,7 +364,9 @@ def test_requests_and_spans_are_computed_when_they_are_asked_for(
     assert derive.calls == (2 if keep else 3)
 
 
-def test_a_result_is_stale_when_the_segments_change(run: RunDirectory) -> None:
+def test_a_result_is_stale_when_the_segments_or_the_layout_change(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrays = {"a": np.arange(4, dtype=np.uint64), "b": np.full(4, 0.5, np.float32)}
     assert derived.read(run, ["thing"]) is None
     before = derived.key(run)
@@ -375,6 +377,10 @@ def test_a_result_is_stale_when_the_segments_change(run: RunDirectory) -> None:
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         assert (found[name] == array).all()
+    with monkeypatch.context() as later:
+        later.setattr(derived, "LAYOUT", derived.LAYOUT + 1)
+        assert derived.read(run, ["thing"]) is None
+    assert derived.read(run, ["thing"]) is not None
     write_segment(run, records({"kind": Kind.FILE_READ}), 5)
     assert derived.read(run, ["thing"]) is None
     derived.write(run, {"thing": arrays}, before)
