@@ -70,6 +70,7 @@ class Snapshot:
         files: The busiest files, by time.
         sockets: The busiest sockets, by bytes.
         kernels: The busiest device kernels, by time.
+        kernels_told: That is their time on the device; else it is that of the calls to launch them.
     """
 
     path: str
@@ -88,6 +89,7 @@ class Snapshot:
     files: tuple[Busy, ...]
     sockets: tuple[Busy, ...]
     kernels: tuple[Busy, ...]
+    kernels_told: bool
 
 
 def _shares(columns: Columns, begin_ns: int) -> dict[str, float | None]:
@@ -137,6 +139,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
     timeline = pofc.analyse(Columns.concatenate([opened, columns]), bounds=pofc.infers(meta))
     summary = pofc.summarise(timeline)
     started = meta.get("start_ns")
+    kernels, kernels_told = _kernels(columns, names)
     return Snapshot(
         path=str(run.path),
         command=tuple(meta.get("command") or ()),
@@ -145,7 +148,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         window_s=window_s,
         records=len(columns),
         requests=report.requests_of(summary, window_s),
-        stages=report.stages_of(summary),
+        stages=report.stages_of(summary, timeline.coverage.launches),
         slowest=report.slowest(timeline),
         memory=memory,
         drops=drops,
@@ -153,7 +156,8 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         device_times_unread=unread,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),
-        kernels=_kernels(columns, names),
+        kernels=kernels,
+        kernels_told=kernels_told,
     )
 
 
@@ -173,13 +177,13 @@ _FILE_KINDS = (
 _SOCKET_KINDS = (Kind.NET_RECV, Kind.NET_SEND)
 
 
-def _kernels(columns: Columns, names: Names) -> tuple[Busy, ...]:
-    """By device time where the runtime tells it, else by the time of the launch calls."""
+def _kernels(columns: Columns, names: Names) -> tuple[tuple[Busy, ...], bool]:
+    """By device time where the runtime tells it (and whether), else by that of the launch calls."""
     for kind in (Kind.GPU_EXECUTE, Kind.GPU_LAUNCH):
         found = _busiest(columns, names, NameClass.KERNEL, (kind,), by_bytes=False)
         if found:
-            return found
-    return ()
+            return found, kind == Kind.GPU_EXECUTE
+    return (), False
 
 
 def _busiest(

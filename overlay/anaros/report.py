@@ -88,7 +88,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
     return {
         "run": _run(run, meta, tallied.records, (begin, end), window),
         "requests": requests_of(summary, _busy_s(timeline, window)),
-        "stages": stages_of(summary),
+        "stages": stages_of(summary, timeline.coverage.launches),
         "slowest": slowest(timeline, window),
         "calls": calls(tallied),
         "device_time": device_time_of(run, meta, tables),
@@ -274,11 +274,16 @@ def requests_of(summary: pofc.Summary, seconds: float | None) -> dict[str, Any]:
     }
 
 
-def stages_of(summary: pofc.Summary) -> list[dict[str, Any]]:
-    """``stages`` of the report, in the order of the stages; absent ones are left out."""
+def stages_of(summary: pofc.Summary, launches: pofc.Launches) -> list[dict[str, Any]]:
+    """``stages`` of the report, in the order of the stages; absent ones are left out.
+
+    ``bound`` is ``at most`` where the self time of ``execute`` is only a bound, else None.
+    """
+    bound = {"execute": "at most"} if launches.bounded else {}
     return [
         {
             "stage": stage.stage,
+            "bound": bound.get(stage.stage),
             "self_p50_ms": _number(stage.self_p50_ms),
             "self_p99_ms": _number(stage.self_p99_ms),
             "wait_p50_ms": _number(stage.wait_p50_ms),

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,3 +293,78 @@ def test_with_hidden_names_a_file_is_told_without_its_folder(
     told = json.dumps(report.build(RunDirectory.open(out))["device_time"])
     assert "ANAROS_CUPTI names libcupti.so.13" in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize("mode", ["queue", "kernel"])
+def test_xray_tells_what_the_device_did(
+    simulated: dict[str, str], tmp_path: Path, mode: str
+) -> None:
+    """On the run while it goes on, and on the finished one, at 80 columns."""
+    out, ready = tmp_path / "run", tmp_path / "ready"
+    tail = LOOP.index("for step in range(20):")
+    loop = LOOP[:tail].replace("import ctypes", "import time, ctypes", 1)
+    loop += f"until = time.monotonic() + 30\nstep = 0\nwhile not os.path.exists({str(ready)!r})"
+    loop += " and time.monotonic() < until:\n" + "".join(
+        line for line in LOOP[tail:].splitlines(keepends=True)[1:] if line.startswith("    ")
+    )
+    env = {
+        **simulated,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "COLUMNS": "80",
+    }
+    anaros = [sys.executable, "-m", "anaros_cli"]
+    words = ["run", "--no-kernel", "--device-time", mode, "--output", str(out), "--"]
+
+    def look(*more: str) -> str:
+        words = [*anaros, "xray", "--seconds", "2", *more, str(out)]
+        done = subprocess.run(
+            words, env=env, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout
+
+    with subprocess.Popen([*anaros, *words, sys.executable, "-c", loop], env=env) as run:
+        try:
+            live = _until_drawn(look)
+        finally:
+            ready.touch()
+        assert run.wait(60) == 0
+    for frame, state in ((live, "live"), (look(), "finished")):
+        lines = frame.splitlines()
+        assert state in lines[0]
+        assert max(map(len, lines)) <= 80
+        # What CUPTI has not told yet is bounded as long.
+        bounds = mode == "queue" or (state == "live" and "\nexecute ≤" in frame)
+        name = "execute ≤" if bounds else "execute"
+        (row,) = [line for line in lines if line.startswith("execute")]
+        # Two kernels of 1 ms in each step.
+        assert row.startswith(name + "  ")
+        assert 1.5 < float(row.removeprefix(name).split()[0]) < 20
+        (waits,) = [line for line in lines if "device queue" in line]
+        assert ("device queue at least" in waits) == bounds
+        (heading,) = [line for line in lines if line.startswith("kernels")]
+        assert heading.endswith("on GPU" if mode == "kernel" else "in calls")
+        (kernel,) = [line for line in lines if line.startswith("busy ")]
+        calls, time_ms = kernel.split()[1], _ms(*kernel.split()[-2:])
+        each_ms = time_ms / int(calls.replace(",", ""))
+        assert 0.9 < each_ms < 20 if mode == "kernel" else each_ms < 0.5, kernel
+    told = json.loads(look("--json"))
+    assert told["kernels_told"] is (mode == "kernel")
+    assert [row["bound"] for row in told["stages"] if row["stage"] == "execute"] == [
+        "at most" if mode == "queue" else None
+    ]
+
+
+def _until_drawn(look: Callable[[], str]) -> str:
+    """The first frame of a live run that has the kernel in it."""
+    said = ""
+    for _ in range(40):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            said = look()
+            if "\nbusy " in said and "\nexecute" in said:
+                break
+        time.sleep(0.1)
+    return said
+
+
+def _ms(number: str, unit: str) -> float:
+    return float(number.replace(",", "")) * {"µs": 1e-3, "ms": 1, "s": 1e3}[unit]

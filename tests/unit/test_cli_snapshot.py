@@ -146,10 +146,8 @@ def test_things_of_one_name_are_one_line_and_the_unnamed_are_numbers() -> None:
         kind=[Kind.GPU_LAUNCH] * 4, address=[1, 2, 3, 3], duration_ns=[5, 6, 7, 8]
     )
     names = names_of((1, NameClass.KERNEL, "pool"), (2, NameClass.KERNEL, "pool"))
-    assert snapshot._kernels(launches, names) == (
-        Busy("0x3", 2, None, 15),
-        Busy("pool", 2, None, 11),
-    )
+    rows = Busy("0x3", 2, None, 15), Busy("pool", 2, None, 11)
+    assert snapshot._kernels(launches, names) == (rows, False)
 
 
 def test_device_time_goes_before_the_time_of_the_calls() -> None:
@@ -157,8 +155,8 @@ def test_device_time_goes_before_the_time_of_the_calls() -> None:
         kind=[Kind.GPU_LAUNCH, Kind.GPU_EXECUTE], address=[1, 1], duration_ns=[5, 900]
     )
     names = names_of((1, NameClass.KERNEL, "pool"))
-    assert snapshot._kernels(columns, names) == (Busy("pool", 1, None, 900),)
-    assert snapshot._kernels(Columns.empty(), names) == ()
+    assert snapshot._kernels(columns, names) == ((Busy("pool", 1, None, 900),), True)
+    assert snapshot._kernels(Columns.empty(), names) == ((), False)
 
 
 def test_only_the_busiest_are_shown() -> None:

@@ -293,6 +293,8 @@ def test_device_time(report: dict[str, Any]) -> None:
     assert "(2 processes) · end it" in said
     assert "\x1b" not in said
     report["slowest"]["at_least"] = ["device_queue"]
+    report["stages"][0] |= {"stage": "execute", "bound": "at most"}
+    assert "\nexecute ≤" in drawn(report)
     launches = {"count": 9000, "told": 0, "bounded": 1, "without": 8999, "execute": "unknown"}
     report["device_time"]["launches"] = launches
     # As one line, wherever it was broken.

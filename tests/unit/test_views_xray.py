@@ -46,6 +46,7 @@ SNAPSHOT = Snapshot(
     ),
     sockets=(Busy("tcp 127.0.0.1:8000 -> 127.0.0.1:51234", 8200, 1 << 20, 31_000_000),),
     kernels=(Busy("classify", 4100, None, 6_200_000_000),),
+    kernels_told=True,
 )
 
 GOLDEN = """\
@@ -65,7 +66,7 @@ files                                             calls       bytes       time
 sockets                                           calls       bytes       time
 tcp 127.0.0.1:8000 -> 127.0.0.1:51234             8,200     1.0 MiB   31.00 ms
 
-kernels                                           calls       bytes       time
+kernels                                           calls       bytes     on GPU
 classify                                          4,100           —     6.20 s
 """
 

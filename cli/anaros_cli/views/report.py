@@ -141,7 +141,7 @@ def stages(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
         times = (row[f"{what}_{rank}_ms"] for what in ("self", "wait") for rank in ("p50", "p99"))
         part = row["share_of_p99"]
         table.add_row(
-            row["stage"],
+            f"{row['stage']} ≤" if row.get("bound") else row["stage"],
             *(fmt.milliseconds(value) for value in times),
             Text.assemble((fmt.bar(part, bar_columns), "cyan"), f" {fmt.share(part):>6}"),
         )

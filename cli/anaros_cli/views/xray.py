@@ -20,6 +20,8 @@ from anaros_cli.views.report import shares, stages, waits
 _OTHER_COLUMNS = (("calls", 10), ("bytes", 10), ("time", 9))
 _OTHER_COLUMNS_CLOSE = (("calls", 9), ("bytes", 9), ("time", 8))
 _CLOSE = 60
+#: What the time of kernels is: that of the calls to launch them, or that on the device.
+_KERNEL_TIME = ("in calls", "on GPU")
 
 
 class Frame:
@@ -52,7 +54,8 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
         ("kernels", snapshot.kernels),
     ):
         if things:
-            parts += [_busy(title, things, width), Text()]
+            time = "time" if title != "kernels" else _KERNEL_TIME[snapshot.kernels_told]
+            parts += [_busy(title, things, width, time), Text()]
     if not snapshot.records:
         parts.append(Text("Nothing was recorded in this time."))
     return Group(*parts)
@@ -94,14 +97,15 @@ def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     return Group(*lines)
 
 
-def _busy(title: str, things: Sequence[Busy], width: int) -> Table:
+def _busy(title: str, things: Sequence[Busy], width: int, time: str) -> Table:
     close = width < _CLOSE
     others, gap = (_OTHER_COLUMNS_CLOSE, 1) if close else (_OTHER_COLUMNS, 2)
     table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")
     name_columns = width - sum(columns for _, columns in others) - gap * (len(others) + 1)
     table.add_column(title, no_wrap=True, width=name_columns)
     for name, columns in others:
-        table.add_column(name, justify="right", no_wrap=True, width=columns)
+        heading = time if name == "time" else name
+        table.add_column(heading, justify="right", no_wrap=True, width=columns)
     cut = shortened_kernel if title == "kernels" else fmt.shortened
     for thing in things:
         table.add_row(
