@@ -328,6 +328,22 @@ def test_without_the_kernels_count_nothing_is_known() -> None:
     assert len(QUANTITIES) == len(Quantity)
 
 
+def test_attached_the_kernels_calls_are_what_was_seen() -> None:
+    machine = Machine()
+    machine.counts[1], machine.born[1] = [5_000, 0, 5, 0], ORIGIN - SECOND
+    machine.tell(1, 0)
+    machine.record(Kind.FILE_READ, 1, size_bytes=300, flags=FLAG_KERNEL)
+    machine.counts[1][0] += 300
+    machine.tell(1, 2)
+    machine.record(Kind.TCP_STATE, 1, object=8, status=1, address=2)
+    machine.record(Kind.NET_SEND, 1, object=8, size_bytes=40, flags=FLAG_KERNEL)
+    _tell_socket(machine, 8, [0, 50], Kind.TCP_STATE, 7)
+    found = coverage.reckon(columns_of(machine.rows), ORIGIN, attached=True)
+    assert found.totals[Quantity.READ_BYTES] == coverage.Total(None, 300, None)
+    assert found.totals[Quantity.SENT_BYTES] == coverage.Total(40, 50, 40)
+    assert coverage.shares_of(found)["file_bytes"] is None
+
+
 def test_launches_are_compared_where_cupti_tells() -> None:
     rows = [
         {"kind": Kind.GPU_TIMING, "pid": 4, "object": 1},

@@ -62,6 +62,7 @@ _BEFORE_OPEN = (2, 3, 7, 10, 12)
 #: ``status`` of proc.io and proc.cpu.
 _AT_EXEC, _AT_END = 1, 2
 _TIMING_ON = 1
+_FILES = tuple(Quantity)[:4]
 #: What the kernel reads of a program at its exec, at most: the heads of a script, its interpreter
 #: and the loader.
 _START_MAX = {Quantity.READ_BYTES: 4096, Quantity.READ_CALLS: 16}
@@ -100,6 +101,13 @@ class _Frame:
     images: Images
     origin_ns: int
     seconds: int
+    attached: bool
+
+    def calls(self, columns: Columns) -> Mask:
+        """Which records tell of calls as the program made them."""
+        if self.attached:
+            return np.ones(len(columns), np.bool_)
+        return np.asarray(columns.flags & FLAG_KERNEL == 0)
 
     def of(self, *kinds: int) -> Columns:
         return self.columns.take(np.flatnonzero(np.isin(self.columns.kind, kinds)))
@@ -126,7 +134,13 @@ class _Counted:
         return Total(int(self.seen.sum()), int(self.witnessed.sum()), int(both.sum()))
 
 
-def reckon(columns: Columns, origin_ns: int, group: tuple[I64, I64] | None = None) -> Ledger:
+def reckon(
+    columns: Columns,
+    origin_ns: int,
+    group: tuple[I64, I64] | None = None,
+    *,
+    attached: bool = False,
+) -> Ledger:
     """The ledger of a run.
 
     Args:
@@ -134,8 +148,10 @@ def reckon(columns: Columns, origin_ns: int, group: tuple[I64, I64] | None = Non
         origin_ns: When it began.
         group: When the CPU time of its cgroup was read, and what it was in ns, in order; None: it
             had none, and the count of each thread is the witness.
+        attached: No shim was there, and the calls on record are those that the kernel told of.
     """
-    frame = _Frame(columns, images_of(columns), origin_ns, _seconds(columns, origin_ns))
+    seconds = _seconds(columns, origin_ns)
+    frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached)
     counted: dict[Quantity, _Counted] = {}
     before = _files(frame, counted)
     sockets, unwitnessed = _sockets(frame, counted)
@@ -152,7 +168,11 @@ def reckon(columns: Columns, origin_ns: int, group: tuple[I64, I64] | None = Non
         quantity: counted[quantity].total() if quantity in counted else unknown
         for quantity in Quantity
     }
-    stdio = _shim(columns) & (columns.flags & FLAG_STDIO != 0)
+    if attached:
+        # Which reads were of sockets by recv and which by read is not told there.
+        for quantity in _FILES:
+            totals[quantity] = Total(None, totals[quantity].witnessed, None)
+    stdio = frame.calls(columns) & (columns.flags & FLAG_STDIO != 0)
     stdio &= np.isin(columns.kind, (Kind.FILE_READ, Kind.FILE_WRITE))
     return Ledger(
         _rows(counted, frame),
@@ -169,10 +189,6 @@ def _seconds(columns: Columns, origin_ns: int) -> int:
         return 0
     last = int((columns.start_ns + columns.duration_ns).max())
     return min(max((last - origin_ns) // SECOND_NS + 1, 1), _SECONDS_MAX)
-
-
-def _shim(columns: Columns) -> Mask:
-    return np.asarray(columns.flags & FLAG_KERNEL == 0)
 
 
 def _rows(counted: dict[Quantity, _Counted], frame: _Frame) -> Rows:
@@ -289,7 +305,7 @@ def _seen(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
     marked = columns.flags & FLAG_ACCOUNTED != 0
     chosen = (columns.kind == file) | (columns.kind == Kind.FILE_COPY)
     chosen |= np.isin(columns.kind, (net, Kind.FILE_SENDFILE)) & marked
-    chosen &= _shim(columns)
+    chosen &= frame.calls(columns)
     in_bytes = quantity in (Quantity.READ_BYTES, Quantity.WRITTEN_BYTES)
     if not in_bytes:
         chosen &= columns.flags & FLAG_STDIO == 0
@@ -329,7 +345,9 @@ def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets
     """The two quantities of TCP sockets, and what was seen on sockets that nobody witnesses."""
     told = frame.of(Kind.TCP_STATE, Kind.TCP_BYTES)
     everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
-    calls = everything.take(np.flatnonzero(_shim(everything) & (everything.flags & FLAG_PEEK == 0)))
+    calls = everything.take(
+        np.flatnonzero(frame.calls(everything) & (everything.flags & FLAG_PEEK == 0))
+    )
     cookies = np.unique(told.object)
     socket = np.minimum(np.searchsorted(cookies, calls.object), max(len(cookies) - 1, 0))
     known = cookies[socket] == calls.object if len(cookies) else np.zeros(len(calls), np.bool_)
