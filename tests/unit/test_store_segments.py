@@ -124,6 +124,36 @@ def test_kinds_window_and_fields(run: RunDirectory) -> None:
         load(run, fields=["colour"])
 
 
+def test_only_segments_that_reach_into_a_window_are_read(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where segments overlap, or are empty."""
+    written = some_records(4000)
+    parts = [written.take(slice(n, None, 2) if n < 2 else slice(0, 0)) for n in range(3)]
+    parts += [some_records(1000, seed, 10**12 + 10**7 * seed) for seed in (2, 3, 4)]
+    for sequence, part in enumerate(parts):
+        write_segment(run, part, sequence)
+    read: list[str] = []
+    table = segments._table
+
+    def noted(paths: list[Path]) -> str:
+        read.extend(path.stem for path in paths)
+        return table(paths)
+
+    monkeypatch.setattr(segments, "_table", noted)
+    whole = load(run)
+    first, middle, last = (int(whole.start_ns[n]) for n in (100, 2000, -100))
+    for begin, end in ((first, middle), (middle, last), (last, 2**64), (0, first), (last, first)):
+        inside = (whole.start_ns >= np.uint64(begin)) & (
+            whole.start_ns < np.uint64(min(end, last * 2))
+        )
+        found = load(run, window=(begin, end))
+        assert same(canonical(found), canonical(whole.take(np.flatnonzero(inside))))
+    read.clear()
+    load(RunDirectory.open(run.path), window=(first, middle))
+    assert read == ["segment-00000000", "segment-00000001"]
+
+
 def test_an_empty_run_has_no_records(run: RunDirectory) -> None:
     assert same(load(run), Columns.empty())
     assert damaged_segments(run) == []

@@ -71,15 +71,17 @@ class RunDirectory:
         path: The directory.
         sound: Segments that were checked and found as they were written.
         unreadable: Files that were checked and found damaged, with the reason.
+        extents: Of sound segments the number of records, and the first and the last start in ns.
     """
 
-    __slots__ = ("_made", "path", "sound", "unreadable")
+    __slots__ = ("_made", "extents", "path", "sound", "unreadable")
 
     def __init__(self, path: Path) -> None:
         self._made = False
         self.path = path
         self.sound: set[Path] = set()
         self.unreadable: dict[Path, str] = {}
+        self.extents: dict[Path, tuple[int, int, int]] = {}
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"

@@ -56,6 +56,7 @@ BLOCK_RECORDS = 1 << 16
 
 #: Segments are read in groups of about this many records: few queries.
 _GROUP_RECORDS = 1 << 20
+_FOREVER_NS = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ def load(
     wanted = [name for name in _DTYPES if name != "start_ns" and (fields is None or name in fields)]
     where = _where(kinds, window)
     try:
-        found = _load(row_counts(run), wanted, where)
+        found = _load(_groups(_overlapping(run, window), few=kinds is not None), wanted, where)
     except columnar.READ_ERRORS as error:
         message = columnar.first_line(error)
         raise RunDirectoryError(f"cannot read {run.records}: {message}") from error
@@ -254,16 +255,15 @@ def _where(kinds: Sequence[int] | None, window: tuple[int, int] | None) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str, Array]:
-    """Read segments in two passes, each in as many threads as there are processors.
+def _load(groups: Sequence[Mapping[Path, int]], wanted: list[str], where: str) -> dict[str, Array]:
+    """Read groups of segments in two passes, each in as many threads as there are processors.
 
     The first reads the starts, from which the place of every record follows; the second puts all
     other fields straight where they belong, so that nothing is held twice.
     """
     with ThreadPoolExecutor(_threads()) as pool:
         readers = [
-            _GroupReader(_table(group), where, sum(counts[path] for path in group))
-            for group in _groups(counts)
+            _GroupReader(_table(list(group)), where, sum(group.values())) for group in groups
         ]
         runs = list(pool.map(_GroupReader.read_starts, readers))
         places = order.places([run.starts for run in runs])
@@ -282,16 +282,18 @@ def _load(counts: Mapping[Path, int], wanted: list[str], where: str) -> dict[str
     return found
 
 
-def _groups(counts: Mapping[Path, int]) -> list[list[Path]]:
-    """Consecutive segments of about `_GROUP_RECORDS` in all."""
-    groups: list[list[Path]] = []
-    inside = 0
+def _groups(counts: Mapping[Path, int], *, few: bool) -> list[dict[Path, int]]:
+    """Consecutive segments of about `_GROUP_RECORDS` in all, each with its number of records.
+
+    Where few of them are wanted there is one group for each processor: each query costs some
+    milliseconds, whatever it finds.
+    """
+    most = max(_GROUP_RECORDS, -(-sum(counts.values()) // _threads()) if few else 0)
+    groups: list[dict[Path, int]] = []
     for path, rows in counts.items():
-        if not groups or inside + rows > _GROUP_RECORDS:
-            groups.append([])
-            inside = 0
-        groups[-1].append(path)
-        inside += rows
+        if not groups or sum(groups[-1].values()) + rows > most:
+            groups.append({})
+        groups[-1][path] = rows
     return groups
 
 
@@ -305,6 +307,40 @@ def row_counts(run: RunDirectory) -> dict[Path, int]:
     with columnar.cursor() as connection:
         counts = dict(connection.execute(sql).fetchall())
     return {path: counts[str(path)] for path in paths}
+
+
+def _overlapping(run: RunDirectory, window: tuple[int, int] | None) -> dict[Path, int]:
+    """The number of records of each sound segment that may have some in a window."""
+    if window is None:
+        return row_counts(run)
+    begin, end = window
+    return {
+        path: rows
+        for path, (rows, first, last) in _extents(run).items()
+        if first < end and begin <= last
+    }
+
+
+def _extents(run: RunDirectory) -> dict[Path, tuple[int, int, int]]:
+    """Records, first and last start of each sound segment, in the segments' order."""
+    paths = sound_segments(run)
+    if unknown := [path for path in paths if path not in run.extents]:
+        listed = ", ".join(map(columnar.quoted, unknown))
+        # Of a file by another tool there may be no statistics: all of it may be in any window.
+        sql = (
+            "SELECT file_name, sum(row_group_num_rows)::UBIGINT,"
+            " CASE WHEN count(*) = count(stats_min_value)"
+            " THEN min(stats_min_value::UBIGINT) ELSE 0 END,"
+            " CASE WHEN count(*) = count(stats_max_value)"
+            f" THEN max(stats_max_value::UBIGINT) ELSE {_FOREVER_NS} END"
+            f" FROM parquet_metadata([{listed}]) WHERE path_in_schema = 'start_ns' GROUP BY 1"
+        )
+        with columnar.cursor() as connection:
+            found = {name: extent for name, *extent in connection.execute(sql).fetchall()}
+        for path in unknown:
+            rows, first, last = found.get(str(path), (0, 0, 0))
+            run.extents[path] = rows, first, last
+    return {path: run.extents[path] for path in paths}
 
 
 @dataclass(frozen=True, slots=True)
