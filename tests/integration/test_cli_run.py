@@ -23,6 +23,8 @@ from anaros.artifacts import shim_library
 from anaros.errors import AnarosError
 
 ANAROS = [sys.executable, "-m", "anaros_cli"]
+#: The view steps back behind all other work, so on a busy machine a frame may take seconds.
+PATIENCE_S = 60
 #: Reads a file now and then until its stdin ends.
 WORKLOAD = """
 import os, select, sys
@@ -288,7 +290,7 @@ def _ended_in_any_case(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _read_until(descriptor: int, wanted: bytes, times: int = 1) -> bytes:
     seen = b""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while seen.count(wanted) < times:
         assert time.monotonic() < until, f"{wanted!r} did not come: {seen[-2000:]!r}"
         if select.select([descriptor], [], [], 0.1)[0]:
@@ -299,7 +301,7 @@ def _read_until(descriptor: int, wanted: bytes, times: int = 1) -> bytes:
 def _drain(descriptor: int, process: subprocess.Popen[bytes]) -> bytes:
     """What comes until ``process`` has ended."""
     seen = b""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         ready = bool(select.select([descriptor], [], [], 0.05)[0])
         if ready:
