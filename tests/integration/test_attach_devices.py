@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,11 +120,21 @@ def program(code: str, *prefix: str, **names: object) -> Iterator[subprocess.Pop
         started.communicate()
 
 
+def probes() -> set[str]:
+    """BPF programs of attachments on this machine that see system calls."""
+    shown = subprocess.run(["bpftool", "prog"], capture_output=True, text=True, check=True)
+    return set(re.findall(r"^(\d+): .*name call_exit\b", shown.stdout, re.MULTILINE))
+
+
 @contextmanager
 def attachment(command: list[str], run: Path) -> Iterator[None]:
     """Attached meanwhile; what it says is checked."""
+    before = probes()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.0)
+    deadline = time.monotonic() + 20
+    while not probes() - before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)  # the libraries are looked for next
     assert process.poll() is None, process.communicate()
     yield
     process.terminate()

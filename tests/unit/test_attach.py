@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anaros.capture.attach import targets
@@ -126,6 +126,7 @@ def test_functions_of_a_stripped_library(library: Path) -> None:
     assert found == {name: [in_file(there[name])] for name in ("cuLaunchKernel", "cuMemcpyHtoD_v2")}
 
 
+@settings(deadline=None)
 @given(place=st.integers(0, 0x3000), raw=st.binary(min_size=1, max_size=16))
 def test_a_damaged_library_is_read_without_harm(
     tmp_path_factory: pytest.TempPathFactory, place: int, raw: bytes

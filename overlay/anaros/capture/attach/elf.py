@@ -47,7 +47,7 @@ class Elf:
             raise CaptureError(f"{path} cannot be read: {problem}") from problem
         try:
             self._read_tables()
-        except (struct.error, CaptureError) as problem:
+        except (struct.error, OverflowError, CaptureError) as problem:
             self._data.close()
             raise CaptureError(f"{path} is no 64-bit ELF file that can be understood") from problem
 
@@ -96,7 +96,7 @@ class Elf:
             try:
                 places = self._by_gnu_hash(raw) if self._gnu is not None else self._by_hash(raw)
                 offsets = {self._defined(place, raw) for place in places} - {None}
-            except struct.error:
+            except (struct.error, OverflowError):
                 continue  # a table that leads out of the file
             if offsets:
                 found[name] = sorted(offset for offset in offsets if offset is not None)
