@@ -19,6 +19,7 @@ class Follow:
         duration_s: When to detach; None: when told to, or when the last process ends.
         hide_names: Keep names of files and peers, and the commands' arguments, out of the run.
         live: Show the run on the terminal meanwhile.
+        inject: Load the shim into them.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Follow:
         duration_s: float | None,
         hide_names: bool,
         live: bool,
+        inject: bool = False,
     ) -> None:
         self.pids = pids
         self.output = output
         self.duration_s = duration_s
         self.hide_names = hide_names
         self.live = live
+        self.inject = inject
 
 
 def parse(words: Sequence[str]) -> Follow | None:
@@ -46,7 +49,7 @@ def parse(words: Sequence[str]) -> Follow | None:
         return None
     output: str | None = None
     duration_s: float | None = None
-    hide_names, live = False, False
+    hide_names, live, inject = False, False, False
     pids: list[int] = []
     rest = iter(words[1:])
     for word in rest:
@@ -55,6 +58,8 @@ def parse(words: Sequence[str]) -> Follow | None:
                 hide_names = True
             case "--live":
                 live = True
+            case "--inject":
+                inject = True
             case "--output":
                 output = next(rest, None)
                 if output is None:
@@ -69,7 +74,7 @@ def parse(words: Sequence[str]) -> Follow | None:
                 pids.append(int(word))
             case _:
                 return None
-    return Follow(tuple(pids), output, duration_s, hide_names, live) if pids else None
+    return Follow(tuple(pids), output, duration_s, hide_names, live, inject) if pids else None
 
 
 def follow(asked: Follow) -> int:
@@ -102,6 +107,7 @@ def follow(asked: Follow) -> int:
             output=output,
             duration_s=asked.duration_s,
             hide_names=asked.hide_names,
+            inject=asked.inject,
         )
     many = len(set(asked.pids))
     whom = f"{many} processes" if many > 1 else f"process {asked.pids[0]}"

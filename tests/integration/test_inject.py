@@ -240,3 +240,49 @@ def test_the_program_goes_on_when_we_are_killed(run: Run) -> None:
             break
     assert process.poll() is None
     assert counts(process)[1] == 0
+
+
+def attach(pid: int, run: Path, seconds: str) -> subprocess.CompletedProcess[str]:
+    """``anaros attach --inject`` as a user would."""
+    words = ["attach", "--inject", "--duration", seconds, "--output", str(run), str(pid)]
+    environment = {**os.environ, "PYTHONPATH": ":".join(part for part in sys.path if part)}
+    return subprocess.run(
+        [sys.executable, "-m", "anaros_cli", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_attachment_records_calls_once(run: Run, tmp_path: Path) -> None:
+    process = run("server")
+    done = attach(process.pid, tmp_path / "run", "0.5")
+    assert done.returncode == 0, done.stderr
+    from anaros.store.rundir import RunDirectory
+    from anaros.store.sql import query
+
+    opened = RunDirectory.open(tmp_path / "run")
+    rows = query(
+        opened,
+        "SELECT count(*) FILTER (kind = 'file.open'), count(*) FILTER (kind = 'file.read'),"
+        " sum(size_bytes) FILTER (kind = 'file.read') FROM records",
+    ).rows
+    opens, reads, read_bytes = rows[0]
+    assert read_bytes == 512 * reads > 0
+    assert abs(opens - reads) <= 1
+    told = opened.meta()["attach"]["injected"]
+    assert [(one["pid"], one["words_left"], one["kept"]) for one in told] == [
+        (process.pid, 0, None)
+    ]
+    assert not [line for line in mappings(process.pid) if "anaros" in line.path]
+
+
+def test_a_refusal_leaves_no_run(run: Run, tmp_path: Path) -> None:
+    process = run("server", "-static")
+    done = attach(process.pid, tmp_path / "run", "0.5")
+    assert done.returncode == 1
+    assert "is a static program" in done.stderr
+    assert "attach without --inject" in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -27,6 +27,11 @@ from anaros_cli import follow
     is_flag=True,
     help="Record no names of files and peers, and of the commands only the programs.",
 )
+@click.option(
+    "--inject",
+    is_flag=True,
+    help="Load the shim into the processes, so that they record as under `anaros run`.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("pids", nargs=-1, type=click.IntRange(min=1), metavar="PID...")
 def attach(
@@ -34,13 +39,14 @@ def attach(
     duration: float | None,
     hide_names: bool,
     live: bool,
+    inject: bool,
     pids: tuple[int, ...],
 ) -> int:
     """Record processes that run already.
 
-    What they start is recorded too. No code enters them, and they are not stopped: the kernel
-    tells what they call and what they wait for. Ctrl-C detaches and leaves nothing behind. It takes root, or the owner of the
-    processes with CAP_BPF and CAP_PERFMON.
+    What they start is recorded too. The kernel tells what they call and what they wait for: no code
+    enters them unless --inject is given, and they are not stopped. Ctrl-C detaches and leaves
+    nothing behind. It takes root, or the owner of the processes with CAP_BPF and CAP_PERFMON.
 
     \b
     Example:
@@ -48,4 +54,4 @@ def attach(
     """  # noqa: D301
     if not pids:
         raise UsageError("no process is given", "for example: anaros attach 4711")
-    return follow.follow(follow.Follow(pids, output, duration, hide_names, live))
+    return follow.follow(follow.Follow(pids, output, duration, hide_names, live, inject))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.rings.arena import Arena, Segment
     from anaros.capture.rings.recorder import Recorder
+    from anaros.session.injected import Injections
     from anaros.store.rundir import RunDirectory
 
 #: How often it is looked whether the disk is full.
@@ -67,12 +68,15 @@ class _Parts:
         self.kernel: KernelPlane | None = None
         self.calls: Calls | None = None
         self.devices: Devices | None = None
+        self.injections: Injections | None = None
         self.recorder: Recorder | None = None
         self.finished = False
         self.undo = contextlib.ExitStack()
 
     def close(self) -> None:
         """Detaches from the target and gives back all memory; a second call does nothing."""
+        if self.injections is not None:
+            self.injections.detach()
         if self.calls is not None:
             self.calls.detach()
         if self.devices is not None:
@@ -99,6 +103,7 @@ def attach(
     output: str | Path | None = None,
     duration_s: float | None = None,
     hide_names: bool = False,
+    inject: bool = False,
 ) -> Attached:
     """Follows processes, their threads and their descendants until told to stop.
 
@@ -113,6 +118,8 @@ def attach(
         duration_s: How long, from when the target is followed; None: until something ends it.
         hide_names: Whether to keep names of files and peers, and the commands' arguments, out of
             the run.
+        inject: Whether to load the shim into them, which then tells of their calls; those of
+            programs that they start are not told.
 
     Raises:
         AnarosError: The kernel plane is not to be had here, or the run cannot be written; nothing
@@ -122,7 +129,7 @@ def attach(
         parts = _Parts(loading)
         try:
             started = os.times()
-            _start(parts, processes, output, hide_names=hide_names)
+            _start(parts, processes, output, hide_names=hide_names, inject=inject)
             _wait(parts, processes, told, duration_s)
             return _finish(parts, started.user + started.system)
         except BaseException:
@@ -158,7 +165,12 @@ def _signals() -> Iterator[int]:
 
 
 def _start(
-    parts: _Parts, processes: Sequence[Process], output: str | Path | None, *, hide_names: bool
+    parts: _Parts,
+    processes: Sequence[Process],
+    output: str | Path | None,
+    *,
+    hide_names: bool,
+    inject: bool,
 ) -> None:
     """Up to where the first records come."""
     loading = parts.loading
@@ -188,6 +200,14 @@ def _start(
     parts.recorder.name(NameClass.PROGRAM, _program_names(processes))
     parts.recorder.start(parts.kernel)
     parts.calls = loading.calls()
+    if inject:
+        from anaros.session.injected import Injections
+
+        assert parts.arena is not None
+        parts.injections = Injections(parts.arena, shared, processes)
+        parts.calls.since_ns = parts.injections.since_ns
+        parts.kernel.extend()
+        return
     parts.calls.attach()
     parts.kernel.extend()
     # Nothing waits for these: they look for libraries on a thread of their own.
@@ -297,6 +317,8 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     assert parts.recorder is not None
     assert parts.directory is not None
     asked_ns = time.monotonic_ns()
+    if parts.injections is not None:
+        parts.injections.detach()
     parts.calls.detach()
     if parts.devices is not None:
         parts.devices.stop()
@@ -309,6 +331,7 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
         "calls_since_ns": parts.calls.since_ns,
         "until_ns": asked_ns,
         "detached_ns": detached_ns,
+        "injected": parts.injections.told() if parts.injections is not None else None,
     }
     parts.kernel.stop()
     error = parts.recorder.error
@@ -343,12 +366,13 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
                 *parts.kernel.missing(),
                 *parts.calls.missing(),
                 *(parts.devices.problems() if parts.devices is not None else ()),
+                *(parts.injections.kept() if parts.injections is not None else ()),
             ],
             "reason": None,
             "cufile": [],
         },
         "drops": {
-            "shim": None,
+            "shim": parts.arena.drops() if parts.injections is not None else None,
             "kernel": sum(by_probe.values()) + parts.recorder.kernel_samples_lost,
             "by_probe": by_probe,
         },

@@ -8,6 +8,8 @@ finds changed are words in which its objects keep addresses of functions, and th
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 import struct
 import time
@@ -122,6 +124,23 @@ class Injected:
         self.stops = stops
         self._handle = int(told.handle)
         self._library = library
+
+    def children(self) -> list[Injected]:
+        """The processes that it forked, and theirs: each has the shim at the same place."""
+        found = []
+        for entry in (path.name for path in Path("/proc").iterdir()):
+            if not entry.isdigit() or int(entry) == self.pid:
+                continue
+            with contextlib.suppress(InjectError):
+                if any(
+                    line.inode == self._library.inode and line.start == self._library.start
+                    for line in mappings(int(entry))
+                ):
+                    child = copy.copy(self)
+                    child.pid = int(entry)
+                    child.stops = Stops(0, 0, 0)
+                    found.append(child)
+        return found
 
     def detach(self) -> Ejected:
         """Puts all words back, and unloads the library when nobody is inside.

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shim in the processes of an attachment: ``anaros attach --inject``."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anaros.capture.inject.injection import Ejected, Injected, inject, prepare
+from anaros.errors import InjectError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from anaros.capture.attach.targets import Process
+    from anaros.capture.rings.arena import Arena
+
+
+class Injections:
+    """Loads the shim into each process, or into none.
+
+    Args:
+        arena: Where they record.
+        folder: Its directory.
+        processes: The processes.
+
+    Raises:
+        InjectError: One cannot be entered; those that were are as they were before.
+    """
+
+    def __init__(self, arena: Arena, folder: Path, processes: Sequence[Process]) -> None:
+        self._all: list[Injected] = []
+        self._told: list[dict[str, object]] = []
+        arena.start_clock()
+        arena.recording = True
+        library = prepare(folder, [process.uid for process in processes])
+        try:
+            for process in processes:
+                self._all.append(inject(process.pid, library))
+        except BaseException:
+            self.detach()
+            raise
+        #: Since when in ns all of them record.
+        self.since_ns = time.monotonic_ns()
+
+    def detach(self) -> None:
+        """Takes it out of them and of their forked children; a second call does nothing."""
+        while self._all:
+            injected = self._all.pop()
+            for one in (injected, *injected.children()):
+                with contextlib.suppress(InjectError):  # it ended meanwhile
+                    self._told.append(_outcome(one, one.detach()))
+
+    def told(self) -> list[dict[str, object]]:
+        """What became of each, after ``detach``."""
+        return self._told
+
+    def kept(self) -> Iterator[str]:
+        """Where the library had to stay, one sentence each."""
+        for one in self._told:
+            if one["kept"] is not None:
+                yield f"the shim stays in process {one['pid']}, without work: {one['kept']}"
+
+
+def _outcome(injected: Injected, left: Ejected) -> dict[str, object]:
+    stops = (injected.stops, *left.stops)
+    return {
+        "pid": injected.pid,
+        "words": injected.slots,
+        "words_refused": injected.refused,
+        "words_left": left.left,
+        "pointers": injected.pointers,
+        "borrowed_ns": [stop.borrowed_ns for stop in stops if stop.borrowed_ns],
+        "longest_stop_ns": max(stop.longest_ns for stop in stops),
+        "kept": left.reason,
+    }
