@@ -266,12 +266,14 @@ def test_the_stages_of_a_server_add_up() -> None:
 @given(traces(kernel=True, wild=True))
 def test_no_records_break_the_partition(columns: Columns) -> None:
     check(analyse(columns), len(columns))
+    check(analyse(columns, bounds=True), len(columns))
 
 
 @settings(max_examples=60, deadline=None)
 @given(traces(server=False, kernel=True, wild=True))
 def test_no_records_break_the_partition_of_steps(columns: Columns) -> None:
     check(analyse(columns), len(columns))
+    check(analyse(columns, bounds=True), len(columns))
 
 
 def compare(columns: Columns) -> None:

@@ -2,8 +2,8 @@
 """What is computed from the records, kept beside them: ``derived/*.parquet``.
 
 Each file carries the key of the segments it was computed from and of what was computed; when they
-change, or one of them is damaged, it is stale and read as absent. A run on a read-only medium is no error: its results are
-computed each time.
+change, or one of them is damaged, it is stale and read as absent. A run on a read-only medium is no
+error: its results are computed each time.
 """
 
 from __future__ import annotations

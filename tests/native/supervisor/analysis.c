@@ -39,20 +39,21 @@ struct trial {
 	struct pofc_segments segments;
 	struct pofc_runs runs;
 	struct pofc_stalls stalls;
+	struct pofc_spells spells;
 	struct pofc_known known;
 	struct pofc_spans spans;
 	uint8_t *roles;
 	uint8_t *mark;
 	int32_t *call;
 	int64_t *owner;
-	void *arrays[80];
+	void *arrays[96];
 	int count;
 };
 
 /* An array that is freed with the trial. */
 static void *room(struct trial *trial, uint64_t count, size_t size)
 {
-	CHECK(trial->count < 80);
+	CHECK(trial->count < 96);
 	return trial->arrays[trial->count++] = array(count, size);
 }
 
@@ -293,6 +294,32 @@ static void make_stalls(struct trial *trial)
 	CHECK(stalls->count <= records);
 }
 
+/* Up to two for each call, at any times; of none of them half of the time. */
+static const struct pofc_spells *make_spells(struct trial *trial)
+{
+	struct pofc_spells *spells = &trial->spells;
+	uint64_t most = 2 * trial->calls.count;
+	int64_t *begin_ns, *end_ns;
+	int32_t *first, *next;
+	uint8_t *layer;
+
+	ROOM(first, trial->calls.count);
+	ROOM(next, most);
+	ROOM(layer, most);
+	ROOM(begin_ns, most);
+	ROOM(end_ns, most);
+	for (uint64_t i = 0; i < most; i++) {
+		layer[i] = (uint8_t)any(4);
+		begin_ns[i] = (int64_t)(any(9) ? any(900) : TIME_END);
+		end_ns[i] = (int64_t)(any(9) ? any(900) : TIME_END);
+		next[i] = i % 2 == 0 && any(2) ? (int32_t)i + 1 : -1;
+	}
+	for (uint64_t i = 0; i < trial->calls.count; i++)
+		first[i] = any(2) ? (int32_t)(2 * i) : -1;
+	*spells = (struct pofc_spells){first, layer, begin_ns, end_ns, next};
+	return any(2) ? spells : NULL;
+}
+
 static void make_known(struct trial *trial)
 {
 	int64_t *start_ns, *duration_ns, *first, *first_turn;
@@ -345,6 +372,7 @@ static void make_known(struct trial *trial)
 	known->first_turn = first_turn;
 	known->turns = turns;
 	known->runs = &trial->runs;
+	known->spells = make_spells(trial);
 	known->off = any(2) ? off : NULL;
 	known->stalls = &trial->stalls;
 }
