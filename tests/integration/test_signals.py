@@ -166,6 +166,8 @@ def test_a_sentinel_that_gets_no_processor_is_waited_for(job: Callable[..., Job]
         assert run.got() == ["SIGTERM", "SIGUSR1", "SIGCONT"]
     finally:
         freezer.write_text("0")
+        with contextlib.suppress(OSError):  # it has ended with its run
+            (leaf.path.parent / "cgroup.procs").write_text(str(sentinel))
         leaf.remove()
 
 
