@@ -71,8 +71,9 @@ def found_from(site: Path, elsewhere: Path) -> dict[str, str]:
 
 
 def modules(root: Path) -> set[str]:
-    """All but what builds the native module: it lies in a folder of C and is not imported."""
-    found = (path for path in root.rglob("*.py") if path.parent != root / "anaros/native")
+    """All but what builds native modules: that lies in folders of C and is not imported."""
+    native = root / "anaros/native"
+    found = (path for path in root.rglob("*.py") if native not in path.parents)
     return {str(path.relative_to(root)) for path in found}
 
 
@@ -81,6 +82,7 @@ def test_the_wheel_holds_every_module_and_every_artifact(wheel: Path) -> None:
     assert modules(ROOT / "overlay") | modules(ROOT / "cli") <= names
     assert "anaros/shim/libanaros.so" in names
     assert "anaros/_native.abi3.so" in names
+    assert "anaros/_inject.abi3.so" in names
     assert "anaros/_libbpf.py" in names
     policies = {f"anaros/policies/{path.name}" for path in (ROOT / "policies").glob("*.yaml")}
     assert policies <= names
