@@ -27,8 +27,8 @@ ffi.cdef(_declarations(_HEADER))
 ffi.set_source(
     "anaros._inject",
     '#include "anaros/inject.h"\n#include "inject.h"',
-    sources=[str(_FOLDER / "inject.c")],
-    depends=[str(_HEADER)],
+    sources=[str(path) for path in sorted(_FOLDER.glob("*.c"))],
+    depends=[str(path) for path in sorted(_FOLDER.glob("*.h"))],
     include_dirs=[str(_FOLDER), "shim/include"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
     libraries=["pthread"],

@@ -21,11 +21,12 @@
 #include <errno.h>
 
 #if defined(__x86_64__)
+#include "session.h"
+
 #include <cpuid.h>
 #include <dirent.h>
 #include <elf.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,15 +43,11 @@
 #define RED_ZONE      128u
 #define DISTANCE      65536u /* so that later frames do not come upon what we left */
 #define ROOM_NEEDED   49152u
-#define STATE_BYTES   16384u
-#define STACK_BYTES   (1u << 20)
-#define STOP_NS       200000000ull
 #define CALL_S        5
 #define SIGRETURN     15
 #define MAGIC_FIRST   0x46505853u
 #define MAGIC_LAST    0x46505845u
 #define TILE_FEATURES (3ull << 17)
-
 /* What the kernel reads in rt_sigreturn. */
 struct frame {
 	uint64_t restorer;
@@ -65,293 +62,6 @@ struct frame {
 	uint64_t mask;
 	uint64_t info[16];
 };
-
-struct session {
-	const struct inject_plan *plan;
-	struct inject_library *library;
-	const struct inject_call *calls;
-	uint32_t call_count;
-	void *block;
-	uint32_t block_bytes;
-	struct inject_told *told;
-	uint64_t inside_start, inside_end; /* for anaros_inject_inside */
-	int result, code;
-	/* The thread that is stopped now. */
-	int tid;
-	struct user_regs_struct now;
-	uint64_t stopped_ns; /* when it was asked to */
-	uint64_t stack_start, stack_end;
-	/* What the borrowed thread had. */
-	struct user_regs_struct again;
-	uint64_t mask;
-	uint32_t state_bytes;
-	uint64_t frame, block_at;
-	uint8_t state[STATE_BYTES];
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void nap(uint64_t ns)
-{
-	struct timespec time = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-
-	nanosleep(&time, NULL);
-}
-
-static long trace(int request, int tid, void *at, void *data)
-{
-	return ptrace(request, tid, at, data) < 0 ? -errno : 0;
-}
-
-static ssize_t peek(const struct session *session, uint64_t at, void *to, size_t bytes)
-{
-	struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)at, bytes};
-
-	return process_vm_readv(session->plan->pid, &here, 1, &there, 1, 0);
-}
-
-static bool poke(const struct session *session, uint64_t at, const void *from, size_t bytes)
-{
-	struct iovec here = {(void *)(uintptr_t)from, bytes},
-		     there = {(void *)(uintptr_t)at, bytes};
-
-	return process_vm_writev(session->plan->pid, &here, 1, &there, 1, 0) == (ssize_t)bytes;
-}
-
-static bool lies_in(const struct inject_range *ranges, uint32_t count, uint64_t address)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (address - ranges[i].start < ranges[i].end - ranges[i].start)
-			return true;
-	return false;
-}
-
-/* A word on a stack is a return address where a call lies before it. */
-static bool is_return_address(const struct session *session, uint64_t address)
-{
-	uint8_t code[8];
-
-	if (peek(session, address - 8, code, sizeof(code)) != sizeof(code))
-		return true;
-	if (code[3] == 0xe8)
-		return true;
-	for (int at = 1; at <= 6; at++)
-		if (code[at] == 0xff && (code[at + 1] & 0x38) == 0x10)
-			return true;
-	return false;
-}
-
-enum finding { CLEAN, HELD, HANDLER, INSIDE, UNREADABLE };
-
-static enum finding judge(const struct session *session, uint64_t word)
-{
-	const struct inject_plan *plan = session->plan;
-
-	if (word - session->inside_start < session->inside_end - session->inside_start)
-		return INSIDE;
-	if (word == plan->restorer)
-		return HANDLER;
-	if (lies_in(plan->held, plan->held_count, word) && is_return_address(session, word))
-		return HELD;
-	return CLEAN;
-}
-
-/* All that may be a return address, from the stack pointer up. */
-static enum finding look_at_stack(const struct session *session, uint64_t pointer)
-{
-	uint64_t words[2048];
-	uint64_t end = session->stack_end;
-	enum finding found;
-
-	if (end - pointer > STACK_BYTES)
-		end = pointer + STACK_BYTES;
-	for (uint64_t at = pointer & ~7ull; at < end; at += sizeof(words)) {
-		size_t bytes = end - at < sizeof(words) ? end - at : sizeof(words);
-
-		if (peek(session, at, words, bytes) != (ssize_t)bytes)
-			return UNREADABLE;
-		for (size_t i = 0; i < bytes / 8; i++) {
-			found = judge(session, words[i]);
-			if (found != CLEAN)
-				return found;
-		}
-	}
-	return CLEAN;
-}
-
-/* The mapping in which the stack pointer lies. */
-static bool find_stack(struct session *session, uint64_t pointer)
-{
-	char path[64], line[512];
-	bool found = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", session->plan->pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	while (!found && fgets(line, sizeof(line), file) != NULL) {
-		unsigned long start, end;
-
-		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && pointer - start < end - start) {
-			session->stack_start = start;
-			session->stack_end = end;
-			found = true;
-		}
-	}
-	fclose(file);
-	return found;
-}
-
-/* Calls in which a thread sleeps for long, and that neither loader nor allocator make. */
-static bool is_sleep(long number, unsigned long operation)
-{
-	static const short numbers[] = {
-	    SYS_read,          SYS_readv,           SYS_poll,
-	    SYS_ppoll,         SYS_select,          SYS_pselect6,
-	    SYS_epoll_wait,    SYS_epoll_pwait,     441,
-	    SYS_nanosleep,     SYS_clock_nanosleep, SYS_accept,
-	    SYS_accept4,       SYS_recvfrom,        SYS_recvmsg,
-	    SYS_wait4,         SYS_waitid,          SYS_pause,
-	    SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_semtimedop,
-	    SYS_semop,         SYS_msgrcv,          SYS_io_getevents,
-	    SYS_sendto,        SYS_sendmsg,         SYS_write,
-	    SYS_writev,
-	};
-
-	/* FUTEX_WAIT alone is a mutex, which the allocator may have asked for. */
-	if (number == SYS_futex)
-		return (operation & 0x7f) == 9;
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		if (numbers[i] == number)
-			return true;
-	return false;
-}
-
-static bool signal_waits(int pid, int tid)
-{
-	char path[64], line[128];
-	unsigned long long blocked = 0, waiting = 0, mask;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return true;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, "SigPnd: %llx", &mask) == 1 ||
-		    sscanf(line, "ShdPnd: %llx", &mask) == 1)
-			waiting |= mask;
-		else if (sscanf(line, "SigBlk: %llx", &mask) == 1)
-			blocked = mask;
-	}
-	fclose(file);
-	return (waiting & ~blocked) != 0;
-}
-
-/*
- * Some calls do not go on after a stop, but fail with EINTR, which is for
- * signals. Nothing was transferred then: the call is made again.
- */
-static void settle(struct session *session)
-{
-	struct user_regs_struct *now = &session->now;
-
-	if ((long)now->orig_rax < 0 || (long)now->rax != -EINTR ||
-	    !is_sleep((long)now->orig_rax, now->rsi) ||
-	    signal_waits(session->plan->pid, session->tid))
-		return;
-	now->rax = now->orig_rax;
-	now->rip -= 2;
-	now->orig_rax = ~0ull;
-	trace(PTRACE_SETREGS, session->tid, NULL, now);
-}
-
-static void release(struct session *session)
-{
-	struct inject_told *told = session->told;
-	uint64_t ns;
-
-	settle(session);
-	trace(PTRACE_DETACH, session->tid, NULL, NULL);
-	ns = now_ns() - session->stopped_ns;
-	if (ns > told->longest_ns)
-		told->longest_ns = ns;
-}
-
-/* 0: it has a stop to tell. */
-static int await(struct session *session, uint64_t until, int *status)
-{
-	for (int tries = 0;; tries++) {
-		int got = waitpid(session->tid, status, __WALL | WNOHANG);
-
-		if (got == session->tid)
-			return WIFSTOPPED(*status) ? 0 : -ESRCH;
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (now_ns() > until)
-			return -ETIMEDOUT;
-		if (tries < 50)
-			sched_yield();
-		else
-			nap(20000);
-	}
-}
-
-/* Stopped, and its registers are known; else nothing of it is changed. */
-static int stop(struct session *session, int tid)
-{
-	long result = trace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD);
-	uint64_t until;
-	int status;
-
-	if (result != 0)
-		return (int)result;
-	session->tid = tid;
-	session->stopped_ns = now_ns();
-	session->told->stops++;
-	until = session->stopped_ns + STOP_NS;
-	trace(PTRACE_INTERRUPT, tid, NULL, NULL);
-	for (;;) {
-		int code = await(session, until, &status);
-
-		if (code != 0) {
-			session->told->unstoppable += code == -ETIMEDOUT;
-			return code;
-		}
-		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8))
-			break;
-		if (status >> 16 == PTRACE_EVENT_STOP) {
-			session->told->frozen++;
-			trace(PTRACE_DETACH, tid, NULL, NULL);
-			return -EAGAIN;
-		}
-		/* A signal that was on its way. */
-		trace(PTRACE_CONT, tid, NULL, (void *)(long)WSTOPSIG(status));
-	}
-	return (int)trace(PTRACE_GETREGS, tid, NULL, &session->now);
-}
-
-/* In the midst of what must not be left half done; see rseq(2). */
-static bool in_sequence(const struct session *session)
-{
-	struct {
-		uint64_t at;
-		uint32_t bytes, signature, flags, reserved;
-	} told = {0};
-	uint64_t critical = 0;
-
-	if (ptrace(0x420f, session->tid, sizeof(told), &told) < 0 || told.at == 0)
-		return false;
-	return peek(session, told.at + 8, &critical, sizeof(critical)) != sizeof(critical) ||
-	       critical != 0;
-}
 
 static bool is_restart(long result)
 {
@@ -368,16 +78,16 @@ static bool may_borrow(struct session *session)
 	bool sleeps = number >= 0 && (is_restart(result) || result == -EINTR);
 	enum finding found;
 
-	if (now->cs != 0x33 || !find_stack(session, now->rsp) ||
+	if (now->cs != 0x33 || !inject_find_stack(session, now->rsp) ||
 	    now->rsp - session->stack_start < ROOM_NEEDED ||
-	    (sleeps && !is_sleep(number, now->rsi)) ||
-	    (!sleeps &&
-	     (lies_in(plan->busy, plan->busy_count, now->rip) ||
-	      !lies_in(plan->code, plan->code_count, now->rip) || in_sequence(session)))) {
+	    (sleeps && !inject_is_sleep(number, now->rsi)) ||
+	    (!sleeps && (inject_lies_in(plan->busy, plan->busy_count, now->rip) ||
+			 !inject_lies_in(plan->code, plan->code_count, now->rip) ||
+			 inject_in_sequence(session)))) {
 		told->elsewhere++;
 		return false;
 	}
-	found = look_at_stack(session, now->rsp);
+	found = inject_look_at_stack(session, now->rsp);
 	told->in_loader += found == HELD;
 	told->in_handler += found == HANDLER;
 	told->elsewhere += found == UNREADABLE;
@@ -447,7 +157,7 @@ static void where_it_was(struct session *session, bool alone)
 	if (result == -516 && !alone)
 		again->rax = SYS_restart_syscall;
 	else if (is_restart(result) ||
-		 (result == -EINTR && !signal_waits(session->plan->pid, session->tid)))
+		 (result == -EINTR && !inject_signal_waits(session->plan->pid, session->tid)))
 		again->rax = (uint64_t)number;
 	else
 		return;
@@ -462,8 +172,8 @@ static bool prepare(struct session *session)
 	uint32_t magic[] = {MAGIC_LAST}, first[4];
 	struct frame frame;
 
-	if (trace(PTRACE_GETREGSET, session->tid, (void *)NT_X86_XSTATE, &state) != 0 ||
-	    trace(PTRACE_GETSIGMASK, session->tid, (void *)8, &session->mask) != 0)
+	if (inject_trace(PTRACE_GETREGSET, session->tid, (void *)NT_X86_XSTATE, &state) != 0 ||
+	    inject_trace(PTRACE_GETSIGMASK, session->tid, (void *)8, &session->mask) != 0)
 		return false;
 	session->state_bytes = (uint32_t)state.iov_len;
 	memcpy(&features, session->state + 464, sizeof(features));
@@ -476,17 +186,17 @@ static bool prepare(struct session *session)
 		return false;
 	where_it_was(session, true);
 	fill_frame(session, &frame, state_at);
-	if (!poke(session, state_at, session->state, state_bytes(features)) ||
-	    !poke(session, state_at + state_bytes(features), magic, sizeof(magic)))
+	if (!inject_poke(session, state_at, session->state, state_bytes(features)) ||
+	    !inject_poke(session, state_at + state_bytes(features), magic, sizeof(magic)))
 		return false;
 	/* The words by which the kernel knows the extent of the state. */
 	first[0] = MAGIC_FIRST;
 	first[1] = state_bytes(features) + 4;
 	memcpy(first + 2, &features, sizeof(features));
-	return poke(session, state_at + 464, first, sizeof(first)) &&
-	       poke(session, state_at + 480, &(uint32_t){state_bytes(features)}, 4) &&
-	       poke(session, session->block_at, session->block, session->block_bytes) &&
-	       poke(session, session->frame, &frame, sizeof(frame));
+	return inject_poke(session, state_at + 464, first, sizeof(first)) &&
+	       inject_poke(session, state_at + 480, &(uint32_t){state_bytes(features)}, 4) &&
+	       inject_poke(session, session->block_at, session->block, session->block_bytes) &&
+	       inject_poke(session, session->frame, &frame, sizeof(frame));
 }
 
 /* Where the library lies; false: nowhere. */
@@ -563,14 +273,14 @@ static int run(struct session *session)
 	int status, code;
 
 	for (;;) {
-		code = (int)trace(PTRACE_SYSCALL, session->tid, NULL, (void *)signal);
+		code = (int)inject_trace(PTRACE_SYSCALL, session->tid, NULL, (void *)signal);
 		if (code == 0)
 			code = sleep_until_stop(session, &status);
 		if (code != 0)
 			return code;
 		signal = 0;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			if (trace(PTRACE_GETREGS, session->tid, NULL, &at) != 0)
+			if (inject_trace(PTRACE_GETREGS, session->tid, NULL, &at) != 0)
 				return -ESRCH;
 			if (at.orig_rax == SIGRETURN && at.rsp == session->frame + 8)
 				return 0;
@@ -586,9 +296,9 @@ static void put_back(struct session *session)
 	struct iovec state = {session->state, session->state_bytes};
 
 	where_it_was(session, false);
-	trace(PTRACE_SETSIGMASK, session->tid, (void *)8, &session->mask);
-	if (trace(PTRACE_SETREGSET, session->tid, (void *)NT_X86_XSTATE, &state) == 0)
-		trace(PTRACE_SETREGS, session->tid, NULL, &session->again);
+	inject_trace(PTRACE_SETSIGMASK, session->tid, (void *)8, &session->mask);
+	if (inject_trace(PTRACE_SETREGSET, session->tid, (void *)NT_X86_XSTATE, &state) == 0)
+		inject_trace(PTRACE_SETREGS, session->tid, NULL, &session->again);
 }
 
 static int borrow(struct session *session)
@@ -599,7 +309,7 @@ static int borrow(struct session *session)
 	int code = 0;
 
 	if (!prepare(session)) {
-		release(session);
+		inject_release(session);
 		return -EFAULT;
 	}
 	told->tid = session->tid;
@@ -608,22 +318,22 @@ static int borrow(struct session *session)
 			code = -ENOEXEC;
 			break;
 		}
-		if (trace(PTRACE_SETREGS, session->tid, NULL, &to) != 0) {
+		if (inject_trace(PTRACE_SETREGS, session->tid, NULL, &to) != 0) {
 			code = -ESRCH;
 			break;
 		}
 		if (i == 0)
-			trace(PTRACE_SETSIGMASK, session->tid, (void *)8, &all);
+			inject_trace(PTRACE_SETSIGMASK, session->tid, (void *)8, &all);
 		code = run(session);
 		told->done += code == 0;
 	}
-	peek(session, session->block_at, session->block, session->block_bytes);
+	inject_peek(session, session->block_at, session->block, session->block_bytes);
 	if (told->done > 0)
 		put_back(session);
 	else
-		settle(session);
-	trace(PTRACE_DETACH, session->tid, NULL, NULL);
-	told->stopped_ns = now_ns() - session->stopped_ns;
+		inject_settle(session);
+	inject_trace(PTRACE_DETACH, session->tid, NULL, NULL);
+	told->stopped_ns = inject_now_ns() - session->stopped_ns;
 	return code;
 }
 
@@ -644,7 +354,7 @@ static int promise(int pid, int tid)
 	if (strncmp(line, "running", 7) == 0)
 		return 1;
 	return sscanf(line, "%lu %lx %lx", &number, &a, &operation) == 3 &&
-		       is_sleep((long)number, operation)
+		       inject_is_sleep((long)number, operation)
 		   ? 2
 		   : 0;
 }
@@ -688,14 +398,14 @@ static int try_thread(struct session *session, int tid, int wanted)
 
 	if (promise(session->plan->pid, tid) != wanted)
 		return -EAGAIN;
-	code = stop(session, tid);
+	code = inject_stop(session, tid);
 	if (code == -EPERM)
 		return code;
 	if (code != 0)
 		return code == -ETIMEDOUT ? -EBUSY : -EAGAIN;
 	if (may_borrow(session))
 		return borrow(session);
-	release(session);
+	inject_release(session);
 	return -EAGAIN;
 }
 
@@ -719,7 +429,7 @@ static void *calls_thread(void *data)
 	for (uint32_t i = 0; i < session->plan->attempts && session->code == -EAGAIN; i++) {
 		session->told->passes++;
 		if (i > 0)
-			nap(session->plan->pause_us * 1000ull);
+			inject_nap(session->plan->pause_us * 1000ull);
 		each_thread(session, try_sleeping);
 		if (session->code == -EAGAIN)
 			each_thread(session, try_running);
@@ -753,7 +463,8 @@ static bool sleeps_inside(struct session *session, int tid)
 		line[0] = '\0';
 	fclose(file);
 	return sscanf(line, "%*d %*x %*x %*x %*x %*x %*x %lx", &pointer) == 1 &&
-	       find_stack(session, pointer) && look_at_stack(session, pointer) == INSIDE;
+	       inject_find_stack(session, pointer) &&
+	       inject_look_at_stack(session, pointer) == INSIDE;
 }
 
 static int look_inside(struct session *session, int tid)
@@ -765,7 +476,7 @@ static int look_inside(struct session *session, int tid)
 		session->result++;
 		return -EAGAIN;
 	}
-	code = stop(session, tid);
+	code = inject_stop(session, tid);
 
 	if (code == -ESRCH || code == -EPERM)
 		return code == -EPERM ? code : -EAGAIN;
@@ -773,10 +484,10 @@ static int look_inside(struct session *session, int tid)
 		session->result++;
 		return -EAGAIN;
 	}
-	inside = registers_inside(session) || !find_stack(session, session->now.rsp) ||
-		 look_at_stack(session, session->now.rsp) != CLEAN;
+	inside = registers_inside(session) || !inject_find_stack(session, session->now.rsp) ||
+		 inject_look_at_stack(session, session->now.rsp) != CLEAN;
 	session->result += inside;
-	release(session);
+	inject_release(session);
 	return -EAGAIN;
 }
 
@@ -853,83 +564,6 @@ int anaros_inject_inside(const struct inject_plan *plan, uint64_t start, uint64_
 	free(session);
 	return result;
 }
-
-static bool is_one(const uint64_t *addresses, uint32_t count, uint64_t word)
-{
-	uint32_t low = 0, high = count;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (addresses[middle] < word)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && addresses[low] == word;
-}
-
-struct search {
-	int32_t pid;
-	const uint64_t *addresses;
-	uint32_t count;
-	const struct inject_range *skip;
-	uint32_t skip_count;
-	uint64_t *words;
-	size_t room;
-};
-
-static int64_t count_in(const struct search *search, uint64_t start, uint64_t end)
-{
-	const uint64_t *addresses = search->addresses, *words = search->words;
-	uint64_t lowest = addresses[0], span = addresses[search->count - 1] - lowest;
-	size_t room = search->room;
-	int64_t found = 0;
-
-	for (uint64_t at = start; at < end; at += room) {
-		size_t bytes = end - at < room ? end - at : room;
-		struct iovec here = {search->words, bytes};
-		struct iovec there = {(void *)(uintptr_t)at, bytes};
-		ssize_t got = process_vm_readv(search->pid, &here, 1, &there, 1, 0);
-
-		for (ssize_t i = 0; i < got / 8; i++)
-			found += words[i] - lowest <= span &&
-				 is_one(addresses, search->count, words[i]) &&
-				 !lies_in(search->skip, search->skip_count, at + (uint64_t)i * 8);
-	}
-	return found;
-}
-
-int64_t anaros_inject_pointers(int32_t pid, const uint64_t *addresses, uint32_t count,
-			       const struct inject_range *skip, uint32_t skip_count,
-			       uint64_t most_bytes)
-{
-	const size_t room = 1u << 20;
-	struct search search = {pid, addresses, count, skip, skip_count, malloc(room), room};
-	char path[64], line[512];
-	uint64_t total = 0;
-	int64_t found = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	file = fopen(path, "re");
-	if (search.words == NULL || file == NULL)
-		found = file == NULL ? -ESRCH : -ENOMEM;
-	while (found == 0 && file != NULL && count > 0 && fgets(line, sizeof(line), file) != NULL) {
-		unsigned long start, end;
-		char access[5];
-
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) != 3 || access[1] != 'w' ||
-		    access[0] != 'r' || lies_in(skip, skip_count, start))
-			continue;
-		total += end - start;
-		found = total > most_bytes ? -EFBIG : count_in(&search, start, end);
-	}
-	if (file != NULL)
-		fclose(file);
-	free(search.words);
-	return found;
-}
 #else
 int anaros_inject_calls(const struct inject_plan *plan, struct inject_library *library,
 			const struct inject_call *calls, uint32_t count, void *block,
@@ -940,13 +574,6 @@ int anaros_inject_calls(const struct inject_plan *plan, struct inject_library *l
 
 int anaros_inject_inside(const struct inject_plan *plan, uint64_t start, uint64_t end,
 			 struct inject_told *told)
-{
-	return -ENOTSUP;
-}
-
-int64_t anaros_inject_pointers(int32_t pid, const uint64_t *addresses, uint32_t count,
-			       const struct inject_range *skip, uint32_t skip_count,
-			       uint64_t most_bytes)
 {
 	return -ENOTSUP;
 }
