@@ -34,6 +34,7 @@ struct session {
 	uint64_t frame, block_at;
 	uint8_t state[STATE_BYTES];
 };
+
 enum finding { CLEAN, HELD, HANDLER, INSIDE, UNREADABLE };
 
 uint64_t inject_now_ns(void);
