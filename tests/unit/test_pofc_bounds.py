@@ -218,5 +218,17 @@ def test_launches_without_device_time_are_counted() -> None:
     assert analyse(columns).coverage.launches == Launches(3, 1, 0)
 
 
+def test_device_calls_of_nobody_who_serves_prove_nothing() -> None:
+    trace = Trace()
+    step_of(trace, 100, 31, 5, 600)
+    columns = trace.columns()[0]
+    records = columns_of(columns)
+    nobody = Threads(columns, records, Survey.of(records, len(columns), map).roles).frame(
+        np.array([], np.uint32), map
+    )
+    assert len(nobody) == 0
+    assert proven(nobody, runs_of(nobody)) is None
+
+
 def test_layers_are_those_of_the_native_side() -> None:
     assert (RUNS, QUEUED) == (0, 3)

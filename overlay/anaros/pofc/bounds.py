@@ -82,7 +82,7 @@ def proven(frame: Frame, runs: Runs) -> Works | None:
     columns, place = about_streams(frame.columns)
     work = works_in(columns)
     call = frame.call[place[work]]
-    if not ((call >= 0) & (runs.first[np.maximum(call, 0)] < 0)).any():
+    if not (runs.first[call[call >= 0]] < 0).any():
         return None
     found = works_of(columns, work)
     return Works(place[found.place], *(getattr(found, name) for name in Works.__slots__[1:]))
