@@ -194,6 +194,7 @@ assert hip.hipFree(gone) == 0
 LEVEL_ZERO = """
 import ctypes
 ze = ctypes.CDLL("libze_loader.so.1")
+assert ze.zeInit(0) == 0
 none, size = ctypes.c_void_p(), ctypes.c_size_t
 def made(call, *words):
     pointer = ctypes.c_void_p()
