@@ -22,6 +22,9 @@ pytestmark = [
 BYTES, BLOCK = 8 << 20, 16 << 10
 READ = 0  # the status of a block.io
 
+#: Whose records the figures are compared with.
+PROBES = ("block", "file", "queue", "uring")
+
 
 class Figures(NamedTuple):
     """What fio says of itself."""
@@ -42,7 +45,8 @@ def under_fio(folder: Path, engine: str, *options: str) -> tuple[Run, Path, Figu
     assert run.status == 0
     text = told.read_text()
     read = json.loads(text[text.index("{") :])["jobs"][0]["read"]
-    assert not any(run.drops.values())
+    lost = {probe: run.drops[probe] for probe in PROBES if run.drops[probe]}
+    assert not lost
     return run, data, Figures(read["io_bytes"], read["total_ios"])
 
 
