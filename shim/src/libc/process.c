@@ -8,10 +8,13 @@
  */
 #define _GNU_SOURCE
 #include <alloca.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/shim.h"
@@ -79,6 +82,26 @@ static const char *preload_of(char *const list[], size_t count, size_t *index)
 	return NULL;
 }
 
+/*
+ * Who dropped root may hold rights over all files still, until exec takes them
+ * away: setpriv does. Then only what is the caller's own is sure to open.
+ */
+static bool needs_dropped_rights(const char *library)
+{
+	struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {0};
+	const uint32_t over_files = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH;
+	long user = sys_call6(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+	struct statx link;
+
+	if (user == 0 || sys_call6(SYS_capget, (long)&self, (long)held, 0, 0, 0, 0) != 0 ||
+	    (held[0].effective & over_files) == 0)
+		return false;
+	return sys_call6(SYS_statx, AT_FDCWD, (long)library, AT_SYMLINK_NOFOLLOW, STATX_UID,
+			 (long)&link, 0) != 0 ||
+	       link.stx_uid != user;
+}
+
 static void count_environment(uint64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
@@ -93,7 +116,8 @@ static bool arrange(char *const list[], size_t count, char **out, char *variable
 	const char *library = anaros_library_path();
 	size_t index;
 	const char *value = preload_of(list, count, &index);
-	bool usable = sys_accessible(library) && anaros_control->recording != 0;
+	bool usable = anaros_control->recording != 0 && sys_accessible(library) &&
+		      !needs_dropped_rights(library);
 
 	if (usable == (value != NULL && names_library(value, library)))
 		return false;
