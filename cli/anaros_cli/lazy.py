@@ -37,8 +37,21 @@ class NearGroup(click.Group):
         super().__init__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named; without one, print help."""
-        result = super().invoke(ctx)
+        """Run the command that was named; without one, print help.
+
+        Raises:
+            click.UsageError: Its words are wrong; the error knows whose they are.
+        """
+        try:
+            result = super().invoke(ctx)
+        except click.UsageError as error:
+            name = ctx.invoked_subcommand
+            # click leaves it open where an option lacks its argument.
+            if error.ctx is None and name is not None:
+                command = self.get_command(ctx, name)
+                assert command is not None
+                error.ctx = click.Context(command, ctx, info_name=name)
+            raise
         if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
         return result

@@ -97,6 +97,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["query", "latest", " "], "no SQL is given", "for example"),
         (["run"], "no program is given", "anaros run -- python serve.py"),
         (["run", "--"], "no program is given", "anaros run -- python serve.py"),
+        (["run", "--output"], "option '--output' requires an argument", "see anaros run --help"),
+        (["policy", "check", "--zz"], "no such option '--zz'", "see anaros policy check --help"),
     ],
 )
 def test_usage_errors(
