@@ -325,12 +325,15 @@ def test_control_c_in_a_query_is_130(tmp_path: Path) -> None:
     with subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        # All but the query is done in a fraction of this.
-        while sum(psutil.Process(process.pid).cpu_times()[:2]) < 2.5:
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)
+        try:
+            # All but the query is done in a fraction of this.
+            while sum(psutil.Process(process.pid).cpu_times()[:2]) < 2.5:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, *said) == (130, b"", b"")
 
 

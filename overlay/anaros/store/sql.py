@@ -27,6 +27,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -157,11 +158,36 @@ def query(run: RunDirectory, sql: str, *, derive: Deriver | None = None) -> Quer
     needed = set(re.findall(r"\w+", sql.lower()))
     with connect(run, views=needed, derive=derive) as connection:
         try:
-            cursor = connection.execute(sql)
-            columns = [column[0] for column in cursor.description or ()]
-            return QueryResult(columns, cursor.fetchall())
+            return _interruptible(connection, lambda: _answer(connection, sql))
         except columnar.READ_ERRORS as error:
             raise _query_error(error) from error
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> QueryResult:
+    cursor = connection.execute(sql)
+    columns = [column[0] for column in cursor.description or ()]
+    return QueryResult(columns, cursor.fetchall())
+
+
+def _interruptible(
+    connection: duckdb.DuckDBPyConnection, ask: Callable[[], QueryResult]
+) -> QueryResult:
+    """What ``ask`` answers; Ctrl-C ends it at once.
+
+    DuckDB looks for signals only between its main thread's tasks, of which one may be most of the
+    query. So it works in another thread, and this one, which Python's handlers run in, waits.
+    """
+    with ThreadPoolExecutor(1) as worker:
+        answer = worker.submit(ask)
+        try:
+            wait([answer])
+        except BaseException:
+            # One that comes before the query has begun is forgotten.
+            while not answer.done():
+                connection.interrupt()
+                wait([answer], timeout=0.02)
+            raise
+    return answer.result()
 
 
 def connect(
