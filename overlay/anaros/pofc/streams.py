@@ -19,6 +19,7 @@ of it, they are what the stream surely had of work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ from anaros.pofc.proofs import (
     UNKNOWN_NS,
     WAITED_NS,
     WORK,
+    Facts,
     about_streams,
     facts_of,
     works_in,
@@ -101,14 +103,13 @@ def busy_of(columns: Columns) -> Busy:
     first = np.searchsorted(number[order], np.arange(int(number.max()) + 2))
     heads = work[order[first[:-1]]]
     streams = np.stack([columns.pid[heads].astype(np.uint64), columns.object[heads]], axis=1)
+    about = _facts_about(facts)
     rows = []
     for at in np.lexsort((streams[:, 1], streams[:, 0])).tolist():
         pid, stream = streams[at].tolist()
         which = order[first[at] : first[at + 1]]
         mine = work[which]
-        # That a device was not done tells of none of its streams.
-        about = (facts.stream == np.uint64(stream)) | ((facts.stream == 0) & facts.done)
-        told = (facts.pid == pid) & about
+        told = about(pid, stream)
         start = as_time(columns.start_ns[mine])
         end = start + as_time(columns.duration_ns[mine])
         known = facts.asked_ns[told], facts.told_ns[told], facts.done[told]
@@ -118,6 +119,30 @@ def busy_of(columns: Columns) -> Busy:
         same = (np.full(count, pid, np.uint32), np.full(count, tid, np.uint32))
         rows.append((*same, np.full(count, plain, np.uint64), *found))
     return Busy(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
+
+
+def _facts_about(facts: Facts) -> Callable[[int, int], I64]:
+    """Finds the places of what was told of a process's stream, without a look at all of it."""
+    order = np.lexsort((facts.stream, facts.pid))
+    pids, streams = facts.pid[order], facts.stream[order]
+
+    def between(values: U32 | U64, value: np.uint32 | np.uint64) -> tuple[int, int]:
+        # A value of another type would have all values converted, for each stream.
+        low = np.searchsorted(values, value, side="left")
+        return int(low), int(np.searchsorted(values, value, side="right"))
+
+    def places(pid: int, stream: int) -> I64:
+        low, high = between(pids, np.uint32(pid))
+        begin, end = between(streams[low:high], np.uint64(stream))
+        own = order[low + begin : low + end]
+        if stream == 0:
+            return own
+        _, end = between(streams[low:high], np.uint64(0))
+        device = order[low : low + end]
+        # That a device was not done tells of none of its streams.
+        return np.concatenate([own, device[facts.done[device]]])
+
+    return places
 
 
 def _ran(ran: Told, works: I64) -> Told:
