@@ -4,7 +4,7 @@
  * interrupted says the current task. All are added up by CPU and by what
  * interrupted; a long one is a record as well.
  */
-#include "common.bpf.h"
+#include "sums.bpf.h"
 
 struct irqaction {
 	const char *name;
@@ -35,19 +35,11 @@ struct stolen_key {
 	u32 cpu;
 };
 
-struct stolen {
-	u64 count;
-	u64 ns;
-	u64 told_count;
-	u64 told_sum_ns;
-	u64 told_ns; /* when */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
 	__type(key, struct stolen_key);
-	__type(value, struct stolen);
+	__type(value, struct sum);
 } stolen SEC(".maps");
 
 struct {
@@ -104,18 +96,10 @@ static __always_inline void name_it(u32 object, const char *text, u64 now)
 static __always_inline void interrupt_add(u32 object, u64 ns, u64 now)
 {
 	struct stolen_key key = {.object = object, .cpu = bpf_get_smp_processor_id()};
-	struct stolen *sum = bpf_map_lookup_elem(&stolen, &key);
+	struct sum *sum = sum_of(&stolen, &key, now - ns, ANAROS_PROBE_IRQ);
 
-	if (!sum) {
-		struct stolen fresh = {.told_ns = now - ns};
-
-		bpf_map_update_elem(&stolen, &key, &fresh, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(&stolen, &key);
-		if (!sum) {
-			anaros_count(ANAROS_PROBE_IRQ, ANAROS_COUNTER_UNTRACKED);
-			return;
-		}
-	}
+	if (!sum)
+		return;
 	sum->count++;
 	sum->ns += ns;
 }
@@ -260,29 +244,16 @@ int irq_totals(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct stolen_key *at = ctx->key, key;
 	struct anaros_record *record;
-	struct stolen *sum;
-	u64 now = bpf_ktime_get_ns(), count, ns;
 
 	if (!at)
 		return 0;
 	key = *at;
-	sum = bpf_map_lookup_elem(&stolen, &key);
-	if (!sum || sum->count == sum->told_count)
-		return 0;
-	count = sum->count;
-	ns = sum->ns;
-	record = anaros_reserve(ANAROS_PROBE_IRQ, ANAROS_KIND_IRQ_TOTAL);
+	record =
+	    sum_tell(bpf_map_lookup_elem(&stolen, &key), ANAROS_PROBE_IRQ, ANAROS_KIND_IRQ_TOTAL);
 	if (!record)
 		return 0;
-	record->start_ns = sum->told_ns;
-	record->duration_ns = ns - sum->told_sum_ns;
 	record->object = key.object;
 	record->address = key.cpu;
-	record->size_bytes = count - sum->told_count;
-	record->context = now - sum->told_ns;
 	anaros_submit(record);
-	sum->told_count = count;
-	sum->told_sum_ns = ns;
-	sum->told_ns = now;
 	return 0;
 }

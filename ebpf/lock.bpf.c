@@ -7,7 +7,7 @@
  * sleep: the first time counts. Another lock that is waited for meanwhile lies
  * within the wait for the first.
  */
-#include "common.bpf.h"
+#include "sums.bpf.h"
 
 struct waiting {
 	u64 lock; /* 0: none */
@@ -28,19 +28,11 @@ struct contended_key {
 	u32 sort;
 };
 
-struct contended {
-	u64 count;
-	u64 ns;
-	u64 told_count;
-	u64 told_sum_ns;
-	u64 told_ns; /* when */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct contended_key);
-	__type(value, struct contended);
+	__type(value, struct sum);
 } contended SEC(".maps");
 
 SEC("tp_btf/contention_begin")
@@ -72,18 +64,10 @@ int lock_begin(u64 *ctx)
 static __always_inline void contended_add(struct task_struct *task, u32 sort, u64 ns, u64 now)
 {
 	struct contended_key key = {.pid = task->tgid, .sort = sort};
-	struct contended *sum = bpf_map_lookup_elem(&contended, &key);
+	struct sum *sum = sum_of(&contended, &key, now - ns, ANAROS_PROBE_LOCK);
 
-	if (!sum) {
-		struct contended fresh = {.told_ns = now - ns};
-
-		bpf_map_update_elem(&contended, &key, &fresh, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(&contended, &key);
-		if (!sum) {
-			anaros_count(ANAROS_PROBE_LOCK, ANAROS_COUNTER_UNTRACKED);
-			return;
-		}
-	}
+	if (!sum)
+		return;
 	__sync_fetch_and_add(&sum->count, 1);
 	__sync_fetch_and_add(&sum->ns, ns);
 }
@@ -130,29 +114,16 @@ int lock_totals(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct contended_key *at = ctx->key, key;
 	struct anaros_record *record;
-	struct contended *sum;
-	u64 now = bpf_ktime_get_ns(), count, ns;
 
 	if (!at)
 		return 0;
 	key = *at;
-	sum = bpf_map_lookup_elem(&contended, &key);
-	if (!sum || sum->count == sum->told_count)
-		return 0;
-	count = sum->count;
-	ns = sum->ns;
-	record = anaros_reserve(ANAROS_PROBE_LOCK, ANAROS_KIND_SYNC_KERNEL_TOTAL);
+	record = sum_tell(bpf_map_lookup_elem(&contended, &key), ANAROS_PROBE_LOCK,
+			  ANAROS_KIND_SYNC_KERNEL_TOTAL);
 	if (!record)
 		return 0;
-	record->start_ns = sum->told_ns;
-	record->duration_ns = ns - sum->told_sum_ns;
 	record->pid = key.pid;
 	record->status = key.sort;
-	record->size_bytes = count - sum->told_count;
-	record->context = now - sum->told_ns;
 	anaros_submit(record);
-	sum->told_count = count;
-	sum->told_sum_ns = ns;
-	sum->told_ns = now;
 	return 0;
 }

@@ -49,20 +49,31 @@ static __always_inline struct memory *own_memory(void)
 	return memory;
 }
 
+/* What the thread is in the middle of; NULL: it is not the target's, or nothing has begun. */
+static __always_inline struct memory *begun(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return anaros_marked(task) ? bpf_task_storage_get(&memories, task, NULL, 0) : NULL;
+}
+
+/* The record of what ends now, which began at *start_ns; NULL: it did not, or no room. */
 static __always_inline struct anaros_record *stall(u16 kind, u64 *start_ns)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct anaros_record *record;
-	u64 now = bpf_ktime_get_ns();
+	u64 start = *start_ns;
 
-	record = anaros_reserve(ANAROS_PROBE_MEM, kind);
-	if (record) {
-		record->start_ns = *start_ns ? *start_ns : now;
-		record->duration_ns = *start_ns ? now - *start_ns : 0;
-		record->pid = task->tgid;
-		record->tid = task->pid;
-	}
+	if (!start)
+		return NULL;
 	*start_ns = 0;
+	record = anaros_reserve(ANAROS_PROBE_MEM, kind);
+	if (!record)
+		return NULL;
+	record->start_ns = start;
+	record->duration_ns = bpf_ktime_get_ns() - start;
+	record->pid = task->tgid;
+	record->tid = task->pid;
 	return record;
 }
 
@@ -77,14 +88,10 @@ static __always_inline int reclaim_begin(void)
 
 static __always_inline int reclaim_end(u64 pages, s32 status)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct memory *memory = begun();
 	struct anaros_record *record;
-	struct memory *memory;
 
-	if (!anaros_marked(task))
-		return 0;
-	memory = bpf_task_storage_get(&memories, task, NULL, 0);
-	if (!memory || !memory->reclaim_ns)
+	if (!memory)
 		return 0;
 	record = stall(ANAROS_KIND_MEM_RECLAIM, &memory->reclaim_ns);
 	if (!record)
@@ -132,14 +139,10 @@ int mem_compact_begin(u64 *ctx)
 SEC("tp_btf/mm_compaction_end")
 int mem_compact_end(u64 *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct memory *memory = begun();
 	struct anaros_record *record;
-	struct memory *memory;
 
-	if (!anaros_marked(task))
-		return 0;
-	memory = bpf_task_storage_get(&memories, task, NULL, 0);
-	if (!memory || !memory->compact_ns)
+	if (!memory)
 		return 0;
 	record = stall(ANAROS_KIND_MEM_COMPACT, &memory->compact_ns);
 	if (!record)
@@ -162,14 +165,10 @@ int mem_migrate_begin(u64 *ctx)
 SEC("tp_btf/mm_migrate_pages")
 int mem_migrate_end(u64 *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct memory *memory = begun();
 	struct anaros_record *record;
-	struct memory *memory;
 
-	if (!anaros_marked(task))
-		return 0;
-	memory = bpf_task_storage_get(&memories, task, NULL, 0);
-	if (!memory || !memory->migrate_ns)
+	if (!memory)
 		return 0;
 	record = stall(ANAROS_KIND_MEM_MIGRATE, &memory->migrate_ns);
 	if (!record)
