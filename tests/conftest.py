@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report's header: what this machine is, and what is built."""
+"""The report's header: what this machine is, and what is built; and an end to what hangs."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+
+#: How long before pytest's own limit a test loses the processes that it started.
+EARLIER_S = 120
+#: How long what a test has started may take to end after the test.
+PATIENCE_S = 20
+
+GUARD = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def _shim() -> str:
@@ -40,3 +55,74 @@ def pytest_report_header() -> list[str]:
         f"kernel: {platform.release()}, BTF: {_btf()}, root: {root}, GPU: {_gpu()}",
         f"shim: {_shim()}, native drain: {_native()}, BPF objects: {' '.join(objects) or 'none'}",
     ]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Has somebody beside the tests who ends what they leave running; see guard.py."""
+    limit_s = float(session.config.getini("faulthandler_timeout")) - EARLIER_S
+    if limit_s <= 0 or session.config.getoption("usepdb") or session.config.getoption("trace"):
+        return
+    mark = f"TEST_SESSION={os.urandom(8).hex()}"
+    session.config.stash[GUARD] = subprocess.Popen(
+        [sys.executable, "-I", "-S", Path(__file__).with_name("guard.py"), mark, str(limit_s)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.environ.update([mark.split("=")])
+
+
+def _tell(config: pytest.Config, line: str) -> None:
+    guard = config.stash.get(GUARD, None)
+    if guard is not None and guard.poll() is None and guard.stdin is not None:
+        os.write(guard.stdin.fileno(), f"{line}\n".encode())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    _tell(item.config, item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _tell(item.config, "")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    guard = session.config.stash.get(GUARD, None)
+    if guard is not None:
+        guard.communicate(timeout=120)
+
+
+def _children() -> set[int]:
+    """Children of this process that have not ended, as far as the kernel lists them."""
+    found: set[int] = set()
+    for listed in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, listed.read_text().split()))
+    return {pid for pid in found if _command(pid)}
+
+
+def _command(pid: int) -> str:
+    """Empty for one that has ended, whether it was waited for or not."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return words.replace(b"\0", b" ").decode(errors="replace")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Ends what a test has started and not waited for, and says so."""
+    before = _children()
+    yield
+    if not _children() - before:
+        return
+    until = time.monotonic() + PATIENCE_S
+    while (left := _children() - before) and time.monotonic() < until:
+        time.sleep(0.02)
+    told = [f"{pid} {_command(pid)}" for pid in left]
+    for pid in left:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    assert not told, "left running, ended now"
