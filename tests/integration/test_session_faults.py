@@ -17,24 +17,28 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'overlay'}:{ROOT / 'cli'}"}
 
 #: What tells the runs of these tests from others in /dev/shm.
-MARK = b"\0fault"
+MARK = b"\0" + os.urandom(5)
 
-#: Runs `anaros` with one function that raises; beside it the modules' usual code.
+#: Runs `anaros` with one function that raises, once a file is there if one is named; beside it the
+#: modules' usual code.
 BROKEN = """
-import importlib, os, sys
-place, error = sys.argv[1:3]
+import importlib, os, sys, time
+place, error, mark, awaited = sys.argv[1:5]
 module, _, path = place.partition(":")
 *owners, name = path.split(".")
 holder = importlib.import_module(module)
 for owner in owners:
     holder = getattr(holder, owner)
 def fail(*_, **__):
+    until = time.monotonic() + 30
+    while awaited and not os.path.exists(awaited) and time.monotonic() < until:
+        time.sleep(0.001)
     raise eval(error)
 setattr(holder, name, fail)
 random = os.urandom
-os.urandom = lambda size: b"\\0fault" if size == 6 else random(size)
+os.urandom = lambda size: bytes.fromhex(mark) if size == 6 else random(size)
 from anaros_cli.main import main
-sys.exit(main(sys.argv[3:]))
+sys.exit(main(sys.argv[5:]))
 """
 
 BEFORE = (
@@ -72,18 +76,20 @@ def anaros(*words: str) -> subprocess.CompletedProcess[str]:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
-def broken(place: str, error: str, *words: str) -> subprocess.CompletedProcess[str]:
+def broken(
+    place: str, error: str, *words: str, awaited: Path | str = ""
+) -> subprocess.CompletedProcess[str]:
     """`anaros` with a function of it that fails; no file of its shared memory is left."""
     done = subprocess.run(
-        [sys.executable, "-c", BROKEN, place, error, *words],
+        [sys.executable, "-c", BROKEN, place, error, MARK.hex(), str(awaited), *words],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert not list(Path("/dev/shm").glob(f"anaros-*-{MARK.hex()}"))
     return done
@@ -121,9 +127,11 @@ def test_what_fails_while_the_program_runs_is_one_line(place: str, tmp_path: Pat
 def test_records_that_cannot_be_written_cut_the_run_short(
     place: str, error: str, tmp_path: Path
 ) -> None:
-    output = tmp_path / "run"
-    words = ("run", "--no-kernel", "--output", str(output), "--", "sh", "-c", "echo done; exit 7")
-    done = broken(place, error, *words)
+    # What is made ready while the program starts may fail before it makes its first call.
+    output, recorded = tmp_path / "run", tmp_path / "recorded"
+    script = f"echo done; : >{recorded}; exit 7"
+    words = ("run", "--no-kernel", "--output", str(output), "--", "sh", "-c", script)
+    done = broken(place, error, *words, awaited=recorded)
     assert (done.returncode, done.stdout) == (7, "done\n")
     why = "there is no memory" if "Memory" in error else "TypeError: it broke"
     fact = f"the records could not be written: {why}"
@@ -180,7 +188,7 @@ def test_a_run_directory_that_is_removed_meanwhile(tmp_path: Path) -> None:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 7
     assert done.stderr.startswith("anaros: ")
@@ -198,7 +206,7 @@ def test_few_descriptors_are_no_traceback(most: int, tmp_path: Path) -> None:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
     )
     assert done.returncode in (1, 7)
