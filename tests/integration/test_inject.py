@@ -228,7 +228,15 @@ def test_the_program_goes_on_when_we_are_killed(run: Run) -> None:
         words = [sys.executable, "-c", script, str(process.pid), path]
         killed = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert killed.stdout is not None
-        folder = Path(killed.stdout.readline().strip())
+        said = killed.stdout.readline().strip()
+        if not said:
+            # An empty path would be the current folder, which must not be removed below.
+            killed.kill()
+            killed.communicate(timeout=60)
+            pytest.fail("the injecting process did not begin")
+        folder = Path(said)
+        assert folder.parent == shared_memory_root()
+        assert folder.name.startswith("anaros-")
         time.sleep(0.003 * step)
         killed.kill()
         killed.wait()
