@@ -89,6 +89,7 @@ enum way {
 	WAY_MADE = 8,     /* a result that is no error is the status */
 	WAY_SENT = 16,    /* what goes to a socket is sent there as well */
 	WAY_FILE = 32,    /* only where a file is mapped */
+	WAY_COUNTED = 64, /* the kernel's account of the thread has it, on a socket too */
 };
 
 struct shape {
@@ -118,10 +119,10 @@ struct shape {
 	}
 
 const volatile struct shape shapes[SHAPES] = {
-    [SORT_READ] = SHAPE_READ(),
-    [SORT_WRITE] = SHAPE_WRITE(),
-    [SORT_READ_MANY] = SHAPE_READ(.way = WAY_VECTOR),
-    [SORT_WRITE_MANY] = SHAPE_WRITE(.way = WAY_VECTOR),
+    [SORT_READ] = SHAPE_READ(.way = WAY_COUNTED),
+    [SORT_WRITE] = SHAPE_WRITE(.way = WAY_COUNTED),
+    [SORT_READ_MANY] = SHAPE_READ(.way = WAY_VECTOR | WAY_COUNTED),
+    [SORT_WRITE_MANY] = SHAPE_WRITE(.way = WAY_VECTOR | WAY_COUNTED),
     [SORT_RECV] = SHAPE_READ(.peek = FOURTH),
     [SORT_SEND] = SHAPE_WRITE(),
     [SORT_RECV_MESSAGE] = SHAPE_READ(.peek = THIRD, .way = WAY_MESSAGE),
@@ -135,8 +136,8 @@ const volatile struct shape shapes[SHAPES] = {
     [SORT_SYNC_MEMORY] = SHAPE(FILE_SYNC, .address = FIRST, .size = SECOND),
     [SORT_MAP] =
 	SHAPE(FILE_MMAP, .file = FIFTH, .address = RESULT, .size = SECOND, .way = WAY_FILE),
-    [SORT_SENDFILE] =
-	SHAPE(FILE_SENDFILE, .file = SECOND, .other = FIRST, .size = RESULT, .way = WAY_SENT),
+    [SORT_SENDFILE] = SHAPE(FILE_SENDFILE, .file = SECOND, .other = FIRST, .size = RESULT,
+			    .way = WAY_SENT | WAY_COUNTED),
     [SORT_SPLICE] =
 	SHAPE(FILE_SENDFILE, .file = FIRST, .other = THIRD, .size = RESULT, .way = WAY_SENT),
     [SORT_COPY] = SHAPE(FILE_COPY, .file = FIRST, .other = THIRD, .size = RESULT, .way = WAY_SENT),
@@ -430,6 +431,8 @@ static __always_inline void finish(const struct done *done, u8 sort, struct anar
 	}
 	if (shape->socket_kind && is_socket(file->flags))
 		kind = shape->socket_kind;
+	if (way & WAY_COUNTED && kind != ANAROS_KIND_FILE_READ && kind != ANAROS_KIND_FILE_WRITE)
+		file->flags |= ANAROS_FLAG_ACCOUNTED;
 	record = begin(done, kind, file);
 	if (record) {
 		record->address = address;
@@ -518,7 +521,7 @@ int seed_files(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct socket_owner owner = {};
+	struct socket_owner owner = {.told = ~0u}; /* nothing yet, not even that it moved nothing */
 	struct socket *socket;
 	struct sock *held;
 
@@ -533,5 +536,35 @@ int seed_files(struct bpf_iter__task_file *ctx)
 	owner.pid = task->tgid;
 	bpf_get_socket_cookie(held);
 	bpf_sk_storage_get(&sockets, held, &owner, BPF_SK_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct anaros_told);
+} usages SEC(".maps");
+
+/*
+ * Run when the first calls are told, and before the last are: what each thread
+ * has moved by then. What lies between can be compared with the calls.
+ */
+SEC("iter/task")
+int tell_tasks(struct bpf_iter__task *ctx)
+{
+	anaros_tell_usage(ctx->task, &usages);
+	return 0;
+}
+
+/* Likewise each socket. */
+SEC("iter/bpf_sk_storage_map")
+int tell_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct socket_owner *owner = ctx->value;
+	struct sock *socket = ctx->sk;
+
+	if (socket && owner)
+		anaros_tell_bytes(socket, owner);
 	return 0;
 }

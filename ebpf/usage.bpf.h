@@ -69,6 +69,47 @@ static __always_inline void anaros_tell_cpu(struct task_struct *task, u64 now, s
 	anaros_submit_quietly(record);
 }
 
+/* What was said of a thread last. */
+struct anaros_told {
+	u64 calls;
+	u64 ran_ns;
+	u64 once;
+};
+
+/* What a thread has moved and run so far, unless that was told already; from an iterator. */
+static __always_inline void anaros_tell_usage(struct task_struct *task, void *usages)
+{
+	const struct task_struct *counted;
+	struct anaros_task *state;
+	struct anaros_told *told;
+	u64 calls = 0, now;
+
+	if (!task)
+		return;
+	state = anaros_task(task);
+	if (!state)
+		return;
+	told = bpf_task_storage_get(usages, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!told) {
+		anaros_count(ANAROS_PROBE_PROCESS, ANAROS_COUNTER_UNTRACKED);
+		return;
+	}
+	counted = anaros_look(task);
+	/* One that sleeps has done nothing since it left the CPU. */
+	now = ANAROS_READ_ONCE(state->off_ns);
+	if (!now)
+		now = bpf_ktime_get_ns();
+	if (bpf_core_field_exists(counted->ioac.syscr))
+		calls = counted->ioac.syscr + counted->ioac.syscw;
+	if (calls != told->calls || !told->once)
+		anaros_tell_io(task, now, ANAROS_USAGE_SO_FAR);
+	if (counted->se.sum_exec_runtime != told->ran_ns || !told->once)
+		anaros_tell_cpu(task, now, ANAROS_USAGE_SO_FAR);
+	told->calls = calls;
+	told->ran_ns = counted->se.sum_exec_runtime;
+	told->once = 1;
+}
+
 struct anaros_moved {
 	u64 received;
 	u64 sent;
@@ -103,6 +144,36 @@ static __always_inline struct anaros_moved anaros_tcp_moved(const struct sock *s
 	moved.received = tcp->bytes_received - (unread > fin ? unread : fin);
 	moved.sent = given > marks ? given - marks : 0;
 	return moved;
+}
+
+/* What a TCP socket has moved so far, unless that was told already. */
+static __always_inline void anaros_tell_bytes(struct sock *socket, struct socket_owner *owner)
+{
+	const struct sock *looked = anaros_look_as(struct sock, socket);
+	struct anaros_moved moved;
+	struct anaros_record *record;
+	u32 sum;
+
+	if (looked->sk_type != SOCK_STREAM || looked->sk_protocol != IPPROTO_TCP ||
+	    looked->__sk_common.skc_state == TCP_LISTEN ||
+	    looked->__sk_common.skc_state == TCP_CLOSE) /* tcp.state has told all */
+		return;
+	moved = anaros_tcp_moved(socket, owner);
+	sum = moved.received + moved.sent;
+	if (sum == owner->told)
+		return;
+	owner->told = sum;
+	record = anaros_reserve(ANAROS_PROBE_NET, ANAROS_KIND_TCP_BYTES);
+	if (!record)
+		return;
+	record->start_ns = bpf_ktime_get_ns();
+	record->pid = owner->pid;
+	record->status = looked->__sk_common.skc_state;
+	record->object = bpf_get_socket_cookie(socket);
+	record->size_bytes = moved.received;
+	record->context = moved.sent;
+	record->address = anaros_look_as(struct tcp_sock, socket)->srtt_us >> 3;
+	anaros_submit_quietly(record);
 }
 
 #endif

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anaros import pofc, session
+from anaros import pofc, report, session
 from anaros.capture.rings.recovery import left_behind
 from anaros.kinds import Kind, NameClass
 from anaros.records import Columns
@@ -194,6 +194,26 @@ def test_a_server_under_load(anaros: Command, server: Server, tmp_path: Path) ->
     requests = pofc.derive(RunDirectory.open(run)).requests
     whole = requests.bytes_out >= 20_000
     assert whole.sum() >= 20, "connections that were open before are told in requests"
+
+
+def test_what_was_seen_is_what_the_kernel_counted(
+    anaros: Command, server: Server, tmp_path: Path
+) -> None:
+    """Of connections and threads that had moved bytes before, and go on when it ends."""
+    run = tmp_path / "run"
+    done = attached(anaros("attach", server.pid, "--duration", "1.5", "--output", run))
+    assert done.returncode == 0, done.stderr
+    found = report.build(RunDirectory.open(run))["coverage"]
+    by_name = {row["quantity"]: row for row in found["quantities"]}
+    for quantity in (
+        *("file.read_bytes", "file.read_calls"),
+        *("socket.received_bytes", "socket.sent_bytes"),
+    ):
+        row = by_name[quantity]
+        assert row["seen"] == pytest.approx(row["witnessed"], rel=0.01), quantity
+    assert by_name["file.read_bytes"]["witnessed"] > 0
+    assert found["shares"]["file_bytes"] >= 0.99
+    assert found["shares"]["socket_bytes"] >= 0.99
 
 
 def test_the_last_targets_end_detaches(anaros: Command, tmp_path: Path) -> None:

@@ -328,20 +328,33 @@ def test_without_the_kernels_count_nothing_is_known() -> None:
     assert len(QUANTITIES) == len(Quantity)
 
 
-def test_attached_the_kernels_calls_are_what_was_seen() -> None:
+def test_attached_what_lies_between_two_readings_is_compared() -> None:
     machine = Machine()
     machine.counts[1], machine.born[1] = [5_000, 0, 5, 0], ORIGIN - SECOND
+    machine.record(Kind.FILE_READ, 1, size_bytes=70, flags=FLAG_KERNEL)
+    machine.counts[1][0] += 70
     machine.tell(1, 0)
     machine.record(Kind.FILE_READ, 1, size_bytes=300, flags=FLAG_KERNEL)
-    machine.counts[1][0] += 300
-    machine.tell(1, 2)
-    machine.record(Kind.TCP_STATE, 1, object=8, status=1, address=2)
+    machine.record(Kind.NET_RECV, 1, size_bytes=20, flags=FLAG_KERNEL | FLAG_ACCOUNTED)
+    machine.record(Kind.NET_RECV, 1, size_bytes=9, flags=FLAG_KERNEL)
+    machine.counts[1][0] += 300 + 20 + 40
+    machine.tell(1, 0)
+    _tell_socket(machine, 8, [900, 800], Kind.TCP_BYTES, 1)
     machine.record(Kind.NET_SEND, 1, object=8, size_bytes=40, flags=FLAG_KERNEL)
-    _tell_socket(machine, 8, [0, 50], Kind.TCP_STATE, 7)
-    found = coverage.reckon(columns_of(machine.rows), ORIGIN, attached=True)
-    assert found.totals[Quantity.READ_BYTES] == coverage.Total(None, 300, None)
+    _tell_socket(machine, 8, [900, 850], Kind.TCP_BYTES, 1)
+    until = machine.now
+    machine.record(Kind.FILE_READ, 1, size_bytes=44, flags=FLAG_KERNEL)
+    machine.record(Kind.NET_SEND, 1, object=8, size_bytes=45, flags=FLAG_KERNEL)
+    machine.counts[1][0] += 5_000
+    machine.tell(1, 2)
+    _tell_socket(machine, 8, [900, 9_000], Kind.TCP_STATE, 7)
+    found = coverage.reckon(columns_of(machine.rows), ORIGIN, attached=True, until_ns=until)
+    assert found.totals[Quantity.READ_BYTES] == coverage.Total(320, 360, 320)
     assert found.totals[Quantity.SENT_BYTES] == coverage.Total(40, 50, 40)
-    assert coverage.shares_of(found)["file_bytes"] is None
+    assert coverage.shares_of(found)["file_bytes"] == 320 / 360
+    whole = coverage.reckon(columns_of(machine.rows), ORIGIN, attached=True)
+    assert whole.totals[Quantity.READ_BYTES] == coverage.Total(364, 5_360, 364)
+    assert whole.totals[Quantity.SENT_BYTES] == coverage.Total(85, 8_200, 85)
 
 
 def test_launches_are_compared_where_cupti_tells() -> None:

@@ -45,8 +45,10 @@ def ledger_of(run: RunDirectory, columns: Columns | None = None) -> Ledger:
         columns = Columns.concatenate([plain, segments.load(run, kinds=WITH_CONTEXT)])
     if origin_ns is None:
         origin_ns = int(columns.start_ns.min()) if len(columns) else 0
-    attached = bool(run.meta().get("attached"))
-    found = reckon(columns, int(origin_ns), _group(run), attached=attached)
+    meta = run.meta()
+    until_ns = (meta.get("attach") or {}).get("witnessed_until_ns") or None
+    attached = bool(meta.get("attached"))
+    found = reckon(columns, int(origin_ns), _group(run), attached=attached, until_ns=until_ns)
     if run.meta().get("state") != "running":
         derived.write(run, _kept(found), key)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from anaros.coverage.cpu import cpu_rows
 from anaros.coverage.images import Images, images_of
 from anaros.coverage.model import I64, SECOND_NS, U64, Mask, Programs, Quantity, Rows, Total
-from anaros.coverage.series import by_second, grown, growth
+from anaros.coverage.series import Growth, by_second, grown, growth
 from anaros.kinds import Kind
 from anaros.records import (
     FLAG_ACCOUNTED,
@@ -62,7 +62,6 @@ _BEFORE_OPEN = (2, 3, 7, 10, 12)
 #: ``status`` of proc.io and proc.cpu.
 _AT_EXEC, _AT_END = 1, 2
 _TIMING_ON = 1
-_FILES = tuple(Quantity)[:4]
 #: What the kernel reads of a program at its exec, at most: the heads of a script, its interpreter
 #: and the loader.
 _START_MAX = {Quantity.READ_BYTES: 4096, Quantity.READ_CALLS: 16}
@@ -102,6 +101,7 @@ class _Frame:
     origin_ns: int
     seconds: int
     attached: bool
+    until_ns: int | None
 
     def calls(self, columns: Columns) -> Mask:
         """Which records tell of calls as the program made them."""
@@ -111,6 +111,12 @@ class _Frame:
 
     def of(self, *kinds: int) -> Columns:
         return self.columns.take(np.flatnonzero(np.isin(self.columns.kind, kinds)))
+
+    def witnessed(self, columns: Columns) -> Columns:
+        """The readings that may be compared: later on nobody told of calls any more."""
+        if self.until_ns is None:
+            return columns
+        return columns.take(np.flatnonzero(columns.start_ns <= np.uint64(self.until_ns)))
 
     def spread(self, amount: I64, begin_ns: I64, end_ns: I64) -> U64:
         return by_second(amount, begin_ns, end_ns, self.origin_ns, self.seconds)
@@ -140,6 +146,7 @@ def reckon(
     group: tuple[I64, I64] | None = None,
     *,
     attached: bool = False,
+    until_ns: int | None = None,
 ) -> Ledger:
     """The ledger of a run.
 
@@ -148,10 +155,12 @@ def reckon(
         origin_ns: When it began.
         group: When the CPU time of its cgroup was read, and what it was in ns, in order; None: it
             had none, and the count of each thread is the witness.
-        attached: No shim was there, and the calls on record are those that the kernel told of.
+        attached: The calls on record are of a time within the lives of its programs, whoever told
+            of them: of each thread and socket those are taken that lie between its readings.
+        until_ns: What the kernel counted later on is compared with nothing; None: all is.
     """
     seconds = _seconds(columns, origin_ns)
-    frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached)
+    frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached, until_ns)
     counted: dict[Quantity, _Counted] = {}
     before = _files(frame, counted)
     sockets, unwitnessed = _sockets(frame, counted)
@@ -168,10 +177,6 @@ def reckon(
         quantity: counted[quantity].total() if quantity in counted else unknown
         for quantity in Quantity
     }
-    if attached:
-        # Which reads were of sockets by recv and which by read is not told there.
-        for quantity in _FILES:
-            totals[quantity] = Total(None, totals[quantity].witnessed, None)
     stdio = frame.calls(columns) & (columns.flags & FLAG_STDIO != 0)
     stdio &= np.isin(columns.kind, (Kind.FILE_READ, Kind.FILE_WRITE))
     return Ledger(
@@ -212,7 +217,7 @@ def _rows(counted: dict[Quantity, _Counted], frame: _Frame) -> Rows:
 def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
     """The four quantities of files and pipes; returns by program what came before the shim."""
     images = frame.images
-    told = frame.of(Kind.PROC_IO)
+    told = frame.witnessed(frame.of(Kind.PROC_IO))
     before = np.zeros(len(images), np.uint64)
     if not len(told):
         return before
@@ -239,7 +244,7 @@ def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
             readings.pid[found.place], readings.start_ns[found.place] - execs.astype(np.uint64)
         )
         early = (kind == Kind.PROC_SHIM) & (image >= 0)
-        seen, seen_rows = _seen(frame, quantity)
+        seen, seen_rows = _seen(frame, quantity, _Spans.of(owner, found))
         starts = _Starts(image, early, execs, _START_MAX.get(quantity, 0))
         taken = starts.take(amount, seen)
         if quantity == Quantity.READ_BYTES:
@@ -252,6 +257,34 @@ def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
         witnessed, rows = witnessed + by_uring, rows + uring_rows
         counted[quantity] = _Counted(seen_rows, rows, seen, witnessed)
     return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """From the first reading of each owner to its last, or its whole life; sorted by owner."""
+
+    owner: U64
+    begin_ns: I64
+    end_ns: I64
+
+    @classmethod
+    def of(cls, owner: U64, found: Growth) -> _Spans:
+        """Those of the owners of readings whose growths these are."""
+        owners, number = np.unique(owner[found.place], return_inverse=True)
+        begin = np.full(len(owners), np.iinfo(np.int64).max)
+        end = np.zeros(len(owners), np.int64)
+        np.minimum.at(begin, number, found.begin_ns)
+        np.maximum.at(end, number, found.end_ns)
+        return cls(owners, begin, end)
+
+    def hold(self, owner: U64, time_ns: U64) -> Mask:
+        """Which of these times lie within the span of their owner."""
+        if not len(self.owner):
+            return np.zeros(len(owner), np.bool_)
+        place = np.minimum(np.searchsorted(self.owner, owner), len(self.owner) - 1)
+        when = time_ns.astype(np.int64)
+        inside = (self.begin_ns[place] <= when) & (when <= self.end_ns[place])
+        return np.asarray((self.owner[place] == owner) & inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +330,7 @@ def _born(frame: _Frame, owner: U64, time_ns: U64) -> U64:
     return np.where(whose[place] == owner, born[place], 0).astype(np.uint64)
 
 
-def _seen(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
+def _seen(frame: _Frame, quantity: Quantity, spans: _Spans) -> tuple[U64, U64]:
     """What the shim saw of one quantity of files, by program and by second."""
     columns = frame.columns
     reads = quantity in (Quantity.READ_BYTES, Quantity.READ_CALLS)
@@ -310,8 +343,12 @@ def _seen(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
     if not in_bytes:
         chosen &= columns.flags & FLAG_STDIO == 0
     where = np.flatnonzero(chosen)
-    amount = columns.size_bytes[where] if in_bytes else np.ones(len(where), np.uint64)
     ended = columns.start_ns[where] + columns.duration_ns[where]
+    if frame.attached:
+        thread = columns.pid[where].astype(np.uint64) << np.uint64(32) | columns.tid[where]
+        inside = spans.hold(thread, ended)
+        where, ended = where[inside], ended[inside]
+    amount = columns.size_bytes[where] if in_bytes else np.ones(len(where), np.uint64)
     image = frame.images.at(columns.pid[where], columns.start_ns[where])
     mine = np.zeros(len(frame.images), np.uint64)
     np.add.at(mine, image[image >= 0], amount[image >= 0])
@@ -343,7 +380,7 @@ class _Sockets:
 
 def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets, int]:
     """The two quantities of TCP sockets, and what was seen on sockets that nobody witnesses."""
-    told = frame.of(Kind.TCP_STATE, Kind.TCP_BYTES)
+    told = frame.witnessed(frame.of(Kind.TCP_STATE, Kind.TCP_BYTES))
     everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
     calls = everything.take(
         np.flatnonzero(frame.calls(everything) & (everything.flags & FLAG_PEEK == 0))
@@ -362,6 +399,9 @@ def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets
     found, earlier = growth(read.object, read.start_ns, closed, began, frame.origin_ns)
     whose = np.searchsorted(cookies, read.object[found.place])
     image = frame.images.at(read.pid[found.place], read.start_ns[found.place])
+    if frame.attached:
+        ended = calls.start_ns + calls.duration_ns
+        known &= _Spans.of(read.object, found).hold(calls.object, ended)
     by_image = []
     for quantity, kind, value in (
         (Quantity.RECEIVED_BYTES, Kind.NET_RECV, read.size_bytes),

@@ -206,6 +206,7 @@ def _start(
         assert parts.arena is not None
         parts.injections = Injections(parts.arena, shared, processes)
         parts.calls.since_ns = parts.injections.since_ns
+        parts.calls.witness()
         parts.kernel.extend()
         return
     parts.calls.attach()
@@ -318,6 +319,7 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     assert parts.directory is not None
     asked_ns = time.monotonic_ns()
     if parts.injections is not None:
+        parts.calls.conclude()
         parts.injections.detach()
     parts.calls.detach()
     if parts.devices is not None:
@@ -329,6 +331,7 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     changes = _meta_at_end(parts, started_cpu_s)
     changes["attach"] = {
         "calls_since_ns": parts.calls.since_ns,
+        "witnessed_until_ns": parts.calls.until_ns,
         "until_ns": asked_ns,
         "detached_ns": detached_ns,
         "injected": parts.injections.told() if parts.injections is not None else None,

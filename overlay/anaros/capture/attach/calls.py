@@ -24,6 +24,8 @@ _PROGRAMS = {
     "cookie_recv": "sockets that were opened before may have no number until they are asked for",
 }
 _SEED = "seed_files"
+#: What the kernel counted, for the time in which calls are told; and the map each goes through.
+_WITNESSES = (("tell_tasks", None), ("tell_sockets", "sockets"))
 
 
 class Calls:
@@ -43,6 +45,8 @@ class Calls:
         self._object: Any = None
         #: Since when in ns calls are told; 0: not yet.
         self.since_ns = 0
+        #: Until when in ns what the kernel counted can be compared with them; 0: they go on.
+        self.until_ns = 0
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         find, fd = lib.bpf_object__find_map_by_name, lib.bpf_map__fd
         path = artifacts.built("ebpf", "syscalls.bpf.o")
@@ -85,9 +89,45 @@ class Calls:
                     f"system calls cannot be followed: {os.strerror(ffi.errno)}",
                     "boot a kernel with CONFIG_FTRACE_SYSCALLS=y",
                 )
-            elif without not in self._missing:
-                self._missing.append(without)
+            else:
+                self._miss(without)
         self._tell_when()
+        self.witness()
+
+    def witness(self) -> None:
+        """Has the kernel tell what the target's threads and sockets have moved by now."""
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        for name, over in _WITNESSES:
+            options = ffi.NULL
+            if over is not None:
+                through = lib.bpf_object__find_map_by_name(self._object, over.encode())
+                info = ffi.new("uint32_t *", lib.bpf_map__fd(through))
+                size = ffi.sizeof("struct bpf_iter_attach_opts")
+                options = ffi.new(
+                    "struct bpf_iter_attach_opts *",
+                    {"sz": size, "link_info": info, "link_info_len": ffi.sizeof("uint32_t")},
+                )
+            link = lib.bpf_program__attach_iter(self._program(name), options)
+            if link == ffi.NULL:
+                self._miss(f"coverage is not told: {os.strerror(ffi.errno)}")
+                return
+            self._run(link)
+
+    def _run(self, link: Any) -> None:
+        """Goes through all that an iterator has, and lets go of it."""
+        lib = self._libbpf.lib
+        try:
+            run = lib.bpf_iter_create(lib.bpf_link__fd(link))
+            if run >= 0:
+                with os.fdopen(run, "rb", buffering=0) as everything:
+                    while everything.read(4096):
+                        pass
+        finally:
+            lib.bpf_link__destroy(link)
+
+    def _miss(self, sentence: str) -> None:
+        if sentence not in self._missing:
+            self._missing.append(sentence)
 
     def _tell_when(self) -> None:
         """What is under way now is told from now on."""
@@ -101,16 +141,14 @@ class Calls:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         link = lib.bpf_program__attach(self._program(_SEED))
         if link == ffi.NULL:
-            self._missing.append(
-                f"sockets that were opened before are not told: {os.strerror(ffi.errno)}"
-            )
+            self._miss(f"sockets that were opened before are not told: {os.strerror(ffi.errno)}")
             return
-        try:
-            run = lib.bpf_iter_create(lib.bpf_link__fd(link))
-            with os.fdopen(run, "rb", buffering=0) as files_seen:
-                files_seen.read()
-        finally:
-            lib.bpf_link__destroy(link)
+        self._run(link)
+
+    def conclude(self) -> None:
+        """What the kernel counts from here on is compared with nothing."""
+        self.witness()
+        self.until_ns = time.monotonic_ns()
 
     def missing(self) -> tuple[str, ...]:
         """What is not told, one sentence each; before ``free``."""
@@ -127,6 +165,8 @@ class Calls:
 
     def detach(self) -> None:
         """Records no more; a second call does nothing."""
+        if self._links:
+            self.conclude()
         while self._links:
             self._libbpf.lib.bpf_link__destroy(self._links.pop())
 
