@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the probes share: the ring, the counters, the target tree.
+ * The front of the handlers for libbpf: the maps, and the target tree.
  *
  * A thread belongs to the target when it carries storage in the map `tasks`.
  * Storage hangs on the task itself, so that a foreign task is told by one load
@@ -10,53 +10,11 @@
 #ifndef ANAROS_EBPF_COMMON_H
 #define ANAROS_EBPF_COMMON_H
 
-#include <anaros/kinds.h>
-#include <anaros/record.h>
-#include "config.h"
 #include "core_fixes.bpf.h"
+#include "handlers/types.h"
 #include "kernel.bpf.h"
 
 const volatile struct anaros_config config SEC(".rodata.config") = {};
-
-#define ANAROS_TEXT_MAX 4096
-#define ANAROS_COMM_MAX 16
-
-/* The waker of a thread, as far as it is known. */
-enum anaros_waker {
-	ANAROS_WAKER_TARGET = 1,  /* a thread of the target */
-	ANAROS_WAKER_SOFTIRQ = 2, /* in a soft interrupt on that thread's time */
-	ANAROS_WAKER_FRESH = 4,   /* its creator: it was not seen on a CPU yet */
-};
-
-struct anaros_task {
-	u64 off_ns;    /* left the CPU; 0 = it runs, or was never seen to leave */
-	u64 waking_ns; /* last wake-up since it came in; 0 = none */
-	u64 argument;  /* of what it sleeps in */
-	u64 moved_ns;  /* to another CPU, since it was on one; 0 = not */
-	u32 state;     /* left with; 0 = preempted */
-	u32 iowait;
-	u32 waker_pid;
-	u32 waker_tid;
-	u32 waker; /* enum anaros_waker */
-	u32 over_pid;
-	u32 over_tid; /* took the CPU when this thread was preempted */
-	u32 over_foreign;
-	u32 cause;     /* of anaros/switch.h */
-	u32 throttled; /* its cgroup has used up its quota */
-	u32 moved_from;
-	u32 moved_to;
-};
-
-struct anaros_named {
-	u64 start_time;
-	u32 pid;
-	u32 padding;
-};
-
-struct anaros_text {
-	struct anaros_record record;
-	char text[ANAROS_TEXT_MAX];
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -102,34 +60,15 @@ struct {
 	__type(value, struct anaros_text);
 } scratch SEC(".maps");
 
-static __always_inline void anaros_count_many(u32 probe, u32 counter, u64 many)
+#define anaros_find(map, key)       bpf_map_lookup_elem(&map, key)
+#define anaros_put(map, key, value) bpf_map_update_elem(&map, key, value, BPF_ANY)
+#define anaros_drop(map, key)       bpf_map_delete_elem(&map, key)
+
+#define anaros_ring_room() bpf_ringbuf_reserve(&ring, sizeof(struct anaros_record), 0)
+
+static __always_inline long anaros_ring_text(struct anaros_text *text, u64 size, u64 flags)
 {
-	u32 key = probe * ANAROS_COUNTER_COUNT + counter;
-	u64 *value = bpf_map_lookup_elem(&counters, &key);
-
-	if (value)
-		__sync_fetch_and_add(value, many); /* an interrupt may count in between */
-}
-
-static __always_inline void anaros_count(u32 probe, u32 counter)
-{
-	anaros_count_many(probe, counter, 1);
-}
-
-#define ANAROS_READ_ONCE(value) (*(const volatile typeof(value) *)&(value))
-
-/*
- * Makes all that was written before visible with it. On x86 stores are seen in
- * their order, and an atomic instruction would wait for the slowest of them.
- */
-static __always_inline void anaros_publish(u64 *value, u64 to)
-{
-#ifdef ANAROS_STORES_IN_ORDER
-	barrier();
-	*(volatile u64 *)value = to;
-#else
-	__sync_lock_test_and_set(value, to);
-#endif
+	return bpf_ringbuf_output(&ring, text, size, flags);
 }
 
 /*
@@ -145,55 +84,26 @@ static __always_inline u64 anaros_wake_flags(void)
 	return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline struct anaros_record *anaros_reserve(u32 probe, u16 kind)
-{
-	struct anaros_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+#include "handlers/shared.h"
 
-	if (!record) {
-		anaros_count(probe, ANAROS_COUNTER_DROPPED);
-		return NULL;
-	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->kind = kind;
-	record->flags = ANAROS_FLAG_KERNEL;
-	return record;
+typedef struct task_struct *anaros_thread;
+typedef const u64 *anaros_event;
+
+static __always_inline u32 anaros_pid(const struct task_struct *task)
+{
+	return task->tgid;
 }
 
-static __always_inline void anaros_submit(struct anaros_record *record)
+static __always_inline u32 anaros_tid(const struct task_struct *task)
 {
-	bpf_ringbuf_submit(record, anaros_wake_flags());
+	return task->pid;
 }
 
-/* For a record that follows another at once: the first has looked at the mark. */
-static __always_inline void anaros_submit_quietly(struct anaros_record *record)
+static __always_inline anaros_thread anaros_current(void)
 {
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return bpf_get_current_task_btf();
 }
 
-/* The probe's room for a name; its text is to be filled before anaros_ship_name. */
-static __always_inline struct anaros_text *anaros_name(u32 probe)
-{
-	return bpf_map_lookup_elem(&scratch, &probe);
-}
-
-static __always_inline void anaros_ship_name(u32 probe, struct anaros_text *name, u64 now, u32 pid,
-					     u32 name_class, u64 object, u64 length)
-{
-	if (length >= ANAROS_TEXT_MAX)
-		length = ANAROS_TEXT_MAX - 1;
-	__builtin_memset(&name->record, 0, sizeof(name->record));
-	name->record.start_ns = now;
-	name->record.pid = pid;
-	name->record.kind = ANAROS_KIND_META_NAME;
-	name->record.flags = ANAROS_FLAG_KERNEL;
-	name->record.status = name_class;
-	name->record.object = object;
-	name->record.size_bytes = length;
-	if (bpf_ringbuf_output(&ring, name, sizeof(name->record) + length, anaros_wake_flags()))
-		anaros_count(probe, ANAROS_COUNTER_DROPPED);
-}
-
-/* Tells the command of a process once: who is it that delays the target? */
 static __always_inline void anaros_name_process(u32 probe, struct task_struct *task, u64 now)
 {
 	const struct task_struct *leader = anaros_look(task)->group_leader;
@@ -201,20 +111,8 @@ static __always_inline void anaros_name_process(u32 probe, struct task_struct *t
 	    .start_time = leader->start_time,
 	    .pid = leader->pid,
 	};
-	struct anaros_text *name;
-	u8 one = 1;
-	long length;
 
-	if (bpf_map_lookup_elem(&named, &key))
-		return;
-	bpf_map_update_elem(&named, &key, &one, BPF_ANY);
-	name = anaros_name(probe);
-	if (!name)
-		return;
-	length = bpf_probe_read_kernel_str(name->text, ANAROS_COMM_MAX, leader->comm);
-	if (length > 1)
-		anaros_ship_name(probe, name, now, key.pid, ANAROS_NAME_PROCESS, key.pid,
-				 length - 1);
+	anaros_name_once(probe, &key, leader->comm, now);
 }
 
 /*

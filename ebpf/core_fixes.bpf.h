@@ -7,9 +7,8 @@
 #ifndef ANAROS_EBPF_CORE_FIXES_H
 #define ANAROS_EBPF_CORE_FIXES_H
 
-#include <anaros/switch.h>
-#include "config.h"
 #include "kernel.bpf.h"
+#include "handlers/types.h"
 
 extern const volatile struct anaros_config config;
 
@@ -58,8 +57,10 @@ static __always_inline u32 anaros_switch_state(const u64 *ctx, const struct task
  * takes the thread itself off the queue (e1fad12dcb66), at its return to user
  * space; before, the queue of its group goes, with all that is on it.
  */
-static __always_inline bool anaros_throttled(const struct task_struct *prev)
+static __always_inline bool anaros_throttled(const struct task_struct *task)
 {
+	const struct task_struct *prev = anaros_look(task);
+
 	if (bpf_core_field_exists(prev->throttled))
 		return prev->throttled;
 	if (bpf_core_field_exists(prev->se.cfs_rq->throttle_count))
@@ -127,12 +128,6 @@ static __always_inline u32 anaros_task_cpu(const struct task_struct *task)
 s64 preempt_distance SEC(".data.kernel") = 0;
 
 #define ANAROS_STACK_BYTES 16384
-
-enum anaros_context {
-	ANAROS_CONTEXT_TASK,
-	ANAROS_CONTEXT_SOFTIRQ,
-	ANAROS_CONTEXT_INTERRUPT, /* hard interrupt or NMI; any interrupt where they look alike */
-};
 
 /* Where each CPU's preempt count is, once it was asked for; it never moves. */
 #define ANAROS_CPUS_MAX 1024

@@ -24,13 +24,6 @@ struct {
 	__type(value, struct socket_owner);
 } sockets SEC(".maps");
 
-/* status of proc.io and proc.cpu: the thread ... */
-enum anaros_usage {
-	ANAROS_USAGE_SO_FAR = 0,  /* goes on */
-	ANAROS_USAGE_AT_EXEC = 1, /* becomes another program */
-	ANAROS_USAGE_AT_END = 2,
-};
-
 static __always_inline void anaros_tell_io(struct task_struct *task, u64 now, s32 when)
 {
 	const struct task_struct *counted = anaros_look(task);
