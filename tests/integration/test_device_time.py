@@ -133,6 +133,16 @@ def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
         "without": 0,
         "execute": "told",
     }
+    # No thread waited for the copies: how fast they were is what CUPTI tells.
+    moved = sql.query(run, "SELECT kind, timed_bytes, timed_ns FROM copies ORDER BY kind").rows
+    took = sql.query(run, "SELECT sum(duration_ns) FROM records WHERE kind = 'gpu.transfer'").rows[
+        0
+    ][0]
+    assert [(row[0], row[1]) for row in moved] == [
+        ("gpu.copy_h2d", 20 * 4096),
+        ("gpu.copy_d2h", 20 * 4096),
+    ]
+    assert sum(row[2] for row in moved) == took
     # The stream's times are those that were told, not what the calls bound.
     (stream,) = told["streams"]
     worked = sql.query(
@@ -143,6 +153,7 @@ def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
     assert (
         stream["busy_least_ms"] == stream["busy_most_ms"] == pytest.approx(worked / 1e6, rel=1e-3)
     )
+    assert all(copy["bytes_per_second"] for copy in built["memory"]["copies"])
     rows = sql.query(
         run, "SELECT bool_and(told), sum(sure_ns), sum(end_ns - start_ns) FROM busy"
     ).rows

@@ -18,7 +18,14 @@ from anaros.pofc.memory.allocations import memory_map
 from anaros.pofc.memory.model import Ending, Host, Memory
 from anaros.pofc.memory.ranges import spread, within
 from anaros.pofc.memory.standing import KINDS, past_of, standing
-from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PINNED, RECORD_DTYPE, Columns
+from anaros.records import (
+    FLAG_ASYNC,
+    FLAG_CAPTURE,
+    FLAG_DEVICE_TIME,
+    FLAG_PINNED,
+    RECORD_DTYPE,
+    Columns,
+)
 
 PINNED = {Memory.HOST, Memory.REGISTERED}
 
@@ -397,12 +404,48 @@ def test_the_shim_knows_better(flag: int) -> None:
 
 
 def test_the_device_tells_how_long_a_copy_took() -> None:
-    copies = memory_map(
-        columns_of(
-            {"kind": Kind.GPU_COPY_H2D, "address": 9, "size_bytes": 64, "flags": FLAG_ASYNC},
-            {"kind": Kind.GPU_COPY_H2D, "address": 9, "size_bytes": 64, "flags": FLAG_ASYNC},
-            {"kind": Kind.GPU_TRANSFER, "address": 9, "size_bytes": 64, "duration_ns": 5},
-        )
-    ).copies
+    copy = {"kind": Kind.GPU_COPY_H2D, "address": 9, "size_bytes": 64, "flags": FLAG_ASYNC}
+    ran = {"kind": Kind.GPU_TRANSFER, "address": 9, "size_bytes": 64, "duration_ns": 5}
+    copies = memory_map(columns_of(copy, copy, ran)).copies
     assert (copies.count.tolist(), copies.timed_bytes.tolist()) == ([2], [64])
     assert copies.timed_ns.tolist() == [5]
+    # From the same address twice before either ran: both times are of both sizes.
+    copies = memory_map(columns_of(copy, copy, ran, ran)).copies
+    assert (copies.timed_bytes.tolist(), copies.timed_ns.tolist()) == ([128], [10])
+
+
+def test_what_cupti_told_of_copies_is_their_time() -> None:
+    """Its runs tell no address, but the time of the call."""
+
+    def ran(called: int, size: int, took: int, **more: int) -> dict[str, int]:
+        told = {"kind": Kind.GPU_TRANSFER, "object": 1 << 32, "flags": FLAG_DEVICE_TIME}
+        begun = {"start_ns": called + 50_000, "context": 50_000, "tid": 7, "size_bytes": size}
+        return told | begun | {"duration_ns": took} | more
+
+    up = {"kind": Kind.GPU_COPY_H2D, "flags": FLAG_ASYNC, "address": 4096}
+    down = up | {"kind": Kind.GPU_COPY_D2H}
+    first, fill, batch, other = 1005, 100_005, 200_005, 300_005
+    copies = memory_map(
+        columns_of(
+            up | {"start_ns": 1000, "size_bytes": 64},
+            ran(first, 64, 8),
+            {"kind": Kind.GPU_MEMSET, "start_ns": 100_000, "size_bytes": 64, "flags": FLAG_ASYNC},
+            # What a fill took is no time of the copy that is near.
+            up | {"start_ns": 100_100, "size_bytes": 64},
+            ran(fill, 64, 1000),
+            # A batch is one call: the k-th run of a size is that of the k-th copy of that size.
+            up | {"start_ns": 200_000, "size_bytes": 128},
+            down | {"start_ns": 200_000, "size_bytes": 32},
+            down | {"start_ns": 200_000, "size_bytes": 128},
+            ran(batch, 128, 16),
+            ran(batch, 32, 2, start_ns=batch + 50_100, context=50_100),
+            ran(batch, 128, 12, start_ns=batch + 50_200, context=50_200),
+            # Nobody told what became of this one, and the thread did not wait for it.
+            down | {"start_ns": 300_000, "size_bytes": 512},
+            ran(other, 512, 99, tid=8),
+        )
+    ).copies
+    assert copies.kind.tolist() == [Kind.GPU_COPY_H2D, Kind.GPU_COPY_D2H]
+    assert copies.size_bytes.tolist() == [256, 672]
+    assert copies.timed_bytes.tolist() == [192, 160]
+    assert copies.timed_ns.tolist() == [24, 14]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,28 +40,40 @@ class Told:
     run_end_ns: I64
 
 
-def told_of(columns: Columns, work: I64) -> Told:
-    """Joins runs with the calls that enqueued them.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """R runs and the calls that enqueued them.
 
-    A run is of the call of its thread in which the middle lies that CUPTI told of its call. A call
-    has one run for each of its works, a graph one for each of its nodes: with fewer of them it is
-    not whole, nor is a graph of which the number of nodes is not known.
+    ``call`` (W,) is the call of each work, a number; ``first`` (C,) is the first work of each call,
+    a place among the works; ``run`` (R,) is the place of each run in the columns, ``of`` (R,) its
+    call.
+    """
+
+    call: I64
+    first: I64
+    run: I64
+    of: I64
+
+
+def joined(columns: Columns, work: I64, kinds: Sequence[Kind] = TOLD) -> Joined | None:
+    """Joins runs with the calls that enqueued them; None where there are none of either.
+
+    A run is of the call of its thread in which the middle lies that CUPTI told of its call.
 
     Args:
         columns: N records by start.
         work: (W,) places of what was enqueued, ascending.
+        kinds: The kinds of run that are looked at.
     """
-    nothing = np.zeros(len(work), np.bool_), np.zeros(len(work), np.int64)
-    none = np.zeros(0, np.int64)
     run = np.flatnonzero(
-        np.isin(columns.kind, TOLD)
+        np.isin(columns.kind, kinds)
         & (columns.flags & FLAG_DEVICE_TIME != 0)
         & (columns.context != 0)
-        # Queues that profile are told by their own handle, and run in any order.
-        & ~among(columns.object, columns.object[work])
     )
+    # Queues that profile are told by their own handle, and run in any order.
+    run = run[~among(columns.object[run], columns.object[work])]
     if not len(run) or not len(work):
-        return Told(*nothing, none, none, none)
+        return None
     thread, run_thread = numbered(_threads(columns, work), _threads(columns, run))
     start = as_time(columns.start_ns[work])
     finish = start + as_time(columns.duration_ns[work])
@@ -70,16 +83,28 @@ def told_of(columns: Columns, work: I64) -> Told:
     heads = order[change]
     call = np.empty(len(work), np.int64)
     call[order] = np.cumsum(change) - 1
-    begun = as_time(columns.start_ns[run])
-    of = _nearest(
-        thread[heads],
-        start[heads],
-        finish[heads],
-        run_thread,
-        begun - as_time(columns.context[run]),
-    )
-    run, begun, of = run[of >= 0], begun[of >= 0], of[of >= 0]
-    ended = begun + as_time(columns.duration_ns[run])
+    called = as_time(columns.start_ns[run]) - as_time(columns.context[run])
+    of = _nearest(thread[heads], start[heads], finish[heads], run_thread, called)
+    return Joined(call, heads, run[of >= 0], of[of >= 0])
+
+
+def told_of(columns: Columns, work: I64) -> Told:
+    """What was told of works.
+
+    A call has one run for each of its works, a graph one for each of its nodes: with fewer of them
+    it is not whole, nor is a graph of which the number of nodes is not known.
+
+    Args:
+        columns: N records by start.
+        work: (W,) places of what was enqueued, ascending.
+    """
+    found = joined(columns, work)
+    if found is None:
+        none = np.zeros(0, np.int64)
+        return Told(np.zeros(len(work), np.bool_), np.zeros(len(work), np.int64), none, none, none)
+    call, heads, of = found.call, found.first, found.of
+    begun = as_time(columns.start_ns[found.run])
+    ended = begun + as_time(columns.duration_ns[found.run])
     nodes = as_time(columns.size_bytes[work])
     nodes = np.where(nodes > 0, np.minimum(nodes, _UNKNOWN), _UNKNOWN)
     due = np.where(columns.kind[work] == Kind.GPU_GRAPH, nodes, 1)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from anaros.kinds import Kind
 from anaros.pofc.frame import table_of
-from anaros.pofc.memory.copies import copies_of
+from anaros.pofc.memory.copies import Ran, copies_of, told_runs
 from anaros.pofc.memory.model import NEVER, Allocations, Ending, Map, Memory, Use
 from anaros.pofc.memory.moves import moves_of
 from anaros.pofc.memory.ranges import places, spread
@@ -65,8 +65,9 @@ def memory_map(columns: Columns, owner: Ints | None = None) -> Map:
         request[:] = owner[wanted]
     programs = programs_of(records)
     made = _allocations(records, programs, request)
-    number = programs.number
-    copies, moves = copies_of(records, number, made), moves_of(records, number, made)
+    number, ran = programs.number, told_runs(columns)
+    told = Ran(np.searchsorted(wanted, ran.run), np.searchsorted(wanted, ran.copy))
+    copies, moves = copies_of(records, number, made, told), moves_of(records, number, made)
     return Map(made, use_of(made), copies, moves)
 
 

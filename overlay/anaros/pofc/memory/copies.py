@@ -3,33 +3,86 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.memory.model import NEVER, Allocations, Copies, Ending, Host, Memory
 from anaros.pofc.memory.ranges import places, within
-from anaros.pofc.model import I32, I64, U8, Ints
+from anaros.pofc.model import I32, I64, U8, U64, Ints
 from anaros.pofc.order import as_time, distinct, latest, mix, numbered
+from anaros.pofc.proofs import works_in
+from anaros.pofc.told import joined
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_PINNED, Columns
 
+_KINDS = (Kind.GPU_COPY_H2D, Kind.GPU_COPY_D2H)
 
-def copies_of(records: Columns, process: I32, made: Allocations) -> Copies:
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Runs of copies whose call is told: the places of ``run`` (R,) and of its ``copy`` (R,)."""
+
+    run: I64
+    copy: I64
+
+
+def told_runs(columns: Columns) -> Ran:
+    """The runs of copies of which CUPTI told the call.
+
+    Of a call that makes several copies, the k-th run of so many bytes is that of the k-th copy.
+
+    Args:
+        columns: N records by start: all of them, for another call may be nearer.
+    """
+    moved = (columns.kind == Kind.GPU_TRANSFER) & (columns.context != 0)
+    work = works_in(columns) if moved.any() else np.zeros(0, np.int64)
+    found = joined(columns, work, (Kind.GPU_TRANSFER,))
+    if found is None:
+        return Ran(work[:0], work[:0])
+    chosen = np.flatnonzero(np.isin(columns.kind[work], _KINDS))
+    copy, run = work[chosen], found.run
+    mine, theirs = numbered(
+        mix(found.call[chosen].astype(np.uint64), columns.size_bytes[copy]),
+        mix(found.of.astype(np.uint64), columns.size_bytes[run]),
+    )
+    mine, theirs = numbered(
+        *(
+            mix(group.astype(np.uint64), _rank(group, columns, at))
+            for group, at in ((mine, copy), (theirs, run))
+        )
+    )
+    # Each number is of one copy at most.
+    of = np.full(int(max(mine.max(initial=-1), theirs.max(initial=-1))) + 1, -1)
+    of[mine] = copy
+    known = of[theirs] >= 0
+    return Ran(run[known], of[theirs][known])
+
+
+def _rank(group: I32, columns: Columns, at: I64) -> U64:
+    """How many of its group began before each."""
+    order = np.lexsort((at, columns.start_ns[at], group))
+    first = np.diff(group[order], prepend=-1) != 0
+    place = np.arange(len(order))
+    rank = np.empty(len(order), np.uint64)
+    rank[order] = place - np.maximum.accumulate(np.where(first, place, 0))
+    return rank
+
+
+def copies_of(records: Columns, process: I32, made: Allocations, told: Ran) -> Copies:
     """Sums up the copies.
 
     Args:
         records: R records by start.
         process: The program of each.
         made: The allocations.
+        told: The runs of which CUPTI told the call, by their places among the records.
     """
     copy = np.flatnonzero(
-        ((records.kind == Kind.GPU_COPY_H2D) | (records.kind == Kind.GPU_COPY_D2H))
-        & (records.status == 0)
-        & (records.flags & FLAG_CAPTURE == 0)
+        np.isin(records.kind, _KINDS) & (records.status == 0) & (records.flags & FLAG_CAPTURE == 0)
     )
     host = host_side(records, process, made, copy)
-    timed = _device_time(records, process, copy)
-    waited = (timed == 0) & (records.flags[copy] & FLAG_ASYNC == 0)
-    timed[waited] = as_time(records.duration_ns[copy])[waited]
+    timed_bytes, timed_ns = _timed(records, process, copy, told)
     pair = (process[copy].astype(np.uint64) << np.uint64(1)) | (
         records.kind[copy] == Kind.GPU_COPY_D2H
     )
@@ -40,7 +93,7 @@ def copies_of(records: Columns, process: I32, made: Allocations) -> Copies:
     np.minimum.at(first, index, np.arange(len(copy)))
     size = records.size_bytes[copy]
     sums = np.zeros((3, len(group)), np.uint64)
-    for row, values in zip(sums, (size, np.where(timed > 0, size, 0), timed), strict=True):
+    for row, values in zip(sums, (size, timed_bytes, timed_ns), strict=True):
         np.add.at(row, index, values.astype(np.uint64))
     return Copies(
         pid=records.pid[copy[first]],
@@ -92,15 +145,32 @@ def host_side(records: Columns, process: Ints, made: Allocations, copy: I64) -> 
     return side
 
 
-def _device_time(records: Columns, process: I32, copy: I64) -> I64:
-    """How long each copy ran on the device, 0 where that was not told.
+def _timed(records: Columns, process: I32, copy: I64, told: Ran) -> tuple[U64, I64]:
+    """How many bytes of each copy moved in a known time, and how long that took.
+
+    That is what the device told, else how long a call took that waited.
+    """
+    ran, mine = _by_address(records, process, copy)
+    ran = np.concatenate([ran, told.run])
+    mine = np.concatenate([mine, np.searchsorted(copy, told.copy)])
+    size, taken = np.zeros(len(copy), np.uint64), np.zeros(len(copy), np.int64)
+    np.add.at(size, mine, records.size_bytes[ran])
+    np.add.at(taken, mine, as_time(records.duration_ns[ran]))
+    waited = (taken == 0) & (records.flags[copy] & FLAG_ASYNC == 0)
+    size[waited] = records.size_bytes[copy][waited]
+    taken[waited] = as_time(records.duration_ns[copy])[waited]
+    size[taken == 0] = 0
+    return size, taken
+
+
+def _by_address(records: Columns, process: I32, copy: I64) -> tuple[I64, I64]:
+    """The runs that tell an address of the host, and the copy of each.
 
     What ran from or to an address of the host is that of the last copy which was begun there.
     """
     ran = np.flatnonzero((records.kind == Kind.GPU_TRANSFER) & (records.address != 0))
-    taken = np.zeros(len(copy), np.int64)
     if not len(ran) or not len(copy):
-        return taken
+        return ran[:0], ran[:0]
     where, asked = numbered(
         mix(process[copy].astype(np.uint32), records.address[copy]),
         mix(process[ran].astype(np.uint32), records.address[ran]),
@@ -109,5 +179,4 @@ def _device_time(records: Columns, process: I32, copy: I64) -> I64:
     mine = latest(where, begun[copy], asked, begun[ran])
     known = mine >= 0
     known[known] = records.size_bytes[copy[mine[known]]] == records.size_bytes[ran[known]]
-    np.add.at(taken, mine[known], as_time(records.duration_ns[ran[known]]))
-    return taken
+    return ran[known], mine[known]
