@@ -327,3 +327,25 @@ int file_exit(u64 *ctx)
 {
 	return tell_rest((void *)ctx[0], ~0ull);
 }
+
+/*
+ * Run where the probe goes for a while, and before it comes back: see forget.bpf.c.
+ * Pages that were brought in are told; which fault was a major one, nobody knows.
+ */
+SEC("iter/task")
+int forget_file(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct filling *filling;
+
+	if (!task || !anaros_marked(task))
+		return 0;
+	filling = bpf_task_storage_get(&fillings, task, NULL, 0);
+	if (!filling)
+		return 0;
+	ship_filling(task, filling);
+	filling->pending = 0;
+	filling->window_inode = 0;
+	filling->fault_ns = 0;
+	return 0;
+}

@@ -127,3 +127,18 @@ int lock_totals(struct bpf_iter__bpf_map_elem *ctx)
 	anaros_submit(record);
 	return 0;
 }
+
+/* Run where the probe goes for a while, and before it comes back: see forget.bpf.c. */
+SEC("iter/task")
+int forget_lock(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct waiting *waiting;
+
+	if (!task || !anaros_marked(task))
+		return 0;
+	waiting = bpf_task_storage_get(&locks, task, NULL, 0);
+	if (waiting)
+		waiting->lock = 0;
+	return 0;
+}

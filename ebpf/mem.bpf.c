@@ -290,3 +290,21 @@ int mem_exit(u64 *ctx)
 	tell_faults(task, memory, bpf_ktime_get_ns());
 	return 0;
 }
+
+/* Run where the probe goes for a while, and before it comes back: see forget.bpf.c. */
+SEC("iter/task")
+int forget_mem(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct memory *memory;
+
+	if (!task || !anaros_marked(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, 0);
+	if (!memory)
+		return 0;
+	memory->reclaim_ns = 0;
+	memory->compact_ns = 0;
+	memory->migrate_ns = 0;
+	return 0;
+}

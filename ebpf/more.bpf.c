@@ -13,3 +13,4 @@
 #include "uring.bpf.c"
 #include "queue.bpf.c"
 #include "listen.bpf.c"
+#include "forget.bpf.c"

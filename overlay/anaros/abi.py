@@ -3,5 +3,5 @@
 
 from __future__ import annotations
 
-NATIVE = 0x2B348B27
-LIBBPF = 0x613DF827
+NATIVE = 0x3757E602
+LIBBPF = 0x0A2006FF

@@ -106,6 +106,8 @@ class Kind(IntEnum):
     CGROUP_MOVE = 0x0D01
     CGROUP_FREEZE = 0x0D02
     CGROUP_REMOVE = 0x0D03
+    PROBE_SHED = 0x0E01
+    PROBE_BACK = 0x0E02
 
 
 class NameClass(IntEnum):
@@ -122,6 +124,7 @@ class NameClass(IntEnum):
     FUNCTION = 9
     INTERRUPT = 10
     CGROUP = 11
+    PROBE = 12
 
 
 KIND_NAMES: dict[int, str] = {
@@ -222,6 +225,8 @@ KIND_NAMES: dict[int, str] = {
     0x0D01: "cgroup.move",
     0x0D02: "cgroup.freeze",
     0x0D03: "cgroup.remove",
+    0x0E01: "probe.shed",
+    0x0E02: "probe.back",
 }
 
 KIND_VALUES: dict[str, int] = {name: value for value, name in KIND_NAMES.items()}

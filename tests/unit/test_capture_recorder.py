@@ -116,3 +116,23 @@ def test_the_writer_gives_way(recording: Recording) -> None:
     recording.recorder.finish()
     with recording.recorder._giving_way():
         assert os.sched_getscheduler(0) == os.SCHED_OTHER, "the end is waited for"
+
+
+def test_what_we_note_ourselves_is_on_record(recording: Recording) -> None:
+    recorder = recording.recorder
+    recorder.start(None)
+    assert recorder.note(Kind.PROBE_SHED, 5, 0, (3, 100, 200, 300))
+    assert recorder.note(Kind.PROBE_BACK, 5, 7, (3, 101, 201, 301))
+    recorder.finish()
+    found = load(recording.run)
+    assert found.kind.tolist() == [Kind.PROBE_SHED, Kind.PROBE_BACK]
+    assert found.duration_ns.tolist() == [0, 7]
+    assert found.object.tolist() == [3, 3]
+    assert found.size_bytes.tolist() == [100, 101]
+    assert found.address.tolist() == [200, 201]
+    assert found.context.tolist() == [300, 301]
+
+
+def test_more_notes_than_there_is_room_for_are_refused(recording: Recording) -> None:
+    noted = [recording.recorder.note(Kind.PROBE_SHED, 5, 0, (3, 0, 0, 0)) for _ in range(65)]
+    assert noted == [True] * 64 + [False]

@@ -117,6 +117,7 @@ struct recorder *anaros_recorder_create(struct arena *arena, struct segment *fir
 void anaros_recorder_free(struct recorder *recorder);
 struct segment **anaros_recorder_cell(struct recorder *recorder);
 int anaros_recorder_start(struct recorder *recorder, const struct kernel_sources *kernel);
+int anaros_recorder_note(struct recorder *recorder, const void *record);
 void anaros_recorder_stop(struct recorder *recorder);
 void anaros_recorder_finish(struct recorder *recorder);
 int anaros_recorder_next(struct recorder *recorder, int timeout_ms);

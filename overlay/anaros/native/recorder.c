@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -31,6 +32,8 @@
 #define SLACK_NS 10000000ul
 /* The kernel's ring holds fewer samples than this: a consume never overfills a segment. */
 #define RING_ROWS 131072u
+/* What the supervisor says itself between two steps. */
+#define NOTES_MAX 64
 
 struct recorder {
 	struct arena *arena;
@@ -55,6 +58,8 @@ struct recorder {
 	/* The writer gives way to the workload, unless somebody waits for it. */
 	pthread_t writer;
 	bool may_yield, yields, hurry;
+	struct anaros_record notes[NOTES_MAX];
+	uint32_t noted;
 };
 
 static bool set_policy(pthread_t thread, int policy)
@@ -151,11 +156,26 @@ static void consume_kernel(struct recorder *recorder, bool last)
 	recorder->arena->control->kernel.consumed_ns = anaros_monotonic_ns();
 }
 
+static void take_notes(struct recorder *recorder)
+{
+	struct anaros_record notes[NOTES_MAX];
+	uint32_t noted;
+
+	pthread_mutex_lock(&recorder->lock);
+	noted = recorder->noted;
+	memcpy(notes, recorder->notes, noted * sizeof(notes[0]));
+	recorder->noted = 0;
+	pthread_mutex_unlock(&recorder->lock);
+	if (noted != 0)
+		anaros_segment_sample(&recorder->open, notes, noted * sizeof(notes[0]));
+}
+
 /* One pass over every source; rotates as often as it fills a segment. */
 static void step(struct recorder *recorder, bool last)
 {
 	uint64_t opened_ns;
 
+	take_notes(recorder);
 	if (recorder->kernel.ring != NULL)
 		consume_kernel(recorder, last);
 	while (anaros_arena_drain(recorder->arena, recorder->open) < 0)
@@ -288,6 +308,20 @@ int anaros_recorder_start(struct recorder *recorder, const struct kernel_sources
 	recorder->reaped_ns = anaros_monotonic_ns();
 	recorder->drains = start_thread(&recorder->drain, run_drain, recorder, "anaros-drain");
 	return recorder->drains ? 0 : EAGAIN;
+}
+
+/* A record of the supervisor's own, while the drain runs; 0, or -EAGAIN: too many at once. */
+int anaros_recorder_note(struct recorder *recorder, const struct anaros_record *record)
+{
+	int result = -EAGAIN;
+
+	pthread_mutex_lock(&recorder->lock);
+	if (recorder->noted < NOTES_MAX) {
+		recorder->notes[recorder->noted++] = *record;
+		result = 0;
+	}
+	pthread_mutex_unlock(&recorder->lock);
+	return result;
 }
 
 /* Drains to the end and hands all to the writer; the workload is over or no longer recorded. */

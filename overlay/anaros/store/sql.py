@@ -94,6 +94,7 @@ _NAMED_FAMILIES = {
     0x0A: (NameClass.INTERRUPT, "object"),
     0x0B: (NameClass.PROCESS, "pid"),
     0x0D: (NameClass.CGROUP, "object"),
+    0x0E: (NameClass.PROBE, "object"),
 }
 #: Kinds that are named otherwise than their family. None: their object is a processor, or a
 #: pointer that nobody names.

@@ -109,7 +109,9 @@
 	ANAROS_KIND(0x0c05, SYNC_KERNEL_TOTAL, "sync.kernel_total", "0", "waits of the process for locks of the kernel within context ns; size_bytes is how many, duration_ns the sum, status the sort of lock") \
 	ANAROS_KIND(0x0d01, CGROUP_MOVE, "cgroup.move", "cgroup", "the thread was moved to the cgroup") \
 	ANAROS_KIND(0x0d02, CGROUP_FREEZE, "cgroup.freeze", "cgroup", "a cgroup of the target is frozen, status 1, or goes on, 0") \
-	ANAROS_KIND(0x0d03, CGROUP_REMOVE, "cgroup.remove", "cgroup", "a cgroup that the target was in is removed")
+	ANAROS_KIND(0x0d03, CGROUP_REMOVE, "cgroup.remove", "cgroup", "a cgroup that the target was in is removed") \
+	ANAROS_KIND(0x0e01, PROBE_SHED, "probe.shed", "probe", "the probe was given up to stay within the budget; what it tells is unknown from here on. Of each second it took size_bytes ns, all probes context ns, and the budget is address ns") \
+	ANAROS_KIND(0x0e02, PROBE_BACK, "probe.back", "probe", "the probe is at work again, after all that time; size_bytes, context and address as in probe.shed, but context by the last reading")
 /* clang-format on */
 
 enum anaros_kind {
@@ -166,6 +168,7 @@ enum anaros_name_class {
 	ANAROS_NAME_FUNCTION = 9, /* object: hash of it; a function passed by */
 	ANAROS_NAME_INTERRUPT = 10, /* object: number; its handler */
 	ANAROS_NAME_CGROUP = 11, /* object: id; path */
+	ANAROS_NAME_PROBE = 12, /* object: number; its name */
 };
 
 #endif

@@ -135,6 +135,8 @@ ffi.cdef(
 
     int bpf_map_lookup_elem(int fd, const void *key, void *value);
     int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
+    int bpf_map_delete_elem(int fd, const void *key);
+    int bpf_map_get_next_key(int fd, const void *key, void *next_key);
     int bpf_obj_get_info_by_fd(int fd, void *info, uint32_t *size);
     int bpf_enable_stats(int type);
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anaros.capture.kernel.plane import KernelPlane
-    from anaros.kinds import NameClass
+    from anaros.kinds import Kind, NameClass
     from anaros.records import Columns
     from anaros.store.names import Names
     from anaros.store.rundir import RunDirectory
@@ -37,6 +37,8 @@ ffi, lib = natives.native()
 TICK_MS = 1000
 #: ``struct anaros_record``.
 _RECORD = struct.Struct("<QQIIHHiQQQQ")
+#: ``anaros.records.FLAG_KERNEL``, which would have to be loaded.
+_FLAG_KERNEL = 0x8000
 #: What the native side says when no segment follows.
 _FINISHED = -2
 
@@ -180,6 +182,23 @@ class Recorder:
             text = os.fsencode(word)
             entry = _RECORD.pack(now, 0, 0, 0, kind, 0, name_class, named, len(text), 0, 0) + text
             lib.anaros_segment_sample(ffi.cast("void *", cell), entry, len(entry))
+
+    def note(
+        self, kind: Kind, start_ns: int, duration_ns: int, values: tuple[int, int, int, int]
+    ) -> bool:
+        """Lays down a record of our own, while the drain runs.
+
+        Args:
+            kind: Its kind.
+            start_ns: When what it tells began.
+            duration_ns: How long that lasted.
+            values: Its ``object``, ``size_bytes``, ``address`` and ``context``.
+
+        Returns:
+            Whether there was room for it.
+        """
+        record = _RECORD.pack(start_ns, duration_ns, 0, 0, kind, _FLAG_KERNEL, 0, *values)
+        return bool(lib.anaros_recorder_note(self._handle, ffi.from_buffer(record)) == 0)
 
     def start(self, kernel: KernelPlane | None) -> None:
         """Starts both threads."""
