@@ -27,7 +27,7 @@ IMPORT_ROOTS = ("overlay", "cli")
 #: Folders without Python that ship inside the package, and what of each ships.
 DATA = {
     "shim": ["libanaros.so", "include/anaros/*.h"],
-    "ebpf": ["*.bpf.o"],
+    "ebpf": ["*.bpf.o", "config.h", "handlers/*.h", "bcc/*.c", "bcc/include/**/*.h"],
     "policies": ["*.yaml"],
 }
 

@@ -365,6 +365,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
         "host": machine.identity(),
         "kernel_plane": {
             "active": True,
+            "loader": parts.kernel.loader,
             "missing": [
                 *parts.kernel.missing(),
                 *parts.calls.missing(),

@@ -111,6 +111,7 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
         "host": machine.identity(),
         "kernel_plane": {
             "active": True,
+            "loader": parts.kernel.loader,
             "missing": list(parts.kernel.missing()),
             "reason": None,
             "since_ns": parts.kernel.since_ns(),

@@ -82,7 +82,7 @@ def examine() -> tuple[Check, ...]:
         check_shared_memory(survey.shared_memory_bytes()),
         *check_left_behind(),
         check_runs(runs_root()),
-        check_btf(survey.btf_bytes()),
+        check_btf(survey.btf_bytes(), survey.bcc_folder()),
         check_capabilities(survey.capabilities()),
         check_bpf_call(survey.bpf_errno()),
         check_libbpf(survey.libbpf_version()),
@@ -220,12 +220,17 @@ def check_runs(root: Path) -> Check:
     return Check("runs", State.WORKS, fact, required=True)
 
 
-def check_btf(size: int | None) -> Check:
-    """The kernel's type information, which the BPF programs are fitted to."""
-    if size is None:
-        remedy = "without it the kernel plane stays off; boot a kernel with CONFIG_DEBUG_INFO_BTF"
-        return Check("BTF", State.MISSING, "this kernel has no /sys/kernel/btf/vmlinux", remedy)
-    return Check("BTF", State.WORKS, f"{size / _MIB:.1f} MiB of kernel types")
+def check_btf(size: int | None, bcc: Path | None) -> Check:
+    """The kernel's type information, which libbpf fits the BPF programs to, or BCC in its place."""
+    if size is not None:
+        fact = f"{size / _MIB:.1f} MiB of kernel types: libbpf loads the probes"
+        return Check("BTF", State.WORKS, fact)
+    fact, kernel = "this kernel has no /sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"
+    if bcc is None:
+        remedy = f"apt-get install python3-bpfcc, or boot a kernel with {kernel}: without either "
+        return Check("BTF", State.MISSING, fact, f"{remedy}the kernel plane stays off")
+    fact += f": BCC in {bcc} loads some of the probes"
+    return Check("BTF", State.LIMITED, fact, f"boot a kernel with {kernel} for the others")
 
 
 def check_capabilities(held: frozenset[str] | None) -> Check:

@@ -29,6 +29,11 @@ CAPABILITIES = {
 }
 
 _BTF = Path("/sys/kernel/btf/vmlinux")
+#: Where distributions keep BCC's package, which has nothing to do with its namesake on PyPI.
+_BCC = (
+    Path("/usr/lib/python3/dist-packages/bcc"),
+    Path(f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/bcc"),
+)
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_MAP_CREATE = 0
 _BPF_MAP_TYPE_ARRAY = 2
@@ -78,6 +83,11 @@ def btf_bytes() -> int | None:
         return _BTF.stat().st_size or None
     except OSError:
         return None
+
+
+def bcc_folder() -> Path | None:
+    """The Python package of BCC, which loads the probes where the kernel has no BTF."""
+    return next((folder for folder in _BCC if (folder / "libbcc.py").is_file()), None)
 
 
 def tracepoints(names: frozenset[str]) -> frozenset[str] | None:

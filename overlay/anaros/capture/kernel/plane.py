@@ -58,6 +58,9 @@ class Target(NamedTuple):
 class KernelPlane:
     """The probes at work. Made by ``start``; to be used by one thread at a time."""
 
+    #: Who brought them into the kernel.
+    loader = "libbpf"
+
     def __init__(self, loaded: Loaded) -> None:
         self._libbpf = loaded.libbpf
         self._object = loaded.handle
@@ -68,6 +71,7 @@ class KernelPlane:
         self._cufile: CuFile | None = None
         self._more: More | None = None
         self._plan = loaded.plan
+        self._preempt_distance = loaded.preempt_distance
         self._since_ns: dict[str, int] = {}
         self._sample = (0, 0)
         self._stats_fd = -1
@@ -95,27 +99,28 @@ class KernelPlane:
             others: Roots of more trees that are followed with that of the target.
 
         Raises:
-            KernelPlaneError: No right to load BPF, no BTF, no libbpf, no such process, or the
-                kernel refuses; nothing is left behind.
+            KernelPlaneError: No right to load BPF, neither BTF nor BCC, no libbpf, no such
+                process, or the kernel refuses; nothing is left behind.
         """
         loaded = (loading or Loading()).take()
-        plane = cls(loaded)
+        plane: KernelPlane = loaded.plane(cls)
         try:
-            plane._tell_preempt_distance(loaded.preempt_distance)
-            plane._enable_stats(loaded.plan.settings.stats)
-            plane._attach_ring(sample, context)
-            plane._attach_switches(sample, context)
-            plane._attach_programs()
-            plane._seed((target, *others))
-            since_ns = time.monotonic_ns()
-            off = plane._missing
-            plane._since_ns = {p.probe: since_ns for p in PROGRAMS if p.name not in off}
-            roots = [target.pid, *(other.pid for other in others)]
-            plane._cufile = CuFile(loaded.libbpf, loaded.handle, roots)
+            plane.begin((target, *others), sample, context)
         except BaseException:
             plane.stop()
             raise
         return plane
+
+    def begin(self, targets: Sequence[Target], sample: int, context: int) -> None:
+        """What ``start`` does with what was loaded."""
+        self._enable_stats(self._plan.settings.stats)
+        self._attach_ring(sample, context)
+        self._attach_switches(sample, context)
+        self._attach_programs()
+        self._seed(targets)
+        since_ns = time.monotonic_ns()
+        self._since_ns = {program.probe: since_ns for program, _ in self._programs()}
+        self._follow_libraries([target.pid for target in targets])
 
     def extend(self, *, delay_s: float | None = None) -> None:
         """Brings in the probes that the program need not wait for, and returns at once.
@@ -152,9 +157,9 @@ class KernelPlane:
     def _program(self, name: str) -> Any:
         return self._libbpf.lib.bpf_object__find_program_by_name(self._object, name.encode())
 
-    def _tell_preempt_distance(self, distance: int) -> None:
+    def _tell_preempt_distance(self) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
-        key, value = ffi.new("uint32_t *", 0), ffi.new("int64_t *", distance)
+        key, value = ffi.new("uint32_t *", 0), ffi.new("int64_t *", self._preempt_distance)
         lib.bpf_map_update_elem(self._map_fd(".data.kernel"), key, value, 0)
 
     def _enable_stats(self, wanted: bool) -> None:
@@ -177,11 +182,15 @@ class KernelPlane:
             self._libbpf.lib.bpf_map__max_entries(self._map(name))
             for name in ("switch_ends", "switches")
         )
-        maps = self._map_fd("switch_ends"), self._map_fd("switches")
-        self._switches = Switches(*maps, ends, slots // ends)
+        self._read_switches(ends, slots // ends)
         self._sample = (sample, context)
 
+    def _read_switches(self, cpus: int, slots: int) -> None:
+        maps = self._map_fd("switch_ends"), self._map_fd("switches")
+        self._switches = Switches(*maps, cpus, slots)
+
     def _attach_programs(self) -> None:
+        self._tell_preempt_distance()
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         for program in PROGRAMS:
             if program.name in self._missing:
@@ -211,6 +220,9 @@ class KernelPlane:
                     tasks_seen.read()
         finally:
             lib.bpf_link__destroy(link)
+
+    def _follow_libraries(self, roots: Sequence[int]) -> None:
+        self._cufile = CuFile(self._libbpf, self._object, roots)
 
     def _mark(self, target: Target) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
@@ -323,11 +335,15 @@ class KernelPlane:
             program.name: (info.run_cnt, info.run_time_ns) for program, info in self._program_info()
         }
 
-    def _program_info(self) -> Iterator[tuple[Program, Any]]:
+    def _programs(self) -> Iterator[tuple[Program, int]]:
+        """What is at work from the start, and its descriptor."""
         for program in PROGRAMS:
             if program.name not in self._missing:
-                fd = self._libbpf.lib.bpf_program__fd(self._program(program.name))
-                yield program, self._info(fd)
+                yield program, self._libbpf.lib.bpf_program__fd(self._program(program.name))
+
+    def _program_info(self) -> Iterator[tuple[Program, Any]]:
+        for program, fd in self._programs():
+            yield program, self._info(fd)
         for program, fd in self._more.programs() if self._more is not None else ():
             yield program, self._info(fd)
 
@@ -374,5 +390,8 @@ class KernelPlane:
         if self._stats_fd >= 0:
             os.close(self._stats_fd)
             self._stats_fd = -1
-        lib.bpf_object__close(self._object)
+        self._free()
         self._object = None
+
+    def _free(self) -> None:
+        self._libbpf.lib.bpf_object__close(self._object)

@@ -246,18 +246,32 @@ class Plan:
         self.off[program.name] = f"no {program.records}: {reason}"
 
 
-def check_host() -> None:
+def check_right() -> None:
     """Says at once what would otherwise fail late and in libbpf's words.
 
     Raises:
-        KernelPlaneError: No right to load BPF, or no BTF.
+        KernelPlaneError: No right to load BPF.
     """
     if not _may_load():
         raise KernelPlaneError(
             "it takes root, or CAP_BPF and CAP_PERFMON",
             "run as root, or with --no-kernel",
         )
-    if not os.path.exists(_VMLINUX_BTF):
+
+
+def has_btf() -> bool:
+    """Whether the kernel tells its types: without them libbpf cannot load the probes."""
+    return os.path.exists(_VMLINUX_BTF)
+
+
+def check_host() -> None:
+    """The same for what only libbpf can load.
+
+    Raises:
+        KernelPlaneError: No right to load BPF, or no BTF.
+    """
+    check_right()
+    if not has_btf():
         raise KernelPlaneError(
             f"this kernel has no BTF ({_VMLINUX_BTF} is missing)",
             "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or run with --no-kernel",
@@ -270,7 +284,8 @@ def _may_load() -> bool:
     return bool(held >> _CAP_SYS_ADMIN & 1) or held & both == both
 
 
-def _switch_slots(cpus: int) -> int:
+def switch_slots(cpus: int) -> int:
+    """Slots of each CPU's ring of switches, as it suits their number."""
     slots = _SWITCH_SLOTS_ALL
     while slots > _SWITCH_SLOTS_MIN and slots * cpus > _SWITCH_SLOTS_ALL:
         slots //= 2
@@ -297,7 +312,7 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     settings = plan.settings
     config.ring_wake_bytes = settings.ring_bytes // 2
     cpus = lib.libbpf_num_possible_cpus()
-    config.switch_slots = settings.switch_slots or _switch_slots(cpus)
+    config.switch_slots = settings.switch_slots or switch_slots(cpus)
     config.runqueue_min_ns = settings.runqueue_min_ns
     config.queue_min_ns = settings.queue_min_ns
     config.block_recent_ns = settings.block_recent_ns
@@ -364,6 +379,14 @@ class Loaded:
         self.plan = plan
         self.preempt_distance = preempt_distance
 
+    def plane(self, made: Callable[[Loaded], Any]) -> Any:
+        """What attaches them, a ``KernelPlane``."""
+        return made(self)
+
+    def close(self) -> None:
+        """Frees them: nobody took them."""
+        self.libbpf.lib.bpf_object__close(self.handle)
+
 
 class Loading:
     """The probes on their way into the kernel, on a thread of their own.
@@ -384,8 +407,8 @@ class Loading:
 
     def _run(self) -> None:
         try:
-            check_host()
-            self._loaded = self._load()
+            check_right()
+            self._loaded = self._load() if has_btf() else self._load_by_bcc()
         except BaseException as problem:  # noqa: BLE001 - `take` raises it
             self._problem = problem
 
@@ -402,11 +425,17 @@ class Loading:
             reader.join()
         return Loaded(libbpf, handle, self._plan, distance[0] if distance else 0)
 
+    def _load_by_bcc(self) -> Loaded:
+        from anaros.capture.kernel import bcc
+
+        return bcc.load(self._plan)
+
     def take(self) -> Loaded:
         """Waits for them and hands them over.
 
         Raises:
-            KernelPlaneError: No right to load BPF, no BTF, no libbpf, or the kernel refuses.
+            KernelPlaneError: No right to load BPF, neither BTF nor BCC, no libbpf, or the kernel
+                refuses.
         """
         self._thread.join()
         if isinstance(self._problem, AnarosError):
@@ -421,5 +450,5 @@ class Loading:
         """Frees what was loaded and not taken."""
         self._thread.join()
         if self._loaded is not None:
-            self._loaded.libbpf.lib.bpf_object__close(self._loaded.handle)
+            self._loaded.close()
             self._loaded = None

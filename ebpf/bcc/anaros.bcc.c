@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The front of the handlers for BCC, which compiles it when a run starts: for
+ * kernels without BTF. It knows an event by the fields that its tracepoint's
+ * format file names, and the thread at work by helpers; no structure of the
+ * kernel is read. A thread of the target is told by a hash of thread ids, where
+ * the other front has a pointer in the task itself.
+ *
+ * BCC rewrites calls of maps in this file only, and not within macros, so each
+ * map has plain functions here and the handlers call those.
+ */
+#include <linux/types.h>
+
+#define barrier()        asm volatile("" ::: "memory")
+#define barrier_var(var) asm volatile("" : "+r"(var))
+
+#include "handlers/types.h"
+
+#define BPF_RB_NO_WAKEUP    (1ULL << 0)
+#define BPF_RB_FORCE_WAKEUP (1ULL << 1)
+#define BPF_F_MMAPABLE      (1U << 10)
+
+#define ANAROS_CLONE_THREAD 0x00010000
+#define ANAROS_STATE_ENDED  0x30 /* of prev_state: dead, or a zombie */
+#define ANAROS_STATE_IDLE   0x80 /* sleeps, and does not count as load */
+#define ANAROS_THREADS_MAX  65536
+
+#define ANAROS_UNINTERRUPTIBLE 2
+#define ANAROS_STATUS_UNKNOWN  -1
+
+/* The loader defines the values. */
+static const struct anaros_config config = {
+    .ring_wake_bytes = ANAROS_RING_WAKE_BYTES,
+    .runqueue_min_ns = ANAROS_RUNQUEUE_MIN_NS,
+    .queue_min_ns = ANAROS_QUEUE_MIN_NS,
+    .block_recent_ns = ANAROS_BLOCK_RECENT_NS,
+    .net_recent_ns = ANAROS_NET_RECENT_NS,
+    .switch_slots = ANAROS_SWITCH_SLOTS,
+    .backlog_min = ANAROS_BACKLOG_MIN,
+};
+
+/* What is kept of a thread of the target, and its process. */
+struct anaros_followed {
+	struct anaros_task task;
+	u64 ran_ns;
+	u32 pid;
+	u32 padding;
+};
+
+/* What this CPU is in. */
+struct anaros_cpu {
+	u64 unread_bytes;
+	u32 hard;
+	u32 soft;
+	u32 over_tid; /* of somebody else: took the CPU from ... */
+	u32 victim_tid;
+};
+
+BPF_RINGBUF_OUTPUT(ring, ANAROS_RING_PAGES);
+BPF_F_TABLE("array", u32, struct anaros_switch, switches, ANAROS_CPUS *ANAROS_SWITCH_SLOTS,
+	    BPF_F_MMAPABLE);
+BPF_F_TABLE("array", u32, struct anaros_switch_ends, switch_ends, ANAROS_CPUS, BPF_F_MMAPABLE);
+BPF_TABLE("percpu_array", u32, u64, counters, ANAROS_PROBE_COUNT *ANAROS_COUNTER_COUNT);
+BPF_TABLE("percpu_array", u32, struct anaros_text, scratch, ANAROS_PROBE_COUNT);
+BPF_TABLE("percpu_array", u32, struct anaros_cpu, cpus, 1);
+BPF_TABLE("lru_hash", struct anaros_named, u8, named, 1024);
+BPF_TABLE("hash", u32, struct anaros_followed, tasks, ANAROS_THREADS_MAX);
+BPF_TABLE("hash", u32, u8, tree, 16384);
+BPF_TABLE("hash", u32, u64, threads, 16384); /* of a process, by its pid */
+
+static __always_inline struct anaros_switch *find_switches(u32 *key)
+{
+	return switches.lookup(key);
+}
+
+static __always_inline struct anaros_switch_ends *find_switch_ends(u32 *key)
+{
+	return switch_ends.lookup(key);
+}
+
+static __always_inline u64 *find_counters(u32 *key)
+{
+	return counters.lookup(key);
+}
+
+static __always_inline struct anaros_text *find_scratch(u32 *key)
+{
+	return scratch.lookup(key);
+}
+
+static __always_inline u8 *find_named(struct anaros_named *key)
+{
+	return named.lookup(key);
+}
+
+static __always_inline int put_named(struct anaros_named *key, u8 *value)
+{
+	return named.update(key, value);
+}
+
+static __always_inline struct anaros_followed *find_tasks(u32 *key)
+{
+	return tasks.lookup(key);
+}
+
+static __always_inline int put_tasks(u32 *key, struct anaros_followed *value)
+{
+	return tasks.update(key, value);
+}
+
+static __always_inline int drop_tasks(u32 *key)
+{
+	return tasks.delete(key);
+}
+
+static __always_inline int put_tree(u32 *key, u8 *value)
+{
+	return tree.update(key, value);
+}
+
+static __always_inline int drop_tree(u32 *key)
+{
+	return tree.delete(key);
+}
+
+static __always_inline u64 *find_threads(u32 *key)
+{
+	return threads.lookup(key);
+}
+
+static __always_inline int put_threads(u32 *key, u64 *value)
+{
+	return threads.update(key, value);
+}
+
+static __always_inline int drop_threads(u32 *key)
+{
+	return threads.delete(key);
+}
+
+static __always_inline void *anaros_ring_room(void)
+{
+	return ring.ringbuf_reserve(sizeof(struct anaros_record));
+}
+
+static __always_inline void *anaros_ring_nothing(void)
+{
+	return ring.ringbuf_reserve(sizeof(u64));
+}
+
+static __always_inline long anaros_ring_text(struct anaros_text *text, u64 size, u64 flags)
+{
+	return ring.ringbuf_output(text, size, flags);
+}
+
+static __always_inline struct anaros_cpu *this_cpu(void)
+{
+	u32 zero = 0;
+
+	return cpus.lookup(&zero);
+}
+
+#define anaros_find(map, key)       find_##map(key)
+#define anaros_put(map, key, value) put_##map(key, value)
+#define anaros_drop(map, key)       drop_##map(key)
+
+/*
+ * BCC does not tell how much of the ring lies unread: each CPU wakes the consumer
+ * when it has written its share of what may be.
+ */
+static __always_inline u64 anaros_wake_flags(void)
+{
+	struct anaros_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return BPF_RB_NO_WAKEUP;
+	cpu->unread_bytes += sizeof(struct anaros_record) + 8;
+	if (cpu->unread_bytes * ANAROS_CPUS < config.ring_wake_bytes)
+		return BPF_RB_NO_WAKEUP;
+	cpu->unread_bytes = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+#include "handlers/shared.h"
+
+typedef struct {
+	u32 pid; /* 0 = unknown */
+	u32 tid;
+} anaros_thread;
+
+/* What sched_switch says of the thread that leaves; of other events nothing is asked. */
+typedef u64 anaros_event;
+
+static __always_inline u32 anaros_pid(anaros_thread thread)
+{
+	return thread.pid;
+}
+
+static __always_inline u32 anaros_tid(anaros_thread thread)
+{
+	return thread.tid;
+}
+
+static __always_inline anaros_thread anaros_current(void)
+{
+	u64 both = bpf_get_current_pid_tgid();
+	anaros_thread thread = {.pid = both >> 32, .tid = (u32)both};
+
+	return thread;
+}
+
+static __always_inline struct anaros_task *anaros_task(anaros_thread thread)
+{
+	u32 tid = thread.tid;
+
+	return (struct anaros_task *)find_tasks(&tid);
+}
+
+/* Of the thread at work, always: only of that one the command is known. */
+static __always_inline void anaros_name_process(u32 probe, anaros_thread thread, u64 now)
+{
+	struct anaros_named key = {.pid = thread.pid};
+	char command[ANAROS_COMM_MAX] = {};
+
+	bpf_get_current_comm(command, sizeof(command));
+	__builtin_memcpy(&key.start_time, command, sizeof(key.start_time));
+	anaros_name_once(probe, &key, command, now);
+}
+
+static __always_inline enum anaros_context anaros_context(anaros_event event)
+{
+	struct anaros_cpu *cpu = this_cpu();
+
+	if (!cpu || cpu->hard)
+		return ANAROS_CONTEXT_INTERRUPT;
+	return cpu->soft ? ANAROS_CONTEXT_SOFTIRQ : ANAROS_CONTEXT_TASK;
+}
+
+/* The tracepoint has bits of its own for a thread that was preempted. */
+static __always_inline u32 anaros_left_with(anaros_event state, anaros_thread prev)
+{
+	return state & ANAROS_STATE_IDLE ? ANAROS_UNINTERRUPTIBLE : state & 0x7f;
+}
+
+static __always_inline u32 anaros_iowait(anaros_thread thread)
+{
+	return 0;
+}
+
+static __always_inline u32 anaros_throttled(anaros_thread thread)
+{
+	return 0;
+}
+
+static __always_inline u32 anaros_cause(anaros_thread thread, u64 *argument)
+{
+	*argument = 0;
+	return ANAROS_CAUSE_UNKNOWN;
+}
+
+#include "handlers/sched.h"
+
+static __always_inline struct anaros_task *anaros_follow(anaros_thread thread)
+{
+	struct anaros_followed fresh = {.pid = thread.pid};
+	u32 tid = thread.tid, pid = thread.pid;
+	u64 *count, one = 1;
+
+	if (put_tasks(&tid, &fresh))
+		return NULL;
+	count = find_threads(&pid);
+	if (count && tid != pid)
+		__sync_fetch_and_add(count, 1);
+	else
+		put_threads(&pid, &one);
+	return (struct anaros_task *)find_tasks(&tid);
+}
+
+/* Where it lies in the event: the low half of the word says. */
+static __always_inline long anaros_program(anaros_event path, char *text, u32 size)
+{
+	return bpf_probe_read_kernel_str(text, size, (void *)path);
+}
+
+static __always_inline void anaros_tell_at(anaros_thread thread, u64 now, s32 when)
+{
+}
+
+/* Of two that end at once both may see that none is left; the tree tells the first. */
+static __always_inline bool anaros_is_last(anaros_thread thread)
+{
+	u32 pid = thread.pid;
+	u64 *count = find_threads(&pid);
+
+	if (!count)
+		return true;
+	__sync_fetch_and_add(count, -1);
+	if ((s64)ANAROS_READ_ONCE(*count) > 0)
+		return false;
+	drop_threads(&pid);
+	return true;
+}
+
+static __always_inline s32 anaros_wait_status(anaros_thread thread)
+{
+	return ANAROS_STATUS_UNKNOWN;
+}
+
+#include "handlers/process.h"
+
+/* Of a thread that somebody else's took the CPU from: whose, that is known when he leaves it. */
+static __always_inline void tell_who(struct anaros_cpu *cpu, anaros_thread prev)
+{
+	anaros_thread victim = {.tid = cpu->victim_tid};
+	struct anaros_task *task;
+
+	if (!victim.tid)
+		return;
+	task = anaros_task(victim);
+	if (cpu->over_tid == prev.tid && task && task->over_tid == prev.tid)
+		task->over_pid = prev.pid;
+	cpu->victim_tid = 0;
+}
+
+TRACEPOINT_PROBE(sched, sched_switch)
+{
+	anaros_thread prev = {.tid = args->prev_pid};
+	anaros_thread next = {.tid = args->next_pid};
+	struct anaros_task *left = anaros_task(prev);
+	struct anaros_task *came = anaros_task(next);
+	struct anaros_cpu *cpu = this_cpu();
+	u32 tid = args->prev_pid;
+	long state = args->prev_state;
+	bool leaves = left;
+
+	barrier_var(leaves); /* the verifier forbids to merge two pointers */
+	if (!cpu || (!leaves && !came && !cpu->victim_tid))
+		return 0;
+	prev.pid = anaros_current().pid;
+	if (came)
+		next.pid = ((struct anaros_followed *)came)->pid;
+	tell_who(cpu, prev);
+	anaros_on_switch(state, prev, left, next, came, bpf_ktime_get_ns());
+	if (left && state & ANAROS_STATE_ENDED) {
+		drop_tasks(&tid);
+	} else if (left && !came && !anaros_left_with(state, prev)) {
+		cpu->victim_tid = prev.tid;
+		cpu->over_tid = next.tid;
+	}
+	return 0;
+}
+
+TRACEPOINT_PROBE(sched, sched_waking)
+{
+	anaros_thread woken = {.tid = args->pid};
+	struct anaros_task *task = anaros_task(woken);
+
+	if (task)
+		anaros_on_waking(0, task);
+	return 0;
+}
+
+TRACEPOINT_PROBE(sched, sched_migrate_task)
+{
+	anaros_thread moved = {.tid = args->pid};
+	struct anaros_task *task = anaros_task(moved);
+
+	if (task)
+		anaros_on_migrate(task, args->orig_cpu, args->dest_cpu);
+	return 0;
+}
+
+/* Not sched_process_fork: that does not tell a thread from a process. */
+TRACEPOINT_PROBE(task, task_newtask)
+{
+	anaros_thread parent = anaros_current();
+	anaros_thread child = {.tid = args->pid, .pid = args->pid};
+
+	if (args->clone_flags & ANAROS_CLONE_THREAD)
+		child.pid = parent.pid;
+	anaros_on_fork(parent, child);
+	return 0;
+}
+
+/* Whichever thread executes a program takes the id of its leader, which is gone. */
+TRACEPOINT_PROBE(sched, sched_process_exec)
+{
+	anaros_thread thread = anaros_current();
+	u32 old = args->old_pid, tid = args->pid;
+	struct anaros_followed *followed = find_tasks(&old);
+
+	if (followed && old != tid) {
+		struct anaros_followed same = *followed;
+
+		put_tasks(&tid, &same);
+		drop_tasks(&old);
+	}
+	if (anaros_task(thread))
+		anaros_on_exec((u64)args + (args->data_loc_filename & 0xffff), thread);
+	return 0;
+}
+
+TRACEPOINT_PROBE(sched, sched_process_exit)
+{
+	anaros_thread thread = anaros_current();
+
+	if (anaros_task(thread))
+		anaros_on_exit(thread);
+	return 0;
+}
+
+/* No field says what an event interrupted, so each CPU keeps it. */
+#define ANAROS_SETS(category, event, field, value)                                                 \
+	TRACEPOINT_PROBE(category, event)                                                          \
+	{                                                                                          \
+		struct anaros_cpu *cpu = this_cpu();                                               \
+                                                                                                   \
+		if (cpu)                                                                           \
+			cpu->field = value;                                                        \
+		return 0;                                                                          \
+	}
+
+ANAROS_SETS(irq, softirq_entry, soft, 1)
+ANAROS_SETS(irq, softirq_exit, soft, 0)
+ANAROS_SETS(irq, irq_handler_entry, hard, 1)
+ANAROS_SETS(irq, irq_handler_exit, hard, 0)
+
+#ifdef ANAROS_HAS_IRQ_VECTORS
+ANAROS_SETS(irq_vectors, local_timer_entry, hard, 1)
+ANAROS_SETS(irq_vectors, local_timer_exit, hard, 0)
+ANAROS_SETS(irq_vectors, call_function_entry, hard, 1)
+ANAROS_SETS(irq_vectors, call_function_exit, hard, 0)
+ANAROS_SETS(irq_vectors, call_function_single_entry, hard, 1)
+ANAROS_SETS(irq_vectors, call_function_single_exit, hard, 0)
+#endif

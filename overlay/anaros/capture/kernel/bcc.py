@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second loader: BCC, for kernels without BTF.
+
+The handlers in ``ebpf/handlers`` are compiled with the front ``ebpf/bcc/anaros.bcc.c`` when a run
+starts, by the clang in BCC's library. They read what tracepoints say of themselves and nothing
+else, so the kernel's headers are not needed; what no tracepoint says is named in ``MISSING``.
+Nothing here is imported where the kernel has BTF.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from anaros import artifacts
+from anaros.capture.host import survey
+from anaros.capture.kernel.plane import KernelPlane, Target
+from anaros.capture.kernel.probes import Libbpf, Loaded, Plan, Program, switch_slots
+from anaros.errors import AnarosError, KernelPlaneError
+
+_TRACING = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/events"))
+_PROC = Path("/proc")
+_NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+_INTERRUPTS = "who woke a thread from an interrupt"
+PROGRAMS = (
+    Program("task__task_newtask", "process", "task_newtask", "proc.fork"),
+    Program("sched__sched_process_exit", "process", "sched_process_exit", "proc.exit"),
+    Program("sched__sched_process_exec", "process", "sched_process_exec", "proc.exec"),
+    Program("sched__sched_switch", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
+    Program("sched__sched_waking", "sched", "sched_waking", "wakers and sched.wakeup"),
+    Program("sched__sched_migrate_task", "sched", "sched_migrate_task", "sched.migrate"),
+    *(
+        Program(f"{name}_{end}", "sched", f"{name.partition('__')[2]}_{end}", _INTERRUPTS)
+        for name in (
+            "irq__softirq",
+            "irq__irq_handler",
+            "irq_vectors__local_timer",
+            "irq_vectors__call_function",
+            "irq_vectors__call_function_single",
+        )
+        for end in ("entry", "exit")
+    ),
+)
+
+_UNTOLD = "this kernel has no BTF, and no tracepoint tells it"
+#: What is not seen, one sentence each.
+MISSING = (
+    f"no sync.futex, mem.fault and sched.throttle, nor what a thread slept in: {_UNTOLD}",
+    f"no proc.io and proc.cpu, nor the status in proc.exit: {_UNTOLD}",
+    "nothing of the probes block, net and cuFile, nor of those that come later: they take BTF",
+)
+
+
+def module() -> Any:
+    """The Python package of BCC.
+
+    Raises:
+        KernelPlaneError: It is not installed, or does not work with this Python.
+    """
+    remedy = "apt install python3-bpfcc, boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or run with "
+    if "bcc" in sys.modules and hasattr(sys.modules["bcc"], "BPF"):
+        return sys.modules["bcc"]
+    folder = survey.bcc_folder()
+    if folder is None:
+        raise KernelPlaneError(f"{_NO_BTF}, and BCC is not installed", f"{remedy}--no-kernel")
+    spec = importlib.util.spec_from_file_location(
+        "bcc", folder / "__init__.py", submodule_search_locations=[os.fspath(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules["bcc"] = made
+    try:
+        spec.loader.exec_module(made)
+    except Exception as problem:
+        del sys.modules["bcc"]
+        raise KernelPlaneError(
+            f"{_NO_BTF}, and BCC in {folder} does not work: {problem}", f"{remedy}--no-kernel"
+        ) from problem
+    return made
+
+
+def check_host() -> None:
+    """Says at once what would otherwise be wrong later, and nobody would know.
+
+    Raises:
+        KernelPlaneError: Another machine, a pid namespace, or no tracefs.
+    """
+    off = "run with --no-kernel"
+    if os.uname().machine != "x86_64":
+        # BCC compiles for a processor without the atomic exchange that the rings need elsewhere.
+        raise KernelPlaneError(f"{_NO_BTF}, and BCC serves x86-64 only", off)
+    if str((_PROC / "self/ns/pid").readlink()) != _FIRST_PID_NAMESPACE:
+        raise KernelPlaneError(
+            f"{_NO_BTF}, and BCC follows processes by their first ids, which a pid namespace hides",
+            "run outside of the container, or with --no-kernel",
+        )
+    if not any(events.is_dir() for events in _TRACING):
+        raise KernelPlaneError(
+            f"{_NO_BTF}, and tracefs is not mounted",
+            "mount -t tracefs tracefs /sys/kernel/tracing, or run with --no-kernel",
+        )
+
+
+def _flags(plan: Plan, cpus: int) -> list[str]:
+    settings = plan.settings
+    page = os.sysconf("SC_PAGESIZE")
+    values = {
+        "PAGE_SIZE": page,
+        "RING_PAGES": settings.ring_bytes // page,
+        "RING_WAKE_BYTES": settings.ring_bytes // 2,
+        "RUNQUEUE_MIN_NS": settings.runqueue_min_ns,
+        "QUEUE_MIN_NS": settings.queue_min_ns,
+        "BLOCK_RECENT_NS": settings.block_recent_ns,
+        "NET_RECENT_NS": settings.net_recent_ns,
+        "BACKLOG_MIN": settings.backlog_min,
+        "SWITCH_SLOTS": settings.switch_slots or switch_slots(cpus),
+        "CPUS": cpus,
+    }
+    if any((events / "irq_vectors").is_dir() for events in _TRACING):
+        values["HAS_IRQ_VECTORS"] = 1
+    include = artifacts.folder("ebpf"), artifacts.folder("shim") / "include"
+    return [
+        *(f"-DANAROS_{name}={value}" for name, value in values.items()),
+        "-DANAROS_STORES_IN_ORDER",
+        "-D__bpf__",
+        *(f"-I{folder}" for folder in include),
+    ]
+
+
+@contextlib.contextmanager
+def _headers(folder: Path) -> Iterator[None]:
+    """Lets BCC's library, and nobody that we start, find the headers here rather than installed.
+
+    Who sets BCC_KERNEL_SOURCE wants those.
+    """
+    name = "BCC_KERNEL_SOURCE"
+    if name in os.environ:
+        yield
+        return
+    os.putenv(name, os.fspath(folder))
+    try:
+        yield
+    finally:
+        os.unsetenv(name)
+
+
+def load(plan: Plan) -> Loaded:
+    """Compiles the probes and brings them into the kernel, which takes about a second.
+
+    Args:
+        plan: With what settings.
+
+    Raises:
+        KernelPlaneError: BCC or libbpf is missing, or the kernel or the compiler refuses; what it
+            said went to the standard error.
+    """
+    check_host()
+    bcc = module()
+    libbpf = Libbpf()
+    try:
+        source = Path(artifacts.built("ebpf", "bcc/anaros.bcc.c"))
+    except AnarosError as problem:
+        raise KernelPlaneError(problem.fact, problem.remedy) from problem
+    flags = _flags(plan, libbpf.lib.libbpf_num_possible_cpus())
+    try:
+        with _headers(source.parent):
+            made = bcc.BPF(text=source.read_bytes(), cflags=flags)
+    except Exception as problem:
+        raise KernelPlaneError(
+            f"{_NO_BTF}, and BCC cannot load the probes: {problem}", "run with --no-kernel"
+        ) from problem
+    return _LoadedByBcc(libbpf, made, plan, 0)
+
+
+class _LoadedByBcc(Loaded):
+    def plane(self, _made: object) -> KernelPlane:
+        return BccPlane(self)
+
+    def close(self) -> None:
+        self.handle.cleanup()
+
+
+class BccPlane(KernelPlane):
+    """The probes that BCC loaded: they are attached from the beginning, and follow nobody yet."""
+
+    loader = "bcc"
+
+    def extend(self, *, delay_s: float | None = None) -> None:
+        """Nothing comes later."""
+
+    def missing(self) -> tuple[str, ...]:
+        """What is not seen, one sentence each."""
+        return (*super().missing(), *MISSING)
+
+    def _map_fd(self, name: str) -> int:
+        return int(self._object[name].map_fd)
+
+    def _attach_switches(self, sample: int, context: int) -> None:
+        ends, slots = (self._object[name].max_entries for name in ("switch_ends", "switches"))
+        self._read_switches(ends, slots // ends)
+        self._sample = (sample, context)
+
+    def _attach_programs(self) -> None:
+        pass
+
+    def _follow_libraries(self, roots: Sequence[int]) -> None:
+        pass
+
+    def _programs(self) -> Iterator[tuple[Program, int]]:
+        loaded = self._object.funcs
+        for program in PROGRAMS:
+            function = loaded.get(f"tracepoint__{program.name}".encode())
+            if function is not None:
+                yield program, function.fd
+
+    def _seed(self, targets: Iterable[Target]) -> None:
+        """Marks the threads of each and of all who descend from one.
+
+        Whoever is begun meanwhile is followed by the kernel; looking ends when nobody is new.
+        """
+        marked: set[int] = set()
+        for target in targets:
+            if not self._mark_process(target.pid):
+                raise KernelPlaneError(f"process {target.pid} does not exist")
+            marked.add(target.pid)
+        while True:
+            parents = _parents()
+            new = {pid for pid, parent in parents.items() if parent in marked} - marked
+            marked |= {pid for pid in new if self._mark_process(pid)}
+            if not new & marked:
+                return
+
+    def _mark_process(self, pid: int) -> bool:
+        tasks, tree, threads = (self._object[name] for name in ("tasks", "tree", "threads"))
+        try:
+            tids = [int(task.name) for task in (_PROC / str(pid) / "task").iterdir()]
+        except OSError:
+            return False
+        tree[tree.Key(pid)] = tree.Leaf(1)
+        for tid in tids:
+            leaf = tasks.Leaf()
+            leaf.pid = pid
+            tasks[tasks.Key(tid)] = leaf
+        threads[threads.Key(pid)] = threads.Leaf(len(tids))
+        return True
+
+    def detach(self) -> None:
+        """Detaches the probes; what lies in the rings can still be consumed."""
+        for point in tuple(self._object.tracepoint_fds) if self._object is not None else ():
+            self._object.detach_tracepoint(point)
+        super().detach()
+
+    def _free(self) -> None:
+        self._object.cleanup()
+
+
+def _parents() -> dict[int, int]:
+    """Of each process its parent."""
+    found: dict[int, int] = {}
+    for process in _PROC.iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (process / "stat").read_bytes().rpartition(b") ")[2].split()
+                found[int(process.name)] = int(words[1])
+    return found
