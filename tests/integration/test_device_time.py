@@ -53,6 +53,29 @@ print(hashlib.sha256(ctypes.string_at(back, 4096)).hexdigest())
 raise SystemExit(5)
 """
 
+#: Kernels of 20 ms each, asked for until they are done. What is printed is for how many ns the
+#: program itself knows that they were not.
+POLL = (
+    LOOP[: LOOP.index("memory =")]
+    + """
+import time
+operations.value = 80_000_000_000
+known_ns = 0
+for step in range(5):
+    ok(cu.cuLaunchKernel(busy, 1, 1, 1, 1, 1, 1, 0, stream, ctypes.addressof(held), 0))
+    launched_ns = last_ns = time.monotonic_ns()
+    while True:
+        asked_ns = time.monotonic_ns()
+        answer = cu.cuStreamQuery(stream)[0]
+        if answer == cu.CUresult.CUDA_SUCCESS:
+            break
+        assert answer == cu.CUresult.CUDA_ERROR_NOT_READY
+        last_ns = asked_ns
+    known_ns += last_ns - launched_ns
+print(known_ns)
+"""
+)
+
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, str]:
@@ -199,6 +222,19 @@ def test_without_cupti_nothing_is_loaded_and_told(recorded: Run, mode: str) -> N
     assert (stream["works"], stream["works_told"]) == (80, 0)
     assert 0 < stream["busy_least_ms"] <= stream["busy_most_ms"]
     assert stream["idle_ms"] > 0
+
+
+def test_a_loop_that_asks_proves_all_the_time_until_its_last_no(recorded: Run) -> None:
+    done, run = recorded(POLL, "queue")
+    assert done.returncode == 0, done.stderr
+    known_ns = int(done.stdout)
+    assert known_ns > 0
+    (stream,) = report.build(run)["device_time"]["streams"]
+    residual_ns = run.meta()["clock"]["residual_max_ns"] or 0
+    assert stream["busy_least_ms"] * 1e6 >= known_ns - 10 * residual_ns
+    assert stream["busy_least_ms"] <= stream["busy_most_ms"]
+    asked = sql.query(run, "SELECT count(*) FROM records WHERE kind = 'gpu.query'").rows[0][0]
+    assert 5 < asked <= 15  # a yes and at most two noes for each
 
 
 def test_the_program_is_the_same_whatever_becomes_of_cupti(

@@ -51,7 +51,8 @@ PER_THREAD = 2
 #: Together with the thread, what stands for that stream here: no handle is as high as this.
 OF_THREAD = 1 << 63
 
-#: The answers "not yet" of CUDA and HIP, and of Level Zero.
+#: The answers "not yet" of CUDA and HIP, and of Level Zero and OpenCL. Of those that a thread gets
+#: one after the other the first and the last are there.
 _NOT_READY = (600, 1)
 
 #: Streams that wait for streams that wait ...: so far it is followed.

@@ -61,7 +61,7 @@
 	ANAROS_KIND(0x0414, GPU_CAPTURE, "gpu.capture", "stream", "capture into a graph begins, with address 0, or ends; address is the graph, or the stream where there is none") \
 	ANAROS_KIND(0x0415, GPU_INSTANTIATE, "gpu.instantiate", "executable graph", "a graph is made ready to run, or brought up to date; address is the graph, 0 where the executable one is destroyed; size_bytes the nodes that it will run, 0 where they are not known") \
 	ANAROS_KIND(0x0416, GPU_CONTEXT, "gpu.context", "context, or a pid", "size_bytes: 0 destroyed, released or reset, 1 made or retained, 2 made current, 3 taken off the thread; 4 locked, 5 saved, 6 restored, 7 unlocked is a process; address is the device + 1 where the call names it") \
-	ANAROS_KIND(0x0417, GPU_QUERY, "gpu.query", "stream or event", "the thread asks whether work is done; status is 0 when it is; the same no again and again is one record") \
+	ANAROS_KIND(0x0417, GPU_QUERY, "gpu.query", "stream or event", "the thread asks whether work is done; status is 0 when it is, 600 or 1 when it is not yet; of the noes that a thread is told about one object in a row the first and the last are records, the last without its duration") \
 	ANAROS_KIND(0x0418, GPU_RESERVE, "gpu.reserve", "device address", "a range of addresses is reserved, with address 1, or freed, with address 0") \
 	ANAROS_KIND(0x0419, GPU_VM_MAP, "gpu.vm_map", "device address, array or multicast object", "memory is mapped there; address is its handle, 0 where only the access is set; object 0: the handle is exported") \
 	ANAROS_KIND(0x041a, GPU_VM_UNMAP, "gpu.vm_unmap", "device address, array or multicast object", "what was mapped there is unmapped") \

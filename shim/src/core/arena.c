@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "core/arena.h"
+#include "core/question.h"
 #include "core/rebind.h"
 #include "core/shim.h"
 #include "core/sys.h"
@@ -150,6 +151,8 @@ void anaros_leave_thread(void)
 {
 	struct anaros_thread *thread = &anaros_thread;
 
+	if (thread->epoch == anaros_process->epoch && anaros_control->recording != 0)
+		anaros_questions_over();
 	thread->guard |= ANAROS_GUARD_BUSY;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (thread->epoch == anaros_process->epoch) {
@@ -170,6 +173,7 @@ static void join_thread(struct anaros_thread *thread)
 	/* What the forking thread held in the parent stays the parent's. */
 	thread->chunk = NULL;
 	thread->cursor = thread->limit = NULL;
+	anaros_questions_forget();
 	thread->pid = anaros_process->pid;
 	thread->tid = (uint32_t)sys_gettid();
 	thread->lane = take_lane(thread);

@@ -83,9 +83,6 @@ extern __thread struct anaros_cuda_hint anaros_cuda_hint
 const char *anaros_cuda_function_name(const void *address) COLD;
 void anaros_cuda_remember(const void *address, const char *name);
 
-/* stream.c: whether the answer to a question differs from the last one. */
-bool anaros_cuda_is_news(uint64_t object, int result);
-
 static inline void *anaros_cuda_real_next(enum anaros_cuda_hook hook)
 {
 	void *function = __atomic_load_n(&anaros_cuda_next[hook], __ATOMIC_RELAXED);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Streams, events, waits of the thread and waits of a stream, and questions. */
 #include "cuda/cuda.h"
+#include "core/question.h"
 
 /* size_bytes 1: made; 0: destroyed. */
 #define STREAM_MADE                                                                                \
@@ -14,37 +15,19 @@ CUDA_WRAP(cuGreenCtxStreamCreate, STREAM_MADE)
 CUDA_WRAP(cuStreamDestroy, STREAM_DESTROYED)
 CUDA_WRAP(cuStreamDestroy_v2, STREAM_DESTROYED)
 
-#define WAIT(object_) CUDA_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
+#define WAIT(object_)                                                                              \
+	anaros_questions_over();                                                                   \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
 
 CUDA_PAIR(cuStreamSynchronize, _ptsz, WAIT(CUDA_STREAM(hStream)))
 CUDA_WRAP(cuEventSynchronize, WAIT((uintptr_t)hEvent))
 CUDA_WRAP(cuCtxSynchronize, WAIT(0))
 CUDA_WRAP(cuCtxSynchronize_v2, WAIT(0))
 
-/* In a loop that asks until it is done, the answers between are one record. */
-#define QUESTION(object_)                                                                          \
-	if (anaros_cuda_is_news((object_), result))                                                \
-	CUDA_RECORD(.kind = ANAROS_KIND_GPU_QUERY, .object = (object_))
-
 #define NOT_READY 600
-#define WAITING   256u
-
-/* Streams and events that were not ready when last asked. */
-static uint64_t waiting[WAITING];
-
-bool anaros_cuda_is_news(uint64_t object, int result)
-{
-	uint64_t *slot = &waiting[(object * 0x9e3779b97f4a7c15ull) >> 56];
-
-	if (result == NOT_READY) {
-		if (__atomic_load_n(slot, __ATOMIC_RELAXED) == object)
-			return false;
-		__atomic_store_n(slot, object, __ATOMIC_RELAXED);
-	} else if (__atomic_load_n(slot, __ATOMIC_RELAXED) == object) {
-		__atomic_store_n(slot, 0, __ATOMIC_RELAXED);
-	}
-	return true;
-}
+#define QUESTION(object_)                                                                          \
+	if (anaros_answer_is_news(&call, (object_), result, result == NOT_READY))                  \
+	CUDA_RECORD(.kind = ANAROS_KIND_GPU_QUERY, .object = (object_))
 
 CUDA_PAIR(cuStreamQuery, _ptsz, QUESTION(CUDA_STREAM(hStream)))
 CUDA_WRAP(cuEventQuery, QUESTION((uintptr_t)hEvent))
@@ -53,6 +36,7 @@ CUDA_WRAP(cuEventQuery, QUESTION((uintptr_t)hEvent))
 	CUDA_RECORD(.kind = ANAROS_KIND_GPU_EVENT, .flags = (flags_), .object = (stream),          \
 		    .address = (uintptr_t)hEvent, .size_bytes = (waited))
 #define EVENT_RECORDED                                                                             \
+	anaros_question_over((uintptr_t)hEvent);                                                   \
 	anaros_cuda_joins(result, (uintptr_t)hEvent, CUDA_STREAM(hStream));                        \
 	EVENT(CUDA_STREAM(hStream), CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC), 0)
 
@@ -62,9 +46,11 @@ CUDA_PAIR(cuStreamWaitEvent, _ptsz,
 	  anaros_cuda_joins(result, CUDA_STREAM(hStream), (uintptr_t)hEvent);
 	  EVENT(CUDA_STREAM(hStream), CUDA_FLAGS(hStream, ANAROS_FLAG_ASYNC), 1))
 /* All streams of a context at once: the context stands for them. */
-CUDA_WRAP(cuCtxRecordEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
+CUDA_WRAP(cuCtxRecordEvent, anaros_question_over((uintptr_t)hEvent);
+	  EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
 CUDA_WRAP(cuCtxWaitEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 1))
-CUDA_WRAP(cuGreenCtxRecordEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
+CUDA_WRAP(cuGreenCtxRecordEvent, anaros_question_over((uintptr_t)hEvent);
+	  EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 0))
 CUDA_WRAP(cuGreenCtxWaitEvent, EVENT((uintptr_t)hCtx, ANAROS_FLAG_ASYNC, 1))
 
 /* A word of memory that a stream writes, or is held back by. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Streams, events, waits, questions, captures, contexts and the device in use. */
+#include "core/question.h"
 #include "hip/hip.h"
 
 /* size_bytes 1: made; 0: destroyed. */
@@ -14,16 +15,18 @@ HIP_WRAP(hipExtStreamCreateWithCUMask, STREAM_MADE)
 HIP_WRAP(hipStreamDestroy,
 	 DEVICE_NOTE(.kind = ANAROS_KIND_GPU_STREAM, .object = HIP_STREAM(stream)))
 
-#define WAIT(object_) DEVICE_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
+#define WAIT(object_)                                                                              \
+	anaros_questions_over();                                                                   \
+	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
 
 HIP_PAIR(hipStreamSynchronize, WAIT(HIP_STREAM(stream)))
 HIP_WRAP(hipEventSynchronize, WAIT((uintptr_t)event))
 HIP_WRAP(hipDeviceSynchronize, WAIT(0))
 HIP_WRAP(hipCtxSynchronize, WAIT(0))
 
-/* In a loop that asks until it is done, the answers between are one record. */
+#define NOT_READY 600
 #define QUESTION(object_)                                                                          \
-	if (anaros_cuda_is_news((object_), result))                                                \
+	if (anaros_answer_is_news(&call, (object_), result, result == NOT_READY))                  \
 	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_QUERY, .object = (object_))
 
 HIP_PAIR(hipStreamQuery, QUESTION(HIP_STREAM(stream)))
@@ -34,6 +37,7 @@ HIP_WRAP(hipEventQuery, QUESTION((uintptr_t)event))
 		      .flags = HIP_FLAGS(stream, ANAROS_FLAG_ASYNC), .object = HIP_STREAM(stream), \
 		      .address = (uintptr_t)event, .size_bytes = (waited))
 #define EVENT_RECORDED                                                                             \
+	anaros_question_over((uintptr_t)event);                                                    \
 	anaros_cuda_joins(result, (uintptr_t)event, HIP_STREAM(stream));                           \
 	EVENT(0)
 

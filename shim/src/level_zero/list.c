@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Commands: what is appended to a list, and lists that are executed. */
+#include "core/question.h"
 #include "level_zero/level_zero.h"
 
 #define SLOTS  4096u
@@ -108,6 +109,8 @@ static void event(const struct anaros_fields *of, uint64_t start_ns, uint64_t en
 		return;
 	if (unlikely(__atomic_load_n(&anaros_cuda_captures, __ATOMIC_RELAXED) != 0))
 		anaros_cuda_joins(of->status, waited ? list : address, waited ? address : list);
+	if (waited == 0)
+		anaros_question_over(address);
 	anaros_record_at(start_ns, end_ns,
 			 &(struct anaros_fields){
 			     .kind = ANAROS_KIND_GPU_EVENT,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Memory, code, contexts, waits and questions of Level Zero. */
+#include "core/question.h"
 #include "level_zero/level_zero.h"
 
 #define ALLOC(object_, bytes, flags_, address_)                                                    \
@@ -79,24 +80,24 @@ ZE_WRAP(zeContextCreate, CONTEXT(DEVICE_OUT(phContext), 1))
 ZE_WRAP(zeContextCreateEx, CONTEXT(DEVICE_OUT(phContext), 1))
 ZE_WRAP(zeContextDestroy, CONTEXT(hContext, 0))
 
-/* In a loop that asks until it is done, the answers between are one record. */
-#define CUDA_NOT_READY 600
+#define WAITED(object_)                                                                            \
+	anaros_questions_over();                                                                   \
+	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (object_))
 #define QUESTION(object_)                                                                          \
-	if (anaros_cuda_is_news((uintptr_t)(object_),                                              \
-				result == ZE_NOT_READY ? CUDA_NOT_READY : result))                 \
+	if (anaros_answer_is_news(&call, (uintptr_t)(object_), result, result == ZE_NOT_READY))    \
 	DEVICE_RECORD(.kind = ANAROS_KIND_GPU_QUERY, .object = (uintptr_t)(object_))
 /* A wait that has no time to wait is a question. */
 #define WAIT(object_)                                                                              \
-	if (timeout != 0)                                                                          \
-		DEVICE_RECORD(.kind = ANAROS_KIND_GPU_SYNC, .object = (uintptr_t)(object_));       \
-	else                                                                                       \
+	if (timeout != 0) {                                                                        \
+		WAITED((uintptr_t)(object_));                                                      \
+	} else                                                                                     \
 		QUESTION(object_)
 
 ZE_WRAP(zeCommandQueueSynchronize, WAIT(hCommandQueue))
 ZE_WRAP(zeCommandListHostSynchronize, WAIT(hCommandList))
 ZE_WRAP(zeFenceHostSynchronize, WAIT(hFence))
 ZE_WRAP(zeEventHostSynchronize, WAIT(hEvent))
-ZE_WRAP(zeDeviceSynchronize, DEVICE_RECORD(.kind = ANAROS_KIND_GPU_SYNC))
+ZE_WRAP(zeDeviceSynchronize, WAITED(0))
 ZE_WRAP(zeEventQueryStatus, QUESTION(hEvent))
 ZE_WRAP(zeFenceQueryStatus, QUESTION(hFence))
 /* The host lets work go on that waits for the event. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events: waits, questions, callbacks, and what orders the commands of a queue. */
+#include "core/question.h"
 #include "cuda/cuda.h"
 #include "opencl/opencl.h"
 
 #define EVENTS_ASKED 64u
-/* What CUDA says of work that is not done. */
-#define NOT_READY 600
+/* The last of the states before an event is complete; those before have higher numbers. */
+#define CL_RUNNING 1
 
 /* Markers and barriers order the device; they do not move or compute. */
 #define ORDERED(at)                                                                                \
@@ -87,13 +88,16 @@ CL_HOOK(CL_RARE, cl_int, clSetEventCallback,
 	return result;
 }
 
-/* Polled by some programs: the same answer again is no news. */
+/* That it is not done yet is one answer, whether it is queued, submitted or running. */
 static void answered(const struct anaros_call *call, cl_event event, cl_int result,
 		     const cl_int *status)
 {
 	int32_t answer = result != CL_SUCCESS || status == NULL ? result : *status;
+	bool not_yet = answer >= CL_RUNNING;
 
-	if (anaros_cuda_is_news((uintptr_t)event, answer > 0 ? NOT_READY : answer))
+	if (not_yet)
+		answer = CL_RUNNING;
+	if (anaros_answer_is_news(call, (uintptr_t)event, answer, not_yet))
 		anaros_record(call, &(struct anaros_fields){
 					.kind = ANAROS_KIND_GPU_QUERY,
 					.status = answer,
@@ -152,6 +156,7 @@ CL_HOOK(CL_RARE, cl_int, clWaitForEvents, (cl_uint count, const cl_event *events
 	if (count > EVENTS_ASKED)
 		count = EVENTS_ASKED;
 	queue = count > 0 ? cl_queue_of_event(api, events[0]) : NULL;
+	anaros_questions_over();
 	anaros_record_at(call.start_ns, end_ns,
 			 &(struct anaros_fields){
 			     .kind = ANAROS_KIND_GPU_SYNC,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Queues, and the calls that hand over or wait for all that is in one. */
+#include "core/question.h"
 #include "opencl/opencl.h"
 
 CL_HOOK(CL_RARE, cl_int, clFinish, (cl_command_queue queue), (queue))
@@ -14,6 +15,7 @@ CL_HOOK(CL_RARE, cl_int, clFinish, (cl_command_queue queue), (queue))
 	result = api->clFinish(queue);
 	waited.start_ns = call.start_ns;
 	waited.end_ns = anaros_now_ns();
+	anaros_questions_over();
 	anaros_record_at(waited.start_ns, waited.end_ns,
 			 &(struct anaros_fields){
 			     .kind = ANAROS_KIND_GPU_SYNC,

@@ -284,7 +284,7 @@ static void launches_on_devices(void)
 	check("devices", &found.last[0], (struct record){S + 1, 2, 8, ASYNC});
 }
 
-/* A thread that asks until it is done: the first no, and the yes. */
+/* A thread that asks until it is done: the first no, the last one, and the yes. */
 static void questions(void)
 {
 	int *answer = dlsym(driver, "echo_answer");
@@ -297,6 +297,8 @@ static void questions(void)
 		CHECK_EQUAL(query(0xe000, 0, 0, 0, 0, 0, 0, 0, 0, 0), 600);
 	CHECK_EQUAL(of(ANAROS_KIND_GPU_QUERY).count, before + 1);
 	*answer = 0;
+	CHECK_EQUAL(query(0xe000, 0, 0, 0, 0, 0, 0, 0, 0, 0), 0);
+	CHECK_EQUAL(of(ANAROS_KIND_GPU_QUERY).count, before + 3);
 	SAYS(QUERY, "cuEventQuery", WORDS(0xe000), 0xe000, 0, 0, 0);
 	SAYS(QUERY, "cuStreamQuery_ptsz", WORDS(0), 2, 0, 0, 0);
 }
