@@ -188,6 +188,7 @@ struct napi_struct {
 
 #define PF_KTHREAD        0x00200000
 #define PF_IO_WORKER      0x00000010
+#define PF_EXITING        0x00000004
 #define PF_USER_WORKER    0x00004000
 #define TS_COMPAT         0x0002
 #define SIGNAL_GROUP_EXIT 0x00000004

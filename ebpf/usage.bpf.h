@@ -77,7 +77,8 @@ static __always_inline void anaros_tell_usage(struct task_struct *task, void *us
 	struct anaros_told *told;
 	u64 calls = 0, now;
 
-	if (!task)
+	/* One that ends is told where it does, once: it stays here until its parent looks. */
+	if (!task || anaros_look(task)->flags & PF_EXITING)
 		return;
 	state = anaros_task(task);
 	if (!state)

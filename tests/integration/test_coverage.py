@@ -143,6 +143,25 @@ def test_a_server_is_seen_to_the_thousandth(
     ]
 
 
+def test_a_child_that_nobody_has_waited_for_counts_once(
+    anaros: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    size = 1_000_000
+    leave = f"""
+import os, time
+if os.fork() == 0:
+    os.write(os.open("/dev/null", os.O_WRONLY), bytes({size}))
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+time.sleep(1.2)  # The kernel's count is asked for once a second.
+os.wait()
+"""
+    python = os.path.realpath(sys.executable)
+    _, found = _run(anaros, tmp_path / "run", python, "-c", leave)
+    written = _total(found, "file.written_bytes")
+    assert written["seen"] == written["witnessed"] == size
+
+
 def test_what_recording_cost_is_a_track(anaros: Callable[..., list[str]], tmp_path: Path) -> None:
     spin = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass"
     python = os.path.realpath(sys.executable)
