@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from anaros import coverage
 from anaros.coverage import QUANTITIES, Quantity
+from anaros.coverage.owners import by_program
 from anaros.coverage.series import by_second
 from anaros.kinds import Kind
 from anaros.records import (
@@ -222,6 +223,24 @@ def test_a_program_without_the_shim_is_filled_from_the_kernels_count() -> None:
     assert unknown["source"] is None
 
 
+def test_forked_children_of_a_program_without_the_shim_count_as_that_program() -> None:
+    machine = Machine()
+    for pid, shim in ((1, False), (11, True)):
+        machine.counts[pid], machine.born[pid] = [0, 0, 0, 0], ORIGIN - SECOND
+        machine.exec(pid, shim=shim, loader=0)
+        # A child, one of its own, and one that becomes something else.
+        machine.fork(pid, pid + 1)
+        machine.fork(pid + 1, pid + 2)
+        machine.fork(pid, pid + 3)
+        machine.exec(pid + 3, shim=False, loader=0)
+        for child in range(4):
+            machine.move(pid + child, 10**child, write=True, raw=True)
+            machine.tell(pid + child, 2)
+    programs = machine.ledger().programs
+    written = dict(zip(programs.pid.tolist(), programs.kernel_written.tolist(), strict=True))
+    assert written == {1: 111, 4: 1000, 11: 1, 12: 10, 13: 100, 14: 1000}
+
+
 SOCKETS = st.lists(
     st.tuples(
         st.integers(0, 3),
@@ -274,6 +293,51 @@ def _tell_socket(machine: Machine, cookie: int, moved: list[int], kind: Kind, st
     machine.record(
         kind, 1, object=cookie, status=status, address=1, size_bytes=received, context=sent
     )
+
+
+def test_a_socket_is_of_those_who_moved_its_bytes() -> None:
+    machine = Machine()
+    for pid in (1, 2, 3):
+        machine.counts[pid], machine.born[pid] = [0, 0, 0, 0], ORIGIN - SECOND
+        machine.exec(pid, shim=True, loader=0)
+    # The kernel names 1, which accepts; 2 and 3 answer, and something goes past the shim.
+    machine.record(Kind.TCP_STATE, 1, object=5, status=2, address=7)
+    for pid, size in ((2, 100), (3, 70_000), (2, 200)):
+        machine.record(Kind.NET_SEND, pid, object=5, size_bytes=size)
+    _tell_socket(machine, 5, [50, 170_300], Kind.TCP_STATE, 7)
+    programs = machine.ledger().programs
+    assert programs.pid.tolist() == [1, 2, 3]
+    assert programs.shim_sent.tolist() == [0, 300, 70_000]
+    assert programs.kernel_sent.tolist() == [0, 300, 170_000]
+    assert programs.kernel_received.tolist() == [50, 0, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    calls=st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 3), st.integers(0, 99))),
+    witnessed=st.tuples(*[st.integers(0, 300)] * 3),
+    holder=st.tuples(*[st.integers(-1, 3)] * 3),
+)
+def test_what_is_counted_on_sockets_is_shared_out_whole(
+    calls: list[tuple[int, int, int]],
+    witnessed: tuple[int, int, int],
+    holder: tuple[int, int, int],
+) -> None:
+    columns = np.array(calls, np.int64).reshape(-1, 3).T
+    sizes, counted = columns[2].astype(np.uint64), np.array(witnessed, np.uint64)
+    known = np.array([0 if each < 0 else each for each in holder])
+    found = by_program(columns[0], np.maximum(columns[1], 0), sizes, counted, known, 4)
+    assert found.sum() == sum(witnessed)
+    found = by_program(columns[0], columns[1], sizes, counted, np.array(holder), 4)
+    assert found.sum() <= sum(witnessed)
+    for program in range(4):
+        mine = [0, 0, 0]
+        for socket, who, size in calls:
+            mine[socket] += size if who == program else 0
+        # Nobody is said to have moved less than was seen where the kernel saw no less.
+        every = [sum(size for at, _, size in calls if at == socket) for socket in range(3)]
+        sure = sum(mine[at] for at in range(3) if every[at] <= witnessed[at])
+        assert found[program] >= sure
 
 
 def test_a_socket_that_was_open_before_counts_from_its_first_reading() -> None:

@@ -21,13 +21,16 @@ class Images:
     """N programs, sorted by pid and start; each array has shape (N,).
 
     ``start_ns`` is 0 for what a process was when it was first seen. ``exec`` tells those that
-    began with an exec. ``shim`` tells where the shim was at work.
+    began with an exec. ``shim`` tells where the shim was at work. ``root`` is the place of the
+    program that each was forked from without an exec since, without the shim in either; its own
+    place else.
     """
 
     pid: U32
     start_ns: U64
     exec: Mask
     shim: Mask
+    root: I64
 
     def __len__(self) -> int:
         return len(self.pid)
@@ -35,6 +38,12 @@ class Images:
     def at(self, pid: npt.NDArray[np.uint32], time_ns: U64) -> I64:
         """Which of them each pid was at a time; -1: the pid was never seen."""
         return _places(self.pid, self.start_ns, pid, time_ns)
+
+    def gathered(self, amount: U64) -> U64:
+        """Amounts of shape (N,), those of forked children where their program is listed."""
+        found = np.zeros(len(self), np.uint64)
+        np.add.at(found, self.root, amount)
+        return found
 
 
 def _places(pids: U32, starts: U64, pid: U32, time_ns: U64) -> I64:
@@ -76,4 +85,7 @@ def images_of(columns: Columns) -> Images:
         if not inherited.any():
             break
         shim |= inherited
-    return Images(pid, start, by_exec, shim)
+    root = np.where(forked & ~shim & ~shim[np.maximum(parent, 0)], parent, np.arange(len(pid)))
+    for _ in range(_GENERATIONS_MAX.bit_length()):
+        root = root[root]
+    return Images(pid, start, by_exec, shim, root)

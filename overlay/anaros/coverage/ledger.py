@@ -10,6 +10,7 @@ import numpy as np
 from anaros.coverage.cpu import cpu_rows
 from anaros.coverage.images import Images, images_of
 from anaros.coverage.model import I64, SECOND_NS, U64, Mask, Programs, Quantity, Rows, Total
+from anaros.coverage.owners import by_program
 from anaros.coverage.series import Growth, by_second, grown, growth
 from anaros.kinds import Kind
 from anaros.records import (
@@ -398,7 +399,8 @@ def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets
     began = _first_told(told, read, frame.origin_ns)
     found, earlier = growth(read.object, read.start_ns, closed, began, frame.origin_ns)
     whose = np.searchsorted(cookies, read.object[found.place])
-    image = frame.images.at(read.pid[found.place], read.start_ns[found.place])
+    holder = np.full(len(cookies), -1, np.int64)
+    holder[whose] = frame.images.at(read.pid[found.place], read.start_ns[found.place])
     if frame.attached:
         ended = calls.start_ns + calls.duration_ns
         known &= _Spans.of(read.object, found).hold(calls.object, ended)
@@ -419,10 +421,11 @@ def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets
             seen,
             witnessed,
         )
-        kernel, shim = nothing.copy(), nothing.copy()
-        np.add.at(kernel, image[image >= 0], amount[image >= 0].astype(np.uint64))
         caller = frame.images.at(calls.pid[mine], calls.start_ns[mine])
-        np.add.at(shim, caller[caller >= 0], calls.size_bytes[mine][caller >= 0])
+        size = calls.size_bytes[mine]
+        shim = nothing.copy()
+        np.add.at(shim, caller[caller >= 0], size[caller >= 0])
+        kernel = by_program(socket[mine], caller, size, witnessed, holder, len(shim))
         by_image.append((kernel, shim))
     return _Sockets(*by_image), unwitnessed
 
@@ -475,6 +478,7 @@ def _programs(
     read, written = files[Quantity.READ_BYTES], files[Quantity.WRITTEN_BYTES]
     columns = (read, written, sockets.received, sockets.sent)
     kernel, shim = ([each[side] for each in columns] for side in (0, 1))
+    kernel = [images.gathered(each) for each in kernel]
     some = images.exec | (np.sum(kernel, axis=0) > 0) | (np.sum(shim, axis=0) > 0)
     chosen = np.flatnonzero(some)
     kernel_read, kernel_written, kernel_received, kernel_sent = (each[chosen] for each in kernel)

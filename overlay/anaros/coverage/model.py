@@ -80,7 +80,8 @@ class Programs:
     ``shim`` is 1 where the shim was in it, ``start_ns`` when it began (0: before anybody looked).
     ``*_read``, ``*_written``, ``*_received`` and ``*_sent`` are bytes, by the kernel's count
     (``kernel_``: without what the loader read before the shim was there, which is
-    ``before_shim``) and by the shim's records (``shim_``).
+    ``before_shim``) and by the shim's records (``shim_``). Children that a program without the
+    shim forked, and that called no exec, count as that program.
     """
 
     pid: U32
