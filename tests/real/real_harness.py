@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a real program with Anaros, drives it with its own tool, and compares what both say."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anaros import report
+from anaros.store import sql
+from anaros.store.rundir import RunDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: How long anything may take: far longer than on a busy machine.
+PATIENCE_S = 60
+
+NEEDS = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's count needs root"),
+    pytest.mark.skipif(
+        not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"
+    ),
+    pytest.mark.skipif(
+        not (ROOT / "shim/libanaros.so").exists(), reason="needs the shim: run make -C shim"
+    ),
+    pytest.mark.skipif(
+        not (ROOT / "ebpf/anaros.bpf.o").exists(), reason="ebpf/anaros.bpf.o is not built"
+    ),
+]
+
+#: What is attached last of the probes of system calls, and of those that come while one waits.
+_CALLS, _MORE = "sys_enter", "io_uring_complete"
+
+
+def needs(*programs: str) -> list[pytest.MarkDecorator]:
+    """What a test of these programs takes."""
+    lacking = [program for program in programs if find(program) is None]
+    reason = f"not installed: {', '.join(lacking)} (scripts/setup --programs)"
+    return [*NEEDS, pytest.mark.skipif(bool(lacking), reason=reason)]
+
+
+def find(program: str) -> str | None:
+    """Where a program is; Debian keeps those of PostgreSQL apart, and servers in sbin."""
+    path = os.environ.get("PATH", os.defpath)
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return shutil.which(program, path=os.pathsep.join([path, "/usr/sbin", *map(str, folders)]))
+
+
+def anaros(*words: str | Path) -> list[str]:
+    """The words of an `anaros` command of this checkout."""
+    paths = [str(ROOT / "overlay"), str(ROOT / "cli")]
+    code = (
+        f"import sys; sys.path[:0] = {paths!r}; from anaros_cli.main import main; sys.exit(main())"
+    )
+    return [sys.executable, "-c", code, *map(str, words)]
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Waits for something to hold."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"still not: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, without a connection that would be counted."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                    return True
+    return False
+
+
+def tool(*words: str | Path, **more: Any) -> str:
+    """What a tool prints; it must succeed."""
+    done = subprocess.run(
+        list(map(str, words)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        **more,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+class Watched:
+    """One program with Anaros: its processes, and in the end what the run says of it.
+
+    Args:
+        way: `run` or `attach`.
+        folder: Where the run and the outputs go.
+    """
+
+    def __init__(self, way: str, folder: Path) -> None:
+        self.way = way
+        self.path = folder / "run"
+        self._said = folder / "said"
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, *words: str | Path, ready: Callable[[], object], more: bool = False, **options: Any
+    ) -> None:
+        """Starts it and waits until it is ready, and until it is watched.
+
+        Args:
+            words: The command.
+            ready: Tells whether the program is at work.
+            more: Whether the probes are waited for that are loaded while it runs.
+            options: Of `subprocess.Popen`.
+        """
+        command = list(map(str, words))
+        if self.way == "run":
+            command = anaros("run", "--output", self.path, "--", *words)
+        self._open(command, "program", **options)
+        until(lambda: ready() or self._program.poll() is not None, f"{words[0]} is ready")
+        assert self._program.poll() is None, self.said()
+        if self.way == "attach":
+            self._open(anaros("attach", "--output", self.path, str(self._program.pid)), "anaros")
+        watcher = self._processes[-1]
+        waited = _MORE if more else _CALLS if self.way == "attach" else None
+        if waited is not None:
+            until(lambda: waited in _probes(watcher.pid), f"{waited} is followed")
+
+    def run(self, *words: str | Path, **options: Any) -> None:
+        """Runs what ends by itself, under `anaros run`."""
+        self._open(anaros("run", "--output", self.path, "--", *words), "program", **options)
+
+    def _open(self, command: Sequence[str], name: str, **options: Any) -> None:
+        with self._said.with_suffix(f".{name}").open("wb") as said:
+            self._processes.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **options
+                )
+            )
+
+    @property
+    def _program(self) -> subprocess.Popen[bytes]:
+        return self._processes[0]
+
+    @property
+    def pid(self) -> int:
+        """Of the program where it runs alone; of `anaros` else."""
+        return self._program.pid
+
+    def said(self, name: str = "program") -> str:
+        """What it printed."""
+        return self._said.with_suffix(f".{name}").read_text(errors="replace")
+
+    def end(self, code: int = 0) -> Seen:
+        """Waits for its end, which somebody has brought about."""
+        for process in self._processes:
+            process.wait(PATIENCE_S)
+        assert self._program.returncode == code, self.said()
+        if self.way == "attach":
+            assert self._processes[-1].returncode == 0, self.said("anaros")
+        return Seen(self.path)
+
+    def detach(self) -> Seen:
+        """Lets the program go on."""
+        watcher = self._processes[-1]
+        watcher.send_signal(signal.SIGTERM)
+        watcher.wait(PATIENCE_S)
+        return Seen(self.path)
+
+    def kill(self) -> None:
+        """Whatever still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def _probes(pid: int) -> set[str]:
+    """The tracepoints that a process has links to."""
+    found = set()
+    for path in Path(f"/proc/{pid}/fdinfo").glob("*"):
+        with contextlib.suppress(OSError):
+            text = path.read_text()
+            if "tp_name:" in text:
+                found.add(text.partition("tp_name:")[2].split()[0])
+    return found
+
+
+class Seen:
+    """What a run says."""
+
+    def __init__(self, path: Path) -> None:
+        self.run = RunDirectory.open(path)
+        self.report = report.build(self.run)
+        drops = self.report["drops"]["by_probe"]
+        # Where records were lost nothing can be compared to the percent.
+        assert not drops["calls"] and not self.report["drops"]["shim"]
+
+    @property
+    def coverage(self) -> dict[str, Any]:
+        """Of the report."""
+        return dict(self.report["coverage"])
+
+    @property
+    def requests(self) -> int:
+        """How many it tells of."""
+        return int(self.report["requests"]["count"])
+
+    def bytes(self, *kinds: str) -> int:
+        """Of all records of these kinds."""
+        return sum(row["bytes"] for row in self.report["calls"] if row["kind"] in kinds)
+
+    def count(self, *kinds: str) -> int:
+        """Of all records of these kinds."""
+        return sum(row["count"] for row in self.report["calls"] if row["kind"] in kinds)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        return list(sql.query(self.run, query).rows)
+
+    def total(self, quantity: str) -> dict[str, Any]:
+        """One quantity of the coverage."""
+        (found,) = (row for row in self.coverage["quantities"] if row["quantity"] == quantity)
+        return dict(found)
+
+    def share(self, name: str) -> float:
+        """Seen of what was witnessed."""
+        found = self.coverage["shares"][name]
+        assert found is not None
+        return float(found)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nginx with workers of another user, under wrk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from real_harness import Watched, free_port, listens, needs, tool
+
+pytestmark = needs("nginx", "wrk")
+
+BODY = 20_000
+CONFIGURATION = """
+daemon off;
+worker_processes 2;
+user nobody nogroup;
+pid {folder}/pid;
+error_log {folder}/errors;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/log;
+    sendfile on;
+    keepalive_requests 1000000;
+    client_body_temp_path {folder}/a;
+    proxy_temp_path {folder}/b;
+    fastcgi_temp_path {folder}/c;
+    uwsgi_temp_path {folder}/d;
+    scgi_temp_path {folder}/e;
+    server {{
+        listen 127.0.0.1:{port};
+        root {folder}/pages;
+    }}
+}}
+"""
+EXACTLY = """
+function done(summary)
+    local refused = summary.errors.status
+    io.write(string.format("exactly %d %d %d\\n", summary.requests, summary.bytes, refused))
+end
+"""
+
+
+def test_pages(watched: Watched, public: Path) -> None:
+    port, page = free_port(), public / "pages/page"
+    page.parent.mkdir()
+    page.write_bytes(os.urandom(BODY))
+    configuration, exactly = public / "nginx.conf", public / "exactly.lua"
+    configuration.write_text(CONFIGURATION.format(folder=public, port=port))
+    exactly.write_text(EXACTLY)
+    server = ["nginx", "-p", str(public), "-c", str(configuration)]
+    watched.start(*server, ready=lambda: listens(port))
+    load = ["wrk", "-t1", "-c8", "-d1", "-s", str(exactly), f"http://127.0.0.1:{port}/page"]
+    requests, size, refused = map(int, tool(*load).partition("exactly")[2].split())
+    assert refused == 0
+    tool(*server, "-s", "quit")
+    seen = watched.end()
+    served = len((public / "log").read_text().splitlines())
+    assert seen.requests == served
+    # Those under way when the time is over are answered, and not counted.
+    assert served == pytest.approx(requests, rel=0.01)
+    assert seen.bytes("net.send") == pytest.approx(size, rel=0.01)
+    # A client that has gone gets nothing.
+    assert seen.count("file.sendfile") == served
+    assert seen.bytes("file.sendfile") == pytest.approx(served * BODY, rel=0.01)
+    assert seen.share("socket_bytes") >= 0.999
+    assert seen.share("file_bytes") >= 0.999
+    if watched.way == "run":
+        assert seen.coverage["without_shim"] == []
+        assert seen.coverage["partly_seen"] == []
