@@ -59,6 +59,32 @@ struct anaros_task {
 	u32 moved_to;
 };
 
+/* Whose a request to a block device is. */
+enum owner {
+	OWNER_UNKNOWN = 0,
+	OWNER_TARGET = 1,
+	OWNER_OTHER = 2,
+};
+
+struct io {
+	u64 insert_ns; /* 0: it went to the driver without waiting */
+	u64 issue_ns;
+	u64 sector;
+	u32 device;
+	u32 size_bytes;
+	u32 left_bytes;
+	u32 operation;
+	u32 pid;
+	u32 tid;
+	u32 owner;
+	u32 padding;
+};
+
+struct device {
+	u64 last_ns; /* the target's last request began or ended */
+	u64 in_flight;
+};
+
 /* A process as long as it lives: its pid and what tells it from a later one. */
 struct anaros_named {
 	u64 start_time; /* or the beginning of its command, where that is not known */

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_harness import NEEDS, Samples, kernel, probes, stopped
+from kernel_harness import NEEDS, Samples, direct_or_skip, kernel, probes, stopped
 
 from anaros.capture.host import survey
 from anaros.errors import KernelPlaneError
@@ -181,6 +181,41 @@ def test_both_loaders_record_the_same(workload: str, tmp_path: Path, headers: st
     assert (ours.of(Kind.SCHED_WAKEUP).flags & FLAG_ASYNC).any()
 
 
+def test_both_loaders_record_the_same_requests(workload: str, tmp_path: Path) -> None:
+    """Bytes and places exactly; whose they are, and the order in which they were issued."""
+    direct, other = tmp_path / "direct", tmp_path / "other"
+    direct_or_skip(direct)
+    script = f"{workload} write {direct} 16 65536; {workload} buffered {direct} 1048576; sync"
+    foreign = f"while :; do dd if=/dev/zero of={other} bs=64k count=4 oflag=direct; done"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", foreign], stderr=subprocess.DEVNULL, start_new_session=True
+    ) as tenant:
+        try:
+            ours, theirs, _ = observe(["/bin/sh", "-c", script], tmp_path, {})
+        finally:
+            os.killpg(tenant.pid, signal.SIGKILL)
+    if len(ours.of(Kind.BLOCK_IO)) == 0:
+        pytest.skip(f"{tmp_path} does not lie on a block device")
+    own = [seen.of(Kind.BLOCK_IO) for seen in (ours, theirs)]
+    own = [seen.take((seen.pid != 0) & (seen.flags & FLAG_OTHER_TENANT == 0)) for seen in own]
+    lost = sum(counts["missed"] for counts in theirs.counts.values())
+    fields = ("pid", "tid", "flags", "status", "object", "size_bytes", "address")
+    rows = [
+        Counter(zip(*(getattr(seen, field).tolist() for field in fields), strict=True))
+        for seen in own
+    ]
+    assert ((rows[0] - rows[1]) + (rows[1] - rows[0])).total() <= 2 * lost
+    assert own[0].size_bytes.sum() >= 16 * 65536
+    if not lost:
+        assert own[0].address.tolist() == own[1].address.tolist(), "in the order of their issue"
+    # Requests of others that were under way at either end are seen by one of them at most.
+    foreign_ones = [
+        int((seen.of(Kind.BLOCK_IO).flags & FLAG_OTHER_TENANT != 0).sum())
+        for seen in (ours, theirs)
+    ]
+    assert min(foreign_ones) > 0
+
+
 def test_a_foreign_hog_has_the_same_name(workload: str, tmp_path: Path) -> None:
     with subprocess.Popen([workload, "spin", "10000", "1"]) as hog:
         try:
@@ -214,7 +249,7 @@ def test_a_run_without_btf_tells_its_loader(tmp_path: Path) -> None:
     plane = run.meta()["kernel_plane"]
     assert plane["active"]
     assert plane["loader"] == "bcc"
-    assert set(plane["since_ns"]) >= {"sched", "process"}
+    assert set(plane["since_ns"]) >= {"sched", "process", "block"}
     assert any("sync.futex" in sentence for sentence in plane["missing"])
     kinds = set(load(run).kind.tolist())
     assert {Kind.SCHED_OFFCPU, Kind.PROC_EXEC, Kind.PROC_EXIT} <= kinds

@@ -24,7 +24,9 @@ from anaros.capture.kernel.probes import Libbpf, Loaded, Plan, Program, switch_s
 from anaros.errors import AnarosError, KernelPlaneError
 
 _TRACING = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/events"))
-_PROC = Path("/proc")
+_PROC, _DISKS = Path("/proc"), Path("/sys/block")
+#: The process that makes all threads of the kernel.
+_KTHREADD = 2
 _NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
@@ -36,6 +38,11 @@ PROGRAMS = (
     Program("sched__sched_switch", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
     Program("sched__sched_waking", "sched", "sched_waking", "wakers and sched.wakeup"),
     Program("sched__sched_migrate_task", "sched", "sched_migrate_task", "sched.migrate"),
+    Program("block__block_rq_insert", "block", "block_rq_insert", "the queue time of block.io"),
+    Program("block__block_rq_issue", "block", "block_rq_issue", "block.io"),
+    Program("block__block_rq_complete", "block", "block_rq_complete", "block.io"),
+    Program("block__block_rq_merge", "block", "block_rq_merge", "merges of block requests"),
+    Program("block__block_bio_frontmerge", "block", "block_bio_frontmerge", "the same"),
     *(
         Program(f"{name}_{end}", "sched", f"{name.partition('__')[2]}_{end}", _INTERRUPTS)
         for name in (
@@ -54,7 +61,7 @@ _UNTOLD = "this kernel has no BTF, and no tracepoint tells it"
 MISSING = (
     f"no sync.futex, mem.fault and sched.throttle, nor what a thread slept in: {_UNTOLD}",
     f"no proc.io and proc.cpu, nor the status in proc.exit: {_UNTOLD}",
-    "nothing of the probes block, net and cuFile, nor of those that come later: they take BTF",
+    "nothing of the probes net and cuFile, nor of those that come later: they take BTF",
 )
 
 
@@ -221,11 +228,24 @@ class BccPlane(KernelPlane):
             if function is not None:
                 yield program, function.fd
 
+    def _survey(self) -> None:
+        """What no event tells: threads of the kernel, and devices with an I/O scheduler."""
+        kernels, schedulers = self._object["kernels"], self._object["schedulers"]
+        for pid, parent in _parents().items():
+            if _KTHREADD in (pid, parent):
+                kernels[kernels.Key(pid)] = kernels.Leaf(1)
+        for disk in _DISKS.iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                major, minor = map(int, (disk / "dev").read_text().split(":"))
+                if "[none]" not in (disk / "queue/scheduler").read_text():
+                    schedulers[schedulers.Key(major << 20 | minor)] = schedulers.Leaf(1)
+
     def _seed(self, targets: Iterable[Target]) -> None:
         """Marks the threads of each and of all who descend from one.
 
         Whoever is begun meanwhile is followed by the kernel; looking ends when nobody is new.
         """
+        self._survey()
         marked: set[int] = set()
         for target in targets:
             if not self._mark_process(target.pid):
