@@ -47,7 +47,7 @@
 	ANAROS_KIND(0x0406, GPU_MEMSET, "gpu.memset", "stream or queue", "fill; address is the device side") \
 	ANAROS_KIND(0x0407, GPU_ALLOC, "gpu.alloc", "device pointer, handle or buffer", "memory is allocated, page-locked or opened; flags hold its class; address is the host pointer if any, or the stream or pool it is ordered by; size_bytes 0: not told") \
 	ANAROS_KIND(0x0408, GPU_FREE, "gpu.free", "device pointer, handle or buffer", "memory is released; the class is that of the call, and of what was allocated there") \
-	ANAROS_KIND(0x0409, GPU_SYNC, "gpu.sync", "stream, queue or event; 0 = device", "the thread waits for the device") \
+	ANAROS_KIND(0x0409, GPU_SYNC, "gpu.sync", "stream, queue or event; 0 = device", "the thread waits for the device; of OpenCL's events address is the queue, and size_bytes how many ns before an in-order one was given the last command that is waited for, 0 = unknown") \
 	ANAROS_KIND(0x040a, GPU_EVENT, "gpu.event", "stream or queue", "an event is recorded or, with size_bytes 1, waited for on the device; address is the event") \
 	ANAROS_KIND(0x040b, GPU_MAP, "gpu.map", "stream or queue", "a device buffer is mapped to the host; address is the host side") \
 	ANAROS_KIND(0x040c, GPU_UNMAP, "gpu.unmap", "stream or queue", "a mapped buffer goes back; address is the host side") \
@@ -55,7 +55,7 @@
 	ANAROS_KIND(0x040e, GPU_BUILD, "gpu.build", "module or program", "code is compiled or loaded") \
 	ANAROS_KIND(0x040f, GPU_GRAPH, "gpu.graph", "stream", "a graph is launched; size_bytes is the nodes that it runs, context the kernels among them, both 0 where they are not known; its name is that of address") \
 	ANAROS_KIND(0x0410, GPU_EXECUTE, "gpu.execute", "stream or queue", "a kernel ran on the device, in device time; address is the kernel's handle, context the time queued in ns") \
-	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side") \
+	ANAROS_KIND(0x0411, GPU_TRANSFER, "gpu.transfer", "stream or queue", "a copy ran on the device, in device time; address is the host side, context the time queued in ns") \
 	ANAROS_KIND(0x0412, GPU_PREFETCH, "gpu.prefetch", "stream or queue", "managed memory is told where it will be used; address and size_bytes are the range") \
 	ANAROS_KIND(0x0413, GPU_DISCARD, "gpu.discard", "stream or queue", "the contents of a range are given up; address and size_bytes are the range") \
 	ANAROS_KIND(0x0414, GPU_CAPTURE, "gpu.capture", "stream", "capture into a graph begins, with address 0, or ends; address is the graph, or the stream where there is none") \

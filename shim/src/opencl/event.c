@@ -17,14 +17,21 @@
 				 .object = (uintptr_t)queue,                                       \
 				 .address = (at),                                                  \
 			     })
-/* The event that the call made, if the program wants it. */
-#define MADE (event != NULL && result == CL_SUCCESS ? (uintptr_t)*event : 0)
+/* With the event that the call made, if the program wants it. */
+#define ORDERED_MADE                                                                               \
+	do {                                                                                       \
+		cl_event made = event != NULL && result == CL_SUCCESS ? *event : NULL;             \
+                                                                                                   \
+		ORDERED((uintptr_t)made);                                                          \
+		if (made != NULL)                                                                  \
+			cl_event_made(made, call.start_ns);                                        \
+	} while (0)
 
 CL_PLAIN(clEnqueueMarkerWithWaitList, (cl_command_queue queue, WAIT_LIST), (queue, WAITED),
-	 ORDERED(MADE))
+	 ORDERED_MADE)
 CL_PLAIN(clEnqueueBarrierWithWaitList, (cl_command_queue queue, WAIT_LIST), (queue, WAITED),
-	 ORDERED(MADE))
-CL_PLAIN(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event), ORDERED(MADE))
+	 ORDERED_MADE)
+CL_PLAIN(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event), ORDERED_MADE)
 CL_PLAIN(clEnqueueBarrier, (cl_command_queue queue), (queue), ORDERED(0))
 CL_PLAIN(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint count, const cl_event *events),
 	 (queue, count, events),
@@ -121,24 +128,47 @@ CL_HOOK(CL_HOT, cl_int, clGetEventInfo,
 	return result;
 }
 
-/* Takes the device times of the queues that the events belong to. */
-static COLD void harvest_of(const struct cl_api *api, cl_uint count, const cl_event *events,
-			    cl_command_queue first)
-{
-	cl_command_queue queue = first, last = NULL;
+/* What the first of the events that were waited for tell. */
+struct waited {
+	cl_command_queue queue[EVENTS_ASKED];
+	cl_uint count;
+	/* How long before the wait the last command of the first queue was enqueued, 0: not told.
+	 */
+	uint64_t age_ns;
+};
 
-	for (cl_uint i = 0; i < count; i++) {
-		if (i > 0)
-			queue = cl_queue_of_event(api, events[i]);
-		if (queue != NULL && queue != last)
-			cl_harvest(cl_queue_lookup(queue), NULL);
-		last = queue;
+static COLD void look_at(struct waited *waited, const struct cl_api *api, uint64_t start_ns,
+			 cl_uint count, const cl_event *events)
+{
+	uint64_t last_ns = 0;
+
+	waited->queue[0] = NULL;
+	waited->count = count < EVENTS_ASKED ? count : EVENTS_ASKED;
+	for (cl_uint i = 0; i < waited->count; i++) {
+		uint64_t made_ns = cl_event_made_ns(events[i]);
+
+		waited->queue[i] = cl_queue_of_event(api, events[i]);
+		if (waited->queue[i] == waited->queue[0] && made_ns > last_ns)
+			last_ns = made_ns;
 	}
+	/* Of a queue without order an event proves nothing of other commands. */
+	waited->age_ns = last_ns != 0 && last_ns < start_ns && cl_in_order(waited->queue[0])
+			     ? start_ns - last_ns
+			     : 0;
+}
+
+/* Takes the device times of the queues that the events belong to. */
+static COLD void harvest_of(const struct waited *waited)
+{
+	for (cl_uint i = 0; i < waited->count; i++)
+		if (waited->queue[i] != NULL &&
+		    (i == 0 || waited->queue[i] != waited->queue[i - 1]))
+			cl_harvest(cl_queue_lookup(waited->queue[i]), NULL);
 }
 
 CL_HOOK(CL_RARE, cl_int, clWaitForEvents, (cl_uint count, const cl_event *events), (count, events))
 {
-	cl_command_queue queue;
+	struct waited waited;
 	struct anaros_call call;
 	uint64_t end_ns;
 	cl_int result;
@@ -153,18 +183,17 @@ CL_HOOK(CL_RARE, cl_int, clWaitForEvents, (cl_uint count, const cl_event *events
 	/* What the call refused was perhaps no event. */
 	if (result != CL_SUCCESS && result != CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
 		count = 0;
-	if (count > EVENTS_ASKED)
-		count = EVENTS_ASKED;
-	queue = count > 0 ? cl_queue_of_event(api, events[0]) : NULL;
+	look_at(&waited, api, call.start_ns, count, events);
 	anaros_questions_over();
 	anaros_record_at(call.start_ns, end_ns,
 			 &(struct anaros_fields){
 			     .kind = ANAROS_KIND_GPU_SYNC,
 			     .status = result,
 			     .object = count > 0 ? (uintptr_t)events[0] : 0,
-			     .address = (uintptr_t)queue,
+			     .size_bytes = waited.age_ns,
+			     .address = (uintptr_t)waited.queue[0],
 			 });
-	harvest_of(api, count, events, queue);
+	harvest_of(&waited);
 	cl_leave();
 	errno = saved;
 	return result;

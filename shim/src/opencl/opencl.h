@@ -67,6 +67,7 @@ enum {
 	CL_PROFILING_COMMAND_START = 0x1282,
 	CL_PROFILING_COMMAND_END = 0x1283,
 
+	CL_QUEUE_OUT_OF_ORDER = 1 << 0,
 	CL_QUEUE_PROFILING_ENABLE = 1 << 1,
 	CL_MEM_USE_HOST_PTR = 1 << 3,
 	CL_MEM_ALLOC_HOST_PTR = 1 << 4,
@@ -261,6 +262,11 @@ bool cl_queue_released(struct cl_queue *queue);
 void cl_queue_forget(struct cl_queue *queue) COLD;
 /* All queues of a library that is no longer loaded. */
 void cl_queues_forget(const struct cl_api *api) COLD;
+/* False: its commands may run in any order, or nobody knows. */
+bool cl_in_order(cl_command_queue handle);
+/* When the command of an event was enqueued: 0 where that is not known. */
+void cl_event_made(cl_event event, uint64_t start_ns);
+uint64_t cl_event_made_ns(cl_event event);
 /* A call that waited for all that was in a queue when it began. */
 struct cl_waited {
 	uint64_t start_ns;

@@ -44,6 +44,7 @@ struct cl_queue {
 	const struct cl_api *api;
 	struct pending *ring; /* made at first need, kept for the next queue */
 	uint32_t profiling;
+	uint32_t in_order;   /* its commands run in the order in which they were enqueued */
 	uint32_t lock;       /* of what is not below, and of tail */
 	uint32_t harvesting; /* held by who moves head */
 	uint32_t head;       /* free-running; tail - head are pending */
@@ -58,6 +59,40 @@ struct cl_queue {
 #define FOREIGN (1 << 30)
 
 static struct cl_queue queues[QUEUES];
+
+/*
+ * When the command of an event was enqueued, for who waits for it. Written
+ * without a lock: `mark` is both the event and the time, so halves of two do
+ * not pass for one. A handle that is used again for a command that we did not
+ * see has the time of an earlier one: that much was done in order, too.
+ */
+#define ENQUEUED 4096u
+static struct {
+	uint64_t mark;
+	uint64_t start_ns;
+} enqueued[ENQUEUED];
+
+static unsigned int event_slot_of(cl_event event)
+{
+	return (unsigned int)(((uintptr_t)event * 0x9e3779b97f4a7c15ull) >> 52);
+}
+
+void cl_event_made(cl_event event, uint64_t start_ns)
+{
+	unsigned int at = event_slot_of(event);
+
+	__atomic_store_n(&enqueued[at].start_ns, start_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&enqueued[at].mark, (uintptr_t)event ^ start_ns, __ATOMIC_RELAXED);
+}
+
+uint64_t cl_event_made_ns(cl_event event)
+{
+	unsigned int at = event_slot_of(event);
+	uint64_t start_ns = __atomic_load_n(&enqueued[at].start_ns, __ATOMIC_RELAXED);
+	uint64_t mark = __atomic_load_n(&enqueued[at].mark, __ATOMIC_RELAXED);
+
+	return mark == ((uintptr_t)event ^ start_ns) ? start_ns : 0;
+}
 
 static unsigned int slot_of(cl_command_queue handle)
 {
@@ -91,6 +126,13 @@ static bool has_timer(const struct cl_api *api, cl_device_id device)
 	       size > sizeof("OpenCL 1.0") && memcmp(text + 7, "2.1", 3) >= 0;
 }
 
+bool cl_in_order(cl_command_queue handle)
+{
+	struct cl_queue *queue = cl_queue_lookup(handle);
+
+	return queue != NULL && __atomic_load_n(&queue->in_order, __ATOMIC_RELAXED) != 0;
+}
+
 /* The timer functions of OpenCL 2.1 give a first offset, where they work. */
 static void ask_timer(struct cl_queue *queue, cl_device_id device)
 {
@@ -122,8 +164,10 @@ static void describe(struct cl_queue *queue, cl_command_queue handle)
 
 	if (api->clGetCommandQueueInfo == NULL)
 		return;
-	api->clGetCommandQueueInfo(handle, CL_QUEUE_PROPERTIES, sizeof(properties), &properties,
-				   NULL);
+	if (api->clGetCommandQueueInfo(handle, CL_QUEUE_PROPERTIES, sizeof(properties), &properties,
+				       NULL) == CL_SUCCESS)
+		__atomic_store_n(&queue->in_order, !(properties & CL_QUEUE_OUT_OF_ORDER),
+				 __ATOMIC_RELAXED);
 	api->clGetCommandQueueInfo(handle, CL_QUEUE_DEVICE, sizeof(device), &device, NULL);
 	if (device != NULL && api->clGetDeviceInfo != NULL &&
 	    api->clGetDeviceInfo(device, CL_DEVICE_NAME, sizeof(name), name, &size) == CL_SUCCESS &&
@@ -164,6 +208,7 @@ struct cl_queue *cl_queue_learn(const struct cl_api *api, cl_command_queue handl
 			   slot->handle == handle) {
 			slot->api = api;
 			slot->profiling = 0;
+			slot->in_order = 0;
 			slot->head = slot->tail = 0;
 			slot->references = references;
 			slot->offset_known = 0;
@@ -302,10 +347,10 @@ static void emit(struct cl_queue *queue, const struct pending *command,
 	    .object = (uintptr_t)queue->handle,
 	    .size_bytes = command->size_bytes,
 	    .address = command->address,
+	    /* 0 is unknown: what began at once waited for 1 ns. */
+	    .context = times->start != times->queued ? times->start - times->queued : 1,
 	};
 
-	if (fields.kind == ANAROS_KIND_GPU_EXECUTE)
-		fields.context = times->start - times->queued;
 	anaros_record_at(times->start + offset_ns, times->end + offset_ns, &fields);
 }
 
@@ -457,6 +502,8 @@ void cl_done(struct cl_call *call, cl_int result, bool blocking, struct anaros_f
 	if (!blocking)
 		fields->flags |= ANAROS_FLAG_ASYNC;
 	anaros_record_at(call->call.start_ns, end_ns, fields);
+	if (call->event != NULL && call->event != &call->own && result == CL_SUCCESS)
+		cl_event_made(*call->event, call->call.start_ns);
 	if (unlikely(call->queue != NULL))
 		take_times(call, end_ns, result, blocking, fields);
 	cl_leave();

@@ -90,7 +90,7 @@ static struct object *make_queue(struct object *device, cl_ulong properties)
 {
 	struct object *queue = sim_make(QUEUE, device);
 
-	queue->profiling = (properties & 2) != 0;
+	queue->properties = properties;
 	sim_device_queue();
 	return queue;
 }
@@ -117,7 +117,7 @@ WITH_PROPERTIES(clCreateCommandQueueWithPropertiesKHR)
 CL(cl_int, clGetCommandQueueInfo,
    (struct object * queue, cl_uint name, size_t room, void *value, size_t *size))
 {
-	cl_ulong properties = queue->profiling ? 2 : 0;
+	cl_ulong properties = queue->properties;
 
 	ENTER_OR_FAIL(clGetCommandQueueInfo);
 	if (name == 0x1091)
@@ -179,7 +179,7 @@ CL(cl_int, clGetEventProfilingInfo,
 
 	ENTER_OR_FAIL(clGetEventProfilingInfo);
 	sim_device_ask();
-	if (event->parent == NULL || !event->parent->profiling)
+	if (event->parent == NULL || !(event->parent->properties & 2))
 		return NOT_AVAILABLE;
 	return sim_answer(time, sizeof(*time), room, value, size);
 }

@@ -52,7 +52,7 @@ struct object {
 	int references;
 	struct object *parent;
 	/* queue */
-	bool profiling;
+	cl_ulong properties; /* 1: out of order, 2: profiling */
 	/* memory */
 	char *bytes;
 	size_t size, pixel, row, slice;

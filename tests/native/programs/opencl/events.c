@@ -30,17 +30,44 @@ static void asked(void *kernel, uint64_t queries)
 	OK(CL(cl.library, clReleaseEvent, void *)(event));
 }
 
+/* Of the queue: it tells since when it had the last of the commands. */
+static void waits_since(uint16_t kind, unsigned int count, void **events)
+{
+	uint64_t start_ns = last_of(kind).start_ns;
+	struct anaros_record wait;
+
+	OK(CL(cl.library, clWaitForEvents, unsigned int, void **)(count, events));
+	wait = last_of(ANAROS_KIND_GPU_SYNC);
+	CHECK_EQUAL(wait.object, (uintptr_t)events[0]);
+	CHECK_EQUAL(wait.address, (uintptr_t)cl.queue);
+	CHECK_EQUAL(wait.start_ns - wait.size_bytes, start_ns);
+}
+
 static void waited_for(void *kernel)
 {
 	void *events[] = {launched(kernel), launched(kernel)};
 
-	OK(CL(cl.library, clWaitForEvents, unsigned int, void **)(2, events));
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_SYNC).object, (uintptr_t)events[0]);
-	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_SYNC).address, (uintptr_t)cl.queue);
+	waits_since(ANAROS_KIND_GPU_LAUNCH, 2, events);
 	CHECK_EQUAL(CL(cl.library, clWaitForEvents, unsigned int, void **)(0, NULL), -30);
 	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_SYNC).status, -30);
 	for (int i = 0; i < 2; i++)
 		OK(CL(cl.library, clReleaseEvent, void *)(events[i]));
+}
+
+/* Commands of a queue without order say nothing of each other. */
+static void waited_for_one_of_any_order(void *kernel)
+{
+	void *queue = cl.queue, *event;
+
+	cl.queue = CLP(cl.library, clCreateCommandQueue, void *, void *, uint64_t,
+		       void *)(cl.context, cl.devices[0], 1 /* out of order */, NULL);
+	event = launched(kernel);
+	OK(CL(cl.library, clWaitForEvents, unsigned int, void **)(1, &event));
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_SYNC).address, (uintptr_t)cl.queue);
+	CHECK_EQUAL(last_of(ANAROS_KIND_GPU_SYNC).size_bytes, 0);
+	OK(CL(cl.library, clReleaseEvent, void *)(event));
+	OK(CL(cl.library, clReleaseCommandQueue, void *)(cl.queue));
+	cl.queue = queue;
 }
 
 static void native(void *data)
@@ -107,6 +134,7 @@ static void ordered(void)
 
 	OK(CL(cl.library, clEnqueueMarkerWithWaitList, void *, WAITS)(cl.queue, 0, NULL, &marker));
 	check(ANAROS_KIND_GPU_EVENT, 0, marker);
+	waits_since(ANAROS_KIND_GPU_EVENT, 1, &marker);
 	OK(CL(cl.library, clEnqueueBarrierWithWaitList, void *, WAITS)(cl.queue, 1, &marker, NULL));
 	check(ANAROS_KIND_GPU_EVENT, 0, NULL);
 	OK(CL(cl.library, clReleaseEvent, void *)(marker));
@@ -129,6 +157,7 @@ static void all(void *kernel, uint64_t queries)
 {
 	asked(kernel, queries);
 	waited_for(kernel);
+	waited_for_one_of_any_order(kernel);
 	called_back(kernel);
 	of_the_user(kernel);
 	ordered();
