@@ -20,6 +20,7 @@ import pytest
 from anaros import artifacts
 from anaros.errors import AnarosError
 from anaros.kinds import Kind, NameClass
+from anaros.pofc.streams import busy_of
 from anaros.records import FLAG_ASYNC, FLAG_DEVICE_TIME, FLAG_PINNED, Columns
 
 pytest.importorskip("pyopencl", reason="pyopencl is not installed")
@@ -206,7 +207,10 @@ def test_each_call_is_recorded_exactly(workload: Path, mode: str) -> None:
         )
     )
     assert calls.kind.tolist() == [kind for kind, *_ in EACH]
-    assert calls.size_bytes.tolist() == [size for _, size, _, _ in EACH]
+    sizes = [size for _, size, _, _ in EACH]
+    # The wait for the marker tells since when the queue had that.
+    sizes[8] = int(calls.start_ns[8] - calls.start_ns[7])
+    assert calls.size_bytes.tolist() == sizes
     assert calls.address.tolist() == [address(text) for _, _, text, _ in EACH]
     assert calls.flags.tolist() == [flags for *_, flags in EACH]
     assert set(calls.status.tolist()) == {0}
@@ -304,6 +308,9 @@ def test_threads_share_a_queue(workload: Path) -> None:
     assert len(run.of(Kind.GPU_LAUNCH)) == len(run.of(Kind.GPU_SYNC)) == 1600
     assert len(run.of(Kind.GPU_EXECUTE)) + run.unread == 1600
     assert len(set(run.of(Kind.GPU_LAUNCH).tid.tolist())) == 8
+    # They enqueue alike at once; each run is of a call all the same, where none is missing.
+    found = busy_of(run.gpu)
+    assert run.unread > 0 or found.works[found.told == 1].sum() == found.works.sum() == 1602
 
 
 def test_callbacks_that_enqueue(workload: Path) -> None:
@@ -394,6 +401,32 @@ print(json.dumps({"result": totals, "names": [d.name.split("-")[0] for d in devi
 """
 
 
+#: Each queue gets a copy, a kernel and a copy ten times, and the last of them is waited for.
+WAITED = """
+import json
+import numpy as np
+import pyopencl as cl
+
+context = cl.Context(cl.get_platforms()[0].get_devices()[:1])
+kernel = cl.Kernel(cl.Program(context, "kernel void square(global float *x)"
+    "{ size_t i = get_global_id(0); x[i] *= x[i]; }").build(), "square")
+source = np.arange(100000, dtype=np.float32)
+target = np.empty_like(source)
+buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, source.nbytes)
+kernel.set_args(buffer)
+queues = [cl.CommandQueue(context, properties=cl.command_queue_properties.PROFILING_ENABLE),
+    cl.CommandQueue(context)]
+copies = []
+for queue in queues:
+    for _ in range(10):
+        # Kept: pyopencl waits for such a copy where nobody else can.
+        copies.append(cl.enqueue_copy(queue, buffer, source, is_blocking=False))
+        cl.enqueue_nd_range_kernel(queue, kernel, source.shape, None)
+        cl.enqueue_copy(queue, target, buffer, is_blocking=False).wait()
+print(json.dumps({"queues": [q.int_ptr for q in queues]}))
+"""
+
+
 @pytest.mark.parametrize("order", [None, [1, 0], [1]])
 def test_pyopencl_on_two_devices(order: list[int] | None) -> None:
     command = [sys.executable, "-c", PYOPENCL]
@@ -415,6 +448,23 @@ def test_pyopencl_on_two_devices(order: list[int] | None) -> None:
     assert run.names[NameClass.KERNEL, answer["kernel"]] == "square"
     for queue, name in zip(answer["queues"], answer["names"], strict=True):
         assert run.names[NameClass.STREAM, queue].startswith(name)
+
+
+def test_times_of_a_queue_that_profiles_are_those_of_its_stream() -> None:
+    """All of them, and nothing else; and where none are told a wait for one command ends them."""
+    command = [sys.executable, "-c", WAITED]
+    run = record(command)
+    profiled, plain = run.answer["queues"]
+    found = busy_of(run.gpu)
+    mine = found.stream == profiled
+    assert (found.works[mine].sum(), found.told[mine].tolist()) == (30, [1] * int(mine.sum()))
+    ran = run.gpu.take(run.gpu.flags & FLAG_DEVICE_TIME != 0)
+    assert found.sure_ns[mine].sum() <= ran.duration_ns.sum()
+    assert found.end_ns[mine].max() == int((ran.start_ns + ran.duration_ns).max())
+    waits = run.of(Kind.GPU_SYNC)
+    bounds = found.stream == plain
+    assert (found.works[bounds].tolist(), found.told[bounds].tolist()) == ([3] * 10, [0] * 10)
+    assert np.isin(found.end_ns[bounds], waits.start_ns + waits.duration_ns).all()
 
 
 def test_two_libraries_in_local_scopes(tmp_path: Path) -> None:

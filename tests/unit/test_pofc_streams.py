@@ -127,7 +127,7 @@ def test_told_times_stand_in_place_of_bounds() -> None:
 def test_work_that_was_not_told_stays_bounded() -> None:
     trace = Trace()
     trace.add(Kind.GPU_LAUNCH, 10 * US, 14 * US, obj=STREAM)
-    trace.add(Kind.GPU_HOST_CALL, 16 * US, 18 * US, obj=STREAM)
+    trace.add(Kind.GPU_HOST_CALL, 16 * US, 18 * US, obj=STREAM, flags=FLAG_ASYNC)
     trace.add(Kind.GPU_SYNC, 100 * US, 110 * US, obj=STREAM)
     trace.add(Kind.GPU_LAUNCH, 200 * US, 204 * US, obj=STREAM)
     ran(trace, 20, 60, 12)
@@ -173,6 +173,66 @@ def test_a_run_is_of_the_thread_that_called() -> None:
     found = busy_of(trace.columns()[0])
     assert found.stream.tolist() == [STREAM, OTHER]
     assert found.told.tolist() == [0, 1]
+
+
+def test_a_wait_for_a_command_tells_of_its_queue_up_to_it() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 15 * US, obj=STREAM)
+    trace.add(Kind.GPU_LAUNCH, 20 * US, 22 * US, obj=STREAM)
+    # Its event had the handle of a marker of another queue before: that is no longer meant.
+    trace.add(Kind.GPU_EVENT, 1 * US, 2 * US, obj=OTHER, address=EVENT)
+    trace.add(Kind.GPU_LAUNCH, 30 * US, 31 * US, obj=STREAM)
+    trace.add(Kind.GPU_SYNC, 40 * US, 100 * US, obj=EVENT, address=STREAM, size=20 * US)
+    # What was enqueued behind it is not known to be done.
+    assert told(trace) == [(STREAM, 10 * US, None, 78 * US, 3)]
+    trace.add(Kind.GPU_SYNC, 110 * US, 111 * US, obj=EVENT, address=STREAM, size=80 * US)
+    assert told(trace) == [(STREAM, 10 * US, 111 * US, 78 * US, 3)]
+    # That nobody told since when says nothing of any queue.
+    trace.add(Kind.GPU_LAUNCH, 200 * US, 201 * US, obj=STREAM)
+    trace.add(Kind.GPU_SYNC, 210 * US, 300 * US, obj=EVENT + 1, address=STREAM)
+    assert told(trace)[1:] == [(STREAM, 200 * US, None, 0, 1)]
+
+
+def test_what_is_called_back_is_no_work() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 15 * US, obj=STREAM, flags=FLAG_ASYNC)
+    trace.add(Kind.GPU_HOST_CALL, 20 * US, 21 * US, obj=STREAM)
+    assert told(trace) == [(STREAM, 10 * US, None, 0, 1)]
+
+
+def profiled(trace: Trace, begin: int, end: int, called: int, **more: int) -> None:
+    """A queue tells when a command ran, on whatever thread it was asked."""
+    kind = Kind(more.pop("kind", Kind.GPU_EXECUTE))
+    known = {"obj": STREAM, "flags": FLAG_DEVICE_TIME, "context": (begin - called) * US} | more
+    trace.add(kind, begin * US, end * US, tid=99, **known)
+
+
+def test_a_queue_that_profiles_tells_its_own_times() -> None:
+    trace = Trace()
+    kernel, other = {"obj": STREAM, "address": 7, "size": 64}, {"address": 8, "size": 64}
+    # Two threads enqueue at once; what each gave the queue tells them apart.
+    trace.add(Kind.GPU_LAUNCH, 10 * US, 30 * US, tid=31, flags=FLAG_ASYNC, **kernel)
+    trace.add(Kind.GPU_LAUNCH, 12 * US, 28 * US, tid=32, flags=FLAG_ASYNC, **kernel | other)
+    trace.add(Kind.GPU_COPY_D2H, 40 * US, 45 * US, obj=STREAM, address=9, flags=FLAG_ASYNC)
+    profiled(trace, 60, 80, 42, kind=Kind.GPU_TRANSFER, address=9)
+    profiled(trace, 30, 50, 20, address=8, size=64)
+    profiled(trace, 40, 55, 22, address=7, size=64)
+    # No handle of another queue, and no time of another command.
+    trace.add(Kind.GPU_LAUNCH, 100 * US, 105 * US, obj=OTHER, address=7, size=64)
+    found = busy_of(trace.columns()[0])
+    assert found.stream.tolist() == [STREAM, STREAM, OTHER]
+    assert exact(found)[:2] == [(30, 55, 25, 2, 1), (60, 80, 20, 1, 1)]
+    first, second = summarise_busy(found, 9)
+    assert (first["works"], first["works_told"]) == (3, 3)
+    assert (first["busy_least_ms"], first["busy_most_ms"]) == (0.045, 0.045)
+    assert (second["works_told"], second["busy_most_ms"]) == (0, None)
+
+
+def test_a_buffer_of_commands_is_one_run() -> None:
+    trace = Trace()
+    trace.add(Kind.GPU_GRAPH, 10 * US, 14 * US, obj=STREAM, address=5, size=3, flags=FLAG_ASYNC)
+    profiled(trace, 20, 60, 12, address=5, size=3)
+    assert exact(busy_of(trace.columns()[0])) == [(20, 60, 40, 1, 1)]
 
 
 CALLS = st.lists(

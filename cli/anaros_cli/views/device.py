@@ -97,7 +97,7 @@ def _share_busy(row: Mapping[str, Any]) -> str:
 
 
 def _source(told: int, works: int) -> str:
-    """Where times are from: CUPTI told them, the program's calls bound them, or some of each."""
+    """Where times are from: they were told, the program's calls bound them, or some of each."""
     if told == works:
         return "told"
     return f"{fmt.share(told / works)} told" if told else "bounds"

@@ -20,6 +20,7 @@ from anaros.pofc.memory.model import Map
 from anaros.pofc.model import Arrays, Coverage, Launches, Requests, Spans, Timeline
 from anaros.pofc.streams import ABOUT as ABOUT_STREAMS
 from anaros.pofc.streams import WORK, Busy, busy_of
+from anaros.pofc.told import TOLD
 from anaros.records import FIELDS, Columns
 from anaros.store import derived, segments
 from anaros.store.calls import Calls, tally
@@ -110,16 +111,18 @@ def busy(run: RunDirectory, found: Tables) -> Busy:
     kept = derived.read(run, ("busy",), key)
     if kept is not None:
         return Busy.of(kept["busy"])
-    columns = found.columns
+    columns, fields = found.columns, _fields(run)
+    if "context" not in fields and np.isin(found.calls.kind, TOLD).any():
+        columns, fields = None, (*fields, "context")
     if columns is None:
-        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=_fields(run))
+        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=fields)
     times = busy_of(columns)
     derived.write(run, {"busy": times.as_dict()}, key)
     return times
 
 
 def _fields(run: RunDirectory) -> tuple[str, ...]:
-    """What an analysis looks at; how long work of a device waited only where CUPTI tells it."""
+    """What most of an analysis looks at; how long work of a device waited where CUPTI tells it."""
     return (*_FIELDS, "context") if run.meta().get("device_time") == "kernel" else _FIELDS
 
 

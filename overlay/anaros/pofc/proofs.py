@@ -117,7 +117,10 @@ def about_streams(columns: Columns) -> tuple[Columns, I64]:
 def works_in(columns: Columns) -> I64:
     """The places of what was enqueued."""
     captured = columns.flags & FLAG_CAPTURE != 0
-    return np.flatnonzero((_WORK[columns.kind] != 0) & (columns.status == 0) & ~captured)
+    # What a program has called back when an event is reached is no work of a queue.
+    noted = (columns.kind == Kind.GPU_HOST_CALL) & (columns.flags & FLAG_ASYNC == 0)
+    work = (_WORK[columns.kind] != 0) & (columns.status == 0)
+    return np.flatnonzero(work & ~captured & ~noted)
 
 
 def works_of(columns: Columns, work: I64) -> Works:
@@ -311,9 +314,12 @@ def _lonely(columns: Columns, work: I64, facts: Facts, long: Mask) -> Facts:
 def _meant(columns: Columns, handle: U64, place: I64, start: I64) -> tuple[U64, I64]:
     """The stream that a wait or a question is about, and up to when; -1 where it is not known.
 
-    What an event stands for is where and when it was recorded last.
+    What an event stands for is where and when it was recorded last; where a wait for one tells
+    since when its queue had the command, it is that.
     """
-    stream, asked = handle.copy(), start[place].copy()
+    since = (columns.kind[place] == Kind.GPU_SYNC) & (columns.size_bytes[place] != 0)
+    stream = np.where(since, columns.address[place], handle)
+    asked = start[place] - np.where(since, as_time(columns.size_bytes[place]), 0)
     records = np.flatnonzero(
         (columns.kind == Kind.GPU_EVENT) & (columns.size_bytes == 0) & (columns.status == 0)
     )
@@ -322,7 +328,7 @@ def _meant(columns: Columns, handle: U64, place: I64, start: I64) -> tuple[U64, 
     mine, asks = streams_of(
         columns.pid[records], columns.address[records], columns.pid[place], handle
     )
-    about = np.flatnonzero(np.isin(asks, mine))
+    about = np.flatnonzero(np.isin(asks, mine) & ~since)
     # The place stands for the time: of what began at once, the order is that of the records.
     at = latest(mine, records, asks[about], place[about] - 1)
     source = records[np.maximum(at, 0)]

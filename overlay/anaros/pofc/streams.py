@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When each stream or queue had work: as CUPTI told it, else inferred from the program's own calls.
+"""When each stream or queue had work: as it was told, else inferred from the program's own calls.
 
 A stream runs what it was given in order. So
 
@@ -13,8 +13,8 @@ A stream runs what it was given in order. So
 Of what was never waited for the end is unknown. Work that waits for another stream counts as work:
 what the program itself tells cannot tell them apart.
 
-Where CUPTI told when all of that ran, these times stand in place of the bounds; where it told some
-of it, they are what the stream surely had of work.
+Where CUPTI or a queue that profiles told when all of that ran, these times stand in place of the
+bounds; where some of it was told, they are what the stream surely had of work.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Busy:
     ``start_ns`` and ``end_ns`` bound it from outside; ``end_ns`` is ``UNKNOWN_NS`` where it is
     unknown. ``sure_ns`` is for how long of it the stream surely had work. ``works`` counts.
     ``tid`` is the thread whose default stream it is, 0 for any other stream. ``told`` is 1 where
-    that is the time itself, as CUPTI told it, and no bound; ``works`` then counts those that began.
+    that is the time itself, as it was told, and no bound; ``works`` then counts those that began.
     """
 
     pid: U32
@@ -228,7 +228,7 @@ def summarise_busy(busy: Busy, most: int) -> list[dict[str, object]]:
 
     ``busy_most_ms`` is None where the end of some work is unknown; ``idle_ms`` is the time
     between the first and the last call in which the stream surely had no work. ``works_told`` are
-    the works whose time is the one that CUPTI told: where all are, both bounds are that time.
+    the works whose time was told: where all are, both bounds are that time.
     """
     if not len(busy):
         return []

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the works of streams ran, where CUPTI told it."""
+"""When the works of streams ran, where CUPTI or a queue that profiles told it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.model import I32, I64, U64, Mask
-from anaros.pofc.order import among, as_time, latest, numbered
+from anaros.pofc.order import among, as_time, latest, mix, numbered
 from anaros.records import FLAG_DEVICE_TIME, Columns
 
 #: Kinds that tell when work ran.
@@ -46,19 +46,21 @@ class Joined:
 
     ``call`` (W,) is the call of each work, a number; ``first`` (C,) is the first work of each call,
     a place among the works; ``run`` (R,) is the place of each run in the columns, ``of`` (R,) its
-    call.
+    call, ``queue`` (R,) whether a queue that profiles told it, for which each call is one run.
     """
 
     call: I64
     first: I64
     run: I64
     of: I64
+    queue: Mask
 
 
 def joined(columns: Columns, work: I64, kinds: Sequence[Kind] = TOLD) -> Joined | None:
     """Joins runs with the calls that enqueued them; None where there are none of either.
 
-    A run is of the call of its thread in which the middle lies that CUPTI told of its call.
+    A run tells when it was enqueued: it is of the call in which that lies. CUPTI tells the thread
+    of the call, a queue that profiles itself and what was enqueued.
 
     Args:
         columns: N records by start.
@@ -70,29 +72,57 @@ def joined(columns: Columns, work: I64, kinds: Sequence[Kind] = TOLD) -> Joined 
         & (columns.flags & FLAG_DEVICE_TIME != 0)
         & (columns.context != 0)
     )
-    # Queues that profile are told by their own handle, and run in any order.
-    run = run[~among(columns.object[run], columns.object[work])]
     if not len(run) or not len(work):
         return None
-    thread, run_thread = numbered(_threads(columns, work), _threads(columns, run))
+    queue = among(columns.object[run], columns.object[work])
+    (thread,) = numbered(_threads(columns, work))
     start = as_time(columns.start_ns[work])
-    finish = start + as_time(columns.duration_ns[work])
     order = np.lexsort((start, thread))
     change = np.ones(len(work), np.bool_)
     change[1:] = (np.diff(thread[order]) != 0) | (np.diff(start[order]) != 0)
     heads = order[change]
     call = np.empty(len(work), np.int64)
     call[order] = np.cumsum(change) - 1
-    called = as_time(columns.start_ns[run]) - as_time(columns.context[run])
-    of = _nearest(thread[heads], start[heads], finish[heads], run_thread, called)
-    return Joined(call, heads, run[of >= 0], of[of >= 0])
+    of = np.full(len(run), -1, np.int64)
+    for chosen, key in ((~queue, _threads), (queue, _enqueued)):
+        if chosen.any():
+            of[chosen] = _calls_of(columns, work[heads], run[chosen], key)
+    known = of >= 0
+    return Joined(call, heads, run[known], of[known], queue[known])
+
+
+def _calls_of(columns: Columns, call: I64, run: I64, key: Callable[[Columns, I64], U64]) -> I64:
+    """The call of each run, a place among the calls; -1 where none is near.
+
+    Where there is a run for each call that is alike, the k-th is that of the k-th: threads that
+    enqueue the same at once are not told apart by the time.
+
+    Args:
+        columns: N records.
+        call: (C,) places of calls.
+        run: (R,) places of runs.
+        key: What a call and its run have in common.
+    """
+    mine, theirs = numbered(key(columns, call), key(columns, run))
+    start = as_time(columns.start_ns[call])
+    order = np.lexsort((start, mine))
+    end = start + as_time(columns.duration_ns[call])
+    at = as_time(columns.start_ns[run]) - as_time(columns.context[run])
+    near = _nearest(mine[order], start[order], end[order], theirs, at)
+    found = np.where(near >= 0, order[near], -1)
+    if key is _enqueued:
+        kinds = int(max(mine.max(), theirs.max())) + 1
+        even = np.bincount(mine, minlength=kinds) == np.bincount(theirs, minlength=kinds)
+        runs = np.lexsort((at, theirs))
+        found[runs[even[theirs[runs]]]] = order[even[mine[order]]]
+    return found
 
 
 def told_of(columns: Columns, work: I64) -> Told:
     """What was told of works.
 
-    A call has one run for each of its works, a graph one for each of its nodes: with fewer of them
-    it is not whole, nor is a graph of which the number of nodes is not known.
+    A call has one run for each of its works, a graph of CUDA one for each of its nodes: with fewer
+    of them it is not whole, nor is a graph of which the number of nodes is not known.
 
     Args:
         columns: N records by start.
@@ -107,7 +137,9 @@ def told_of(columns: Columns, work: I64) -> Told:
     ended = begun + as_time(columns.duration_ns[found.run])
     nodes = as_time(columns.size_bytes[work])
     nodes = np.where(nodes > 0, np.minimum(nodes, _UNKNOWN), _UNKNOWN)
-    due = np.where(columns.kind[work] == Kind.GPU_GRAPH, nodes, 1)
+    alone = np.zeros(len(heads), np.bool_)
+    alone[of[found.queue]] = True
+    due = np.where((columns.kind[work] == Kind.GPU_GRAPH) & ~alone[call], nodes, 1)
     wanted = np.zeros(len(heads), np.int64)
     np.add.at(wanted, call, due)
     end = np.zeros(len(heads), np.int64)
@@ -121,14 +153,22 @@ def _threads(columns: Columns, place: I64) -> U64:
     return (columns.pid[place].astype(np.uint64) << np.uint64(32)) | columns.tid[place]
 
 
+def _enqueued(columns: Columns, place: I64) -> U64:
+    """A queue, and what it was given: its kernel or the host's address, and how much of it."""
+    what = mix(columns.pid[place], columns.object[place])
+    for word in (columns.address[place], columns.size_bytes[place]):
+        what = mix(what, word)
+    return what
+
+
 def _nearest(thread: I32, start: I64, end: I64, asked: I32, at: I64) -> I64:
-    """The call of a thread in which a time lies, or the one beside it; -1 where none is near.
+    """The call of a group in which a time lies, or the one beside it; -1 where none is near.
 
     Args:
-        thread: (C,) of each call, ascending.
-        start: (C,) of each call, ascending in a thread.
+        thread: (C,) the group of each call, a thread say, ascending.
+        start: (C,) of each call, ascending in a group.
         end: (C,) of each call.
-        asked: (R,) threads.
+        asked: (R,) groups.
         at: (R,) times.
     """
     before = latest(thread, start, asked, at)

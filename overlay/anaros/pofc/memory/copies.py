@@ -41,10 +41,10 @@ def told_runs(columns: Columns) -> Ran:
     if found is None:
         return Ran(work[:0], work[:0])
     chosen = np.flatnonzero(np.isin(columns.kind[work], _KINDS))
-    copy, run = work[chosen], found.run
+    copy, run, of = work[chosen], found.run[~found.queue], found.of[~found.queue]
     mine, theirs = numbered(
         mix(found.call[chosen].astype(np.uint64), columns.size_bytes[copy]),
-        mix(found.of.astype(np.uint64), columns.size_bytes[run]),
+        mix(of.astype(np.uint64), columns.size_bytes[run]),
     )
     mine, theirs = numbered(
         *(
@@ -53,10 +53,10 @@ def told_runs(columns: Columns) -> Ran:
         )
     )
     # Each number is of one copy at most.
-    of = np.full(int(max(mine.max(initial=-1), theirs.max(initial=-1))) + 1, -1)
-    of[mine] = copy
-    known = of[theirs] >= 0
-    return Ran(run[known], of[theirs][known])
+    whose = np.full(int(max(mine.max(initial=-1), theirs.max(initial=-1))) + 1, -1)
+    whose[mine] = copy
+    known = whose[theirs] >= 0
+    return Ran(run[known], whose[theirs][known])
 
 
 def _rank(group: I32, columns: Columns, at: I64) -> U64:
