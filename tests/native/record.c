@@ -7,9 +7,13 @@
  * and ends with its exit code, 128 + signal if one killed it. The arena lies
  * beside the link that LD_PRELOAD names, and is removed at the end. Nothing
  * drains it: the program may look at its own records.
+ *
+ * The program is ended, with what it started in its process group, if it takes
+ * too long or this is asked to end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +23,12 @@
 
 #include "native.h"
 
+#define LIMIT_S 300
+
 static char folder[] = "/dev/shm/anaros-test-XXXXXX";
 static char arena_path[64];
 static char library_path[64];
+static volatile sig_atomic_t program;
 
 static int fail(const char *what, int error)
 {
@@ -48,18 +55,43 @@ static int set_preload(void)
 	return setenv("LD_PRELOAD", value, 1);
 }
 
+static void end_program(int number)
+{
+	static const char late[] = "record: the program took too long, and was ended\n";
+
+	if (number == SIGALRM && write(STDERR_FILENO, late, sizeof(late) - 1) < 0)
+		return;
+	if (program > 0)
+		kill(-program, SIGKILL);
+}
+
+static void watch(void)
+{
+	static const int numbers[] = {SIGALRM, SIGINT, SIGTERM};
+	struct sigaction action = {.sa_handler = end_program};
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		sigaction(numbers[i], &action, NULL);
+	alarm(LIMIT_S);
+}
+
 static int run(char **command)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		setpgid(0, 0);
 		set_preload();
 		execv(command[0], command);
 		_exit(fail(command[0], errno) + 126);
 	}
 	if (pid < 0)
 		return fail("fork", errno);
+	setpgid(pid, pid);
+	program = pid;
+	watch();
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return fail("waitpid", errno);

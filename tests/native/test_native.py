@@ -19,6 +19,9 @@ BUILD = HERE / "build"
 LIBRARY = HERE.parents[1] / "shim/libanaros.so"
 SKIPPED = 77
 
+#: The runner itself ends a program that takes 300 s, with what it has started.
+LIMIT_S = 330
+
 SUPERVISOR = sorted(path.stem for path in (HERE / "supervisor").glob("*.c"))
 RECORDED = sorted(
     path.relative_to(HERE / "programs").with_suffix("").as_posix()
@@ -32,7 +35,7 @@ def programs() -> Path:
     if shutil.which("make") is None or shutil.which("cc") is None:
         pytest.skip("needs make and a C compiler")
     done = subprocess.run(
-        ["make", "-s", "-j2", "-C", HERE], capture_output=True, text=True, check=False, timeout=300
+        ["make", "-s", "-j2", "-C", HERE], capture_output=True, text=True, check=False, timeout=400
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return BUILD
@@ -45,7 +48,7 @@ def run(*command: Path) -> None:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=120,
+        timeout=LIMIT_S,
         check=False,
         cwd=HERE,
     )
@@ -81,8 +84,23 @@ def test_the_runner_passes_the_exit_code_on_and_leaves_nothing(programs: Path) -
         pytest.skip("shim/libanaros.so is not built")
     before = set(Path("/dev/shm").glob("anaros-test-*"))
     shell = 'test -e "${LD_PRELOAD%/*}/arena" || exit 9; kill -TERM $$'
-    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", shell], check=False)
+    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", shell], check=False, timeout=60)
     assert done.returncode == 128 + 15
-    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", "exit 7"], check=False)
+    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", "exit 7"], check=False, timeout=60)
     assert done.returncode == 7
     assert set(Path("/dev/shm").glob("anaros-test-*")) <= before
+
+
+def test_the_runner_that_is_ended_takes_the_program_along(programs: Path) -> None:
+    if not LIBRARY.is_file():
+        pytest.skip("shim/libanaros.so is not built")
+    shell = "trap '' TERM INT; sleep 300 & echo $$ $!; wait; wait"
+    words = [programs / "record", LIBRARY, "/bin/sh", "-c", shell]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdout is not None
+        pids = runner.stdout.readline().split()
+        runner.terminate()
+        assert runner.wait(60) == 128 + 9
+        # Nobody has the pipe any more.
+        assert runner.stdout.read() == ""
+    assert len(pids) == 2
