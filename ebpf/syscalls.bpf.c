@@ -467,7 +467,8 @@ int call_exit(u64 *ctx)
 	done.now_ns = bpf_ktime_get_ns();
 	done.start_ns = attached_ns;
 	call = bpf_task_storage_get(&calls, task, NULL, 0);
-	if (call && call->start_ns && call->number == number) {
+	/* What began before was not watched all the time. */
+	if (call && call->start_ns && call->start_ns >= attached_ns && call->number == number) {
 		done.start_ns = call->start_ns;
 		call->start_ns = 0;
 		file.object = call->object;

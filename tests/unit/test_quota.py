@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from anaros.capture.host.quota import Quota
+from anaros.capture.host.quota import Quota, cpus
 
 
 def _version2(root: Path) -> tuple[Path, list[Path]]:
@@ -68,3 +69,32 @@ def test_a_group_that_went_is_not_told(tmp_path: Path) -> None:
     quota = _quota(tmp_path, f"cgroup2 {root} cgroup2 rw 0 0\n", "0::/a/b\n")
     (limited / "cpu.stat").unlink()
     assert quota.used() == []
+
+
+def test_cpus_are_as_many_as_affinity_and_quotas_allow(tmp_path: Path) -> None:
+    root = tmp_path / "fs"
+    limited, groups = _version2(root)
+    mounts, listed = tmp_path / "mounts", tmp_path / "cgroup"
+    mounts.write_text(f"cgroup2 {root} cgroup2 rw 0 0\n")
+    listed.write_text("0::/a/b\n")
+    assert cpus(os.getpid(), str(mounts), str(listed)) == 0.5
+    (groups[2] / "cpu.max").write_text("20000 100000\n")
+    assert cpus(os.getpid(), str(mounts), str(listed)) == 0.2
+    for group in (limited, groups[2]):
+        (group / "cpu.max").write_text("max 100000\n")
+    assert cpus(os.getpid(), str(mounts), str(listed)) == len(os.sched_getaffinity(0))
+
+
+def test_cpus_of_the_first_version(tmp_path: Path) -> None:
+    group = tmp_path / "cpu"
+    group.mkdir()
+    (group / "cpu.cfs_quota_us").write_text("150\n")
+    (group / "cpu.cfs_period_us").write_text("1000\n")
+    mounts, listed = tmp_path / "mounts", tmp_path / "cgroup"
+    mounts.write_text(f"cgroup {group} cgroup rw,cpu 0 0\n")
+    listed.write_text("4:cpu:/\n")
+    assert cpus(os.getpid(), str(mounts), str(listed)) == 0.15
+
+
+def test_cpus_of_nobody() -> None:
+    assert cpus(2**22 + 1) is None

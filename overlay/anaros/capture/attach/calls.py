@@ -8,12 +8,13 @@ import threading
 import time
 
 from anaros import artifacts
-from anaros.capture.kernel.more import SHARED, share
-from anaros.capture.kernel.probes import Loaded, Loading
+from anaros.capture.kernel.more import SHARED, Part, share
+from anaros.capture.kernel.probes import Loaded, Loading, Program
 from anaros.errors import KernelPlaneError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 #: The programs, the most needed first, and what is not told without one; None: nothing works.
@@ -40,7 +41,8 @@ class Calls:
 
     def __init__(self, loaded: Loaded) -> None:
         self._libbpf = loaded.libbpf
-        self._links: list[Any] = []
+        self._links: dict[str, Any] = {}
+        self._begun = False
         self._missing: list[str] = []
         self._object: Any = None
         #: Since when in ns calls are told; 0: not yet.
@@ -83,7 +85,7 @@ class Calls:
         for name, without in _PROGRAMS.items():
             link = lib.bpf_program__attach(self._program(name))
             if link != ffi.NULL:
-                self._links.append(link)
+                self._links[name] = link
             elif without is None:
                 raise KernelPlaneError(
                     f"system calls cannot be followed: {os.strerror(ffi.errno)}",
@@ -92,6 +94,7 @@ class Calls:
             else:
                 self._miss(without)
         self._tell_when()
+        self._begun = True
         self.witness()
 
     def witness(self) -> None:
@@ -131,11 +134,27 @@ class Calls:
 
     def _tell_when(self) -> None:
         """What is under way now is told from now on."""
+        self.since_ns = self._look_from_now()
+
+    def _look_from_now(self) -> int:
+        """No call is told to have begun before now, which is returned in ns."""
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         place = lib.bpf_object__find_map_by_name(self._object, b".data.calls")
-        self.since_ns = time.monotonic_ns()
-        key, value = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", self.since_ns)
+        now_ns = time.monotonic_ns()
+        key, value = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", now_ns)
         lib.bpf_map_update_elem(lib.bpf_map__fd(place), key, value, 0)
+        return now_ns
+
+    def part(self) -> Part:
+        """The object and its links."""
+        return Part(self._object, self._links, self._look_from_now)
+
+    def programs(self) -> Iterator[tuple[Program, int]]:
+        """The programs and their descriptors, good until ``free``."""
+        if self._begun:
+            for name in _PROGRAMS:
+                program = Program(name, "calls", "", "calls")
+                yield program, int(self._libbpf.lib.bpf_program__fd(self._program(name)))
 
     def _adopt_sockets(self) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
@@ -165,10 +184,10 @@ class Calls:
 
     def detach(self) -> None:
         """Records no more; a second call does nothing."""
-        if self._links:
+        if self._begun and not self.until_ns:
             self.conclude()
         while self._links:
-            self._libbpf.lib.bpf_link__destroy(self._links.pop())
+            self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
 
     def free(self) -> None:
         """Frees what was loaded, after ``detach``; a second call does nothing."""

@@ -7,6 +7,7 @@ in that of the controller (``cpu.cfs_quota_us``). The records tell whom it hit; 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -55,6 +56,41 @@ class Quota:
                 }
             )
         return told
+
+
+def cpus(pid: int, mounts: str = _MOUNTS, groups: str | None = None) -> float | None:
+    """How many CPUs a process may use at once: by its affinity, and by the quotas of its groups.
+
+    Args:
+        pid: The process.
+        mounts: The list of mounts.
+        groups: The list of the process's groups; None: that of ``pid``.
+
+    Returns:
+        None where it is gone.
+    """
+    try:
+        count = float(len(os.sched_getaffinity(pid)))
+    except OSError:
+        return None
+    quotas = map(_quota, _folders(mounts, groups or f"/proc/{pid}/cgroup"))
+    return min([count, *(quota for quota in quotas if quota)])
+
+
+def _quota(folder: str) -> float | None:
+    """The CPUs that the group's own quota is worth; None: it has none."""
+    words = " ".join(_lines(f"{folder}/cpu.max")[:1]).split()
+    if not words:
+        words = [
+            line
+            for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            for line in _lines(f"{folder}/{name}")[:1]
+        ]
+    try:
+        quota, period = map(int, words)
+    except ValueError:
+        return None
+    return quota / period if quota > 0 and period > 0 else None
 
 
 def _folders(mounts: str, groups: str) -> Iterator[str]:

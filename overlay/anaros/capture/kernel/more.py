@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from anaros import artifacts
 from anaros.capture.kernel.probes import Plan, Program, load_object
@@ -123,6 +123,23 @@ def share(libbpf: Libbpf, loaded: Any, maps: dict[str, int], path: str) -> None:
             )
 
 
+class Part:
+    """An object in the kernel.
+
+    Args:
+        handle: ``struct bpf_object *``, or None where it is not loaded.
+        links: Those of its programs that are attached, by name; kept up to date.
+        returns: Called before one of its programs is attached again; None: nothing is to do.
+    """
+
+    def __init__(
+        self, handle: Any, links: dict[str, Any], returns: Callable[[], object] | None = None
+    ) -> None:
+        self.handle = handle
+        self.links = links
+        self.returns = returns
+
+
 class More:
     """Loads the probes on a thread of its own; to be stopped once.
 
@@ -149,6 +166,9 @@ class More:
         #: Whether all that can be had is at work.
         self.ready = False
         self._delay_s = delay_s
+        #: Held while it is decided who detaches: the thread, once it attaches, is waited for.
+        self._turn = threading.Lock()
+        self._attaches = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="anaros-more", daemon=True)
         self._thread.start()
@@ -158,6 +178,10 @@ class More:
             return
         try:
             self._load()
+            with self._turn:
+                if self._stopping.is_set():
+                    return
+                self._attaches = True
             self._attach()
         except AnarosError as problem:
             self.missing = (f"nothing of what comes while a program runs: {problem.fact}",)
@@ -166,6 +190,14 @@ class More:
         self.ready = True
         while not self._stopping.wait(_PERIOD_S):
             self._add_up()
+
+    def settled(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self.ready or not self._thread.is_alive()
+
+    def part(self) -> Part:
+        """The object and its links."""
+        return Part(self._object, self._links)
 
     def _open(self, libbpf: Libbpf, path: str, _plan: Plan) -> Any:
         loaded = libbpf.lib.bpf_object__open_file(os.fsencode(path), libbpf.ffi.NULL)
@@ -243,8 +275,15 @@ class More:
         yield from tuple(self._fds)
 
     def stop(self) -> None:
-        """Ships the last sums and detaches; a second call does nothing. ``free`` does the rest."""
-        self._stopping.set()
+        """Ships the last sums and detaches; a second call does nothing. ``free`` does the rest.
+
+        Who is still being loaded is not waited for: it will not be attached.
+        """
+        with self._turn:
+            self._stopping.set()
+            attaches = self._attaches
+        if not attaches:
+            return
         self._thread.join()
         self._add_up()
         while self._totals:
@@ -253,7 +292,8 @@ class More:
             self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
 
     def free(self) -> None:
-        """Frees what was loaded; after ``stop``."""
+        """Frees what was loaded, and waits for what is being; after ``stop``."""
+        self._thread.join()
         self._fds.clear()
         if self._object is not None:
             self._libbpf.lib.bpf_object__close(self._object)

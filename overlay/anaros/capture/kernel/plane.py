@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anaros.capture.kernel.cufile import CuFile
 from anaros.capture.kernel.more import More
 from anaros.capture.kernel.probes import PROGRAMS, Loaded, Loading, Program
 from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
+
+if TYPE_CHECKING:
+    from anaros.capture.attach.calls import Calls
+    from anaros.capture.kernel.keeper import Change, Keeper
 
 #: In the order of ``enum anaros_probe`` in ebpf/config.h.
 PROBES = (
@@ -65,11 +69,13 @@ class KernelPlane:
         self._libbpf = loaded.libbpf
         self._object = loaded.handle
         self._missing = dict(loaded.plan.off)
-        self._links: list[Any] = []
+        self._links: dict[str, Any] = {}
         self._ring: Any = loaded.libbpf.ffi.NULL
         self._switches: Switches | None = None
         self._cufile: CuFile | None = None
         self._more: More | None = None
+        self._keeper: Keeper | None = None
+        self._unkept: str | None = None
         self._plan = loaded.plan
         self._preempt_distance = loaded.preempt_distance
         self._since_ns: dict[str, int] = {}
@@ -134,12 +140,60 @@ class KernelPlane:
             more = (self._libbpf, self._object, self._plan)
             self._more = More(*more) if delay_s is None else More(*more, delay_s)
 
+    def keep(
+        self,
+        share: float,
+        cpus: Callable[[], float],
+        told: Callable[[Change], None],
+        calls: Calls | None = None,
+    ) -> Keeper | None:
+        """Keeps the probes within a budget from now on, on a thread of its own; after ``extend``.
+
+        Args:
+            share: What all of them together may take of the CPUs.
+            cpus: How many CPUs there are for whom they follow.
+            told: Called with each probe that was given up or came back, on that thread.
+            calls: The probes of system calls, where they are at work too.
+
+        Returns:
+            What keeps them, until the probes go; None where this loader cannot.
+        """
+        if self._object is None or self.loader != "libbpf":
+            self._unkept = f"the budget is not kept: {self.loader} loaded the probes"
+            return None
+        from anaros.capture.kernel.keeper import Keeper
+        from anaros.capture.kernel.more import Part
+        from anaros.capture.kernel.shedding import Shedding
+
+        def parts() -> list[Part]:
+            later = [each.part() for each in (self._more, calls) if each is not None]
+            return [Part(self._object, self._links), *later]
+
+        def programs() -> Iterator[tuple[Program, int]]:
+            yield from self._programs()
+            for each in (self._more, calls):
+                yield from each.programs() if each is not None else ()
+            fds = self._cufile.programs() if self._cufile is not None else ()
+            yield from ((Program(f"cufile {fd}", "cufile", "", ""), fd) for fd in fds)
+
+        more = self._more
+        settled = more.settled if more is not None else lambda: True
+        probes = Shedding(self._libbpf, parts, programs, settled)
+        self._keeper = Keeper(probes, share, cpus, told)
+        return self._keeper
+
+    def keep_no_more(self) -> None:
+        """Leaves the probes as they are now; a second call does nothing."""
+        if self._keeper is not None:
+            self._keeper.stop()
+
     def extended(self) -> bool:
         """Whether the probes of ``extend`` are there, as far as this kernel has them."""
         return self._more is not None and self._more.ready
 
     def settle(self) -> None:
         """Ships the last sums and ends the probes of ``extend``: the program is over."""
+        self.keep_no_more()
         if self._more is not None:
             self._more.stop()
 
@@ -197,7 +251,7 @@ class KernelPlane:
                 continue
             link = lib.bpf_program__attach(self._program(program.name))
             if link != ffi.NULL:
-                self._links.append(link)
+                self._links[program.name] = link
                 continue
             reason = f"tracepoint {program.tracepoint} cannot be used: {os.strerror(ffi.errno)}"
             if program.essential:
@@ -310,18 +364,27 @@ class KernelPlane:
 
     def missing(self) -> tuple[str, ...]:
         """What this kernel does not offer, one sentence each."""
-        problem = self._cufile.problem if self._cufile is not None else None
+        holders = (self._cufile, self._keeper)
+        problems = [each.problem for each in holders if each is not None and each.problem]
         more = self._more.missing if self._more is not None else ()
-        return (*self._missing.values(), *([problem] if problem else ()), *more)
+        if self._unkept is not None:
+            problems.append(self._unkept)
+        return (*self._missing.values(), *problems, *more)
 
     def cufile(self) -> dict[str, int]:
         """Each cuFile library that is followed, and since when in ns."""
         return dict(self._cufile.libraries) if self._cufile is not None else {}
 
     def run_time_ns(self) -> dict[str, int] | None:
-        """CPU time that the probes took, by probe; None where the kernel does not measure it."""
+        """CPU time that the probes took, by probe; None where the kernel does not measure it.
+
+        Within a budget it is what a tenth of the time tells of all of it.
+        """
         if self._object is None:
             return self._last_run_time
+        if self._keeper is not None:
+            spent = self._keeper.spent_ns.copy()
+            return {**dict.fromkeys(PROBES, 0), **spent} if spent else None
         total = dict.fromkeys(PROBES, 0)
         for program, info in self._program_info():
             total[program.probe] += info.run_time_ns
@@ -357,8 +420,9 @@ class KernelPlane:
 
     def detach(self) -> None:
         """Detaches the probes; what lies in the rings can still be consumed."""
+        self.keep_no_more()
         while self._links:
-            self._libbpf.lib.bpf_link__destroy(self._links.pop())
+            self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
         if self._cufile is not None:
             self._cufile.stop()
         self.settle()
