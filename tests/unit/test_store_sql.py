@@ -23,7 +23,7 @@ from anaros.store.segments import write_segment
 BEGIN_NS = 10**12
 RECORD_COLUMNS = [
     *("start_ns", "duration_ns", "pid", "tid", "kind", "kind_value", "flags", "status", "object"),
-    *("size_bytes", "address", "context", "name", "start_s"),
+    *("size_bytes", "address", "context", "name", "start_s", "failed"),
 ]
 
 
@@ -66,16 +66,42 @@ def test_records_have_their_fields_in_words(run: RunDirectory) -> None:
     found = sql.query(run, "FROM records ORDER BY start_ns")
     assert found.columns == RECORD_COLUMNS
     assert found.rows[0] == (
-        *(BEGIN_NS, 10, 70, 71, "file.read", 0x0103, 0, 0, 5, 4096, 0, 0, None, 0.0),
+        *(BEGIN_NS, 10, 70, 71, "file.read", 0x0103, 0, 0, 5, 4096, 0, 0, None, 0.0, False),
     )
     assert found.rows[2][4:8] == ("net.send", 0x0207, 0, -32)
-    assert found.rows[2][-1] == 1.5
+    assert found.rows[2][-2:] == (1.5, True)
     assert rows(run, "SELECT kind, count(*) FROM records GROUP BY ALL ORDER BY ALL") == [
         ("file.read", 2),
         ("net.send", 1),
     ]
     assert rows(run, "SELECT count(*) FROM records WHERE kind LIKE 'file.%'") == [(2,)]
     assert rows(run, "SELECT count(*) FROM records WHERE kind = 'no.such'") == [(0,)]
+
+
+def test_what_failed_is_told_from_what_a_status_says_otherwise(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", {})
+    said = [
+        *((Kind.FILE_OPEN, 3, False), (Kind.FILE_OPEN, -2, True), (Kind.POLL_WAIT, 7, False)),
+        # To be asked again: that is an answer.
+        *((Kind.NET_RECV, -11, False), (Kind.NET_CONNECT, -115, False), (Kind.NET_SEND, -32, True)),
+        *((Kind.GPU_LAUNCH, 719, True), (Kind.GPU_COPY_H2D, -36, True), (Kind.GPU_ALLOC, 2, True)),
+        *((Kind.GPU_QUERY, 600, False), (Kind.GPU_QUERY, 1, False), (Kind.GPU_QUERY, 719, True)),
+        # What became of the device's times is no call of the program.
+        *((Kind.GPU_TIMING, 39, False), (Kind.GPU_STORAGE, 4096, False)),
+        *((Kind.GPU_STORAGE, -5, True), (Kind.BLOCK_IO, 1, False), (Kind.BLOCK_IO, -5, True)),
+        *((Kind.SCHED_OFFCPU, 1, False), (Kind.TCP_STATE, 1, False), (Kind.PROC_EXIT, 256, False)),
+    ]
+    rows_of = [{"kind": kind, "status": status} for kind, status, _ in said]
+    write_segment(run, records(*rows_of), 0)
+    found = rows(run, "SELECT kind_value, status, failed FROM records ORDER BY start_ns")
+    assert found == said
+
+
+def test_the_reason_of_device_time_is_its_name(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", {})
+    write_names(run, names_of((9, NameClass.REASON, 1, "nsys"), (2, NameClass.STREAM, 1, "queue")))
+    write_segment(run, records({"kind": Kind.GPU_TIMING, "object": 2, "address": 9}), 0)
+    assert rows(run, "SELECT name FROM records") == [("nsys",)]
 
 
 def test_every_number_of_a_record_is_exact(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 
 ::
 
-    records   every record; kind, name and start_s in words, kind_value as the record has it
+    records   every record; kind, name and start_s in words, kind_value as the record has it,
+              and whether it is a call that failed
     requests  one row for each request                  (computed by anaros.pofc at first use)
     spans     one row for each stage of a request       (likewise)
     allocations  one row for each allocation of device memory or page-locked memory (likewise)
@@ -37,7 +38,7 @@ import duckdb
 from anaros.errors import QueryError, RunDirectoryError
 from anaros.kinds import KIND_NAMES, Kind, NameClass
 from anaros.records import FIELDS
-from anaros.store import columnar, derived, names, segments
+from anaros.store import columnar, derived, failures, names, segments
 from anaros.store.columnar import Array, quoted
 from anaros.store.rundir import RunDirectory
 
@@ -114,7 +115,9 @@ _NAMED_KINDS = {
     Kind.GPU_VM_UNMAP: None,
     Kind.GPU_POOL: None,
     Kind.GPU_STORAGE: (NameClass.FILE, "object"),
+    Kind.GPU_MIGRATE: None,
     Kind.GPU_UNKNOWN: (NameClass.FUNCTION, "object"),
+    Kind.GPU_TIMING: (NameClass.REASON, "address"),
     Kind.BLOCK_ISSUE: (NameClass.FILE, "object"),
     Kind.SCHED_MIGRATE: None,
     Kind.SCHED_THROTTLE: None,
@@ -275,13 +278,14 @@ def _add_kinds(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         f"CREATE TYPE kind_name AS ENUM ({words});"
         "CREATE TABLE kinds"
-        " (value USMALLINT, name kind_name, name_class UTINYINT, named_field VARCHAR)"
+        " (value USMALLINT, name kind_name, name_class UTINYINT, named_field VARCHAR,"
+        " fails UTINYINT)"
     )
     rows = []
     for value, name in KIND_NAMES.items():
         named = _NAMED_KINDS.get(Kind(value), _NAMED_FAMILIES.get(value >> 8))
         words = f"{named[0].value}, {quoted(named[1])}" if named else "NULL, NULL"
-        rows.append(f"({value}, {quoted(name)}, {words})")
+        rows.append(f"({value}, {quoted(name)}, {words}, {failures.rule_of(value).value})")
     connection.execute(f"INSERT INTO kinds VALUES {', '.join(rows)}")
 
 
@@ -308,12 +312,12 @@ def _add_names(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None
 #: columns on both sides: so DuckDB knows that a join neither adds nor removes records, and leaves
 #: it out of an aggregation that asks for none of its columns.
 _KINDS_JOINED = """
-    SELECT r.*, k.name AS kind_word, k.name_class, CASE k.named_field
+    SELECT r.*, k.name AS kind_word, k.name_class, k.fails, CASE k.named_field
         WHEN 'object' THEN r.object WHEN 'address' THEN r.address WHEN 'pid' THEN r.pid::UBIGINT
         END AS named
     FROM ({source}) r LEFT JOIN (
         SELECT value, any_value(name) AS name, any_value(name_class) AS name_class,
-            any_value(named_field) AS named_field
+            any_value(named_field) AS named_field, any_value(fails) AS fails
         FROM kinds GROUP BY value
     ) k ON k.value = r.kind
 """
@@ -367,7 +371,8 @@ def _add_records(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> No
     connection.execute(
         "CREATE VIEW records AS SELECT r.start_ns, r.duration_ns, r.pid, r.tid,"
         " r.kind_word AS kind, r.kind AS kind_value, r.flags, r.status, r.object, r.size_bytes,"
-        f" r.address, r.context, {_NAME}, {_start_s(run)} {joined}"
+        f" r.address, r.context, {_NAME}, {_start_s(run)},"
+        f" {failures.FAILED_SQL} {joined}"
     )
 
 
