@@ -7,6 +7,7 @@ Run where BTF is hidden, it says what the loader of such kernels saw.
 from __future__ import annotations
 
 import json
+import select
 import sys
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def main(pid: int, settings: dict[str, int], output: Path) -> None:
     loading = probes.Loading(probes.Settings(**settings))
     plane = kernel.KernelPlane.start(kernel.Target(pid), samples.address, 0, loading)
     print("ready", flush=True)
-    sys.stdin.read()
+    while not select.select([sys.stdin], [], [], 0.02)[0]:
+        plane.consume()
     plane.stop()
     np.save(output, np.frombuffer(b"".join(samples.records), np.uint8))
     names = [(int(record["status"]), int(record["object"]), text) for record, text in samples.names]
