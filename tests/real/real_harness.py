@@ -39,6 +39,14 @@ NEEDS = [
     ),
 ]
 
+#: For wrk: what it counted, to the byte.
+EXACTLY = """
+function done(summary)
+    local refused = summary.errors.status
+    io.write(string.format("exactly %d %d %d\\n", summary.requests, summary.bytes, refused))
+end
+"""
+
 #: What is attached last of the probes of system calls, and of those that come while one waits.
 _CALLS, _MORE = "sys_enter", "io_uring_complete"
 
@@ -148,11 +156,8 @@ class Watched:
 
     def _open(self, command: Sequence[str], name: str, **options: Any) -> None:
         with self._said.with_suffix(f".{name}").open("wb") as said:
-            self._processes.append(
-                subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **options
-                )
-            )
+            options = {"stdin": subprocess.DEVNULL, **options}
+            self._processes.append(subprocess.Popen(command, stdout=said, stderr=said, **options))
 
     @property
     def _program(self) -> subprocess.Popen[bytes]:
@@ -248,3 +253,19 @@ class Seen:
         found = self.coverage["shares"][name]
         assert found is not None
         return float(found)
+
+    def named(self, *ways: str) -> float:
+        """Of what was witnessed the share that was seen, or is named as missed.
+
+        Args:
+            ways: `read`, `written`, `received`, `sent`.
+        """
+        found = whole = 0
+        for way in ways:
+            place = "file" if way in ("read", "written") else "socket"
+            total = self.total(f"{place}.{way}_bytes")
+            found += total["covered"]
+            whole += total["witnessed"]
+            for row in (*self.coverage["without_shim"], *self.coverage["partly_seen"]):
+                found += row[f"{way}_bytes"] or 0
+        return found / whole

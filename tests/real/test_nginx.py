@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from real_harness import Watched, free_port, listens, needs, tool
+from real_harness import EXACTLY, Watched, free_port, listens, needs, tool
 
 pytestmark = needs("nginx", "wrk")
 
-BODY = 20_000
+BODY, CLIENTS = 20_000, 8
 CONFIGURATION = """
 daemon off;
 worker_processes 2;
@@ -34,12 +34,6 @@ http {{
     }}
 }}
 """
-EXACTLY = """
-function done(summary)
-    local refused = summary.errors.status
-    io.write(string.format("exactly %d %d %d\\n", summary.requests, summary.bytes, refused))
-end
-"""
 
 
 def test_pages(watched: Watched, public: Path) -> None:
@@ -51,16 +45,24 @@ def test_pages(watched: Watched, public: Path) -> None:
     exactly.write_text(EXACTLY)
     server = ["nginx", "-p", str(public), "-c", str(configuration)]
     watched.start(*server, ready=lambda: listens(port))
-    load = ["wrk", "-t1", "-c8", "-d1", "-s", str(exactly), f"http://127.0.0.1:{port}/page"]
+    load = [
+        "wrk",
+        "-t1",
+        f"-c{CLIENTS}",
+        "-d1",
+        "-s",
+        str(exactly),
+        f"http://127.0.0.1:{port}/page",
+    ]
     requests, size, refused = map(int, tool(*load).partition("exactly")[2].split())
     assert refused == 0
     tool(*server, "-s", "quit")
     seen = watched.end()
     served = len((public / "log").read_text().splitlines())
     assert seen.requests == served
-    # Those under way when the time is over are answered, and not counted.
-    assert served == pytest.approx(requests, rel=0.01)
-    assert seen.bytes("net.send") == pytest.approx(size, rel=0.01)
+    # What is under way when the time is over is answered, and not counted.
+    assert requests <= served <= requests + CLIENTS
+    assert seen.bytes("net.send") == pytest.approx(size, rel=0.01, abs=2 * CLIENTS * BODY)
     # A client that has gone gets nothing.
     assert seen.count("file.sendfile") == served
     assert seen.bytes("file.sendfile") == pytest.approx(served * BODY, rel=0.01)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data loader with worker processes, as training has one.
+
+That of PyTorch takes gigabytes to install; grain's has the same shape: workers that are processes,
+each with its own samples, and batches that come back through shared memory.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from real_harness import NEEDS, Watched
+
+PROGRAM = Path(__file__).with_name("loader_program.py")
+
+pytestmark = [
+    *NEEDS,
+    pytest.mark.skipif(
+        importlib.util.find_spec("grain") is None,
+        reason="not installed: grain (scripts/setup --programs)",
+    ),
+]
+
+SAMPLES, BYTES, BATCH = 64, 200_000, 8
+
+
+def test_samples(watched: Watched, tmp_path: Path) -> None:
+    for number in range(SAMPLES):
+        (tmp_path / f"{number}.sample").write_bytes(os.urandom(BYTES))
+    gate, go = os.pipe()
+    with os.fdopen(go, "wb", buffering=0) as word:
+        # Only what is imported tells that it is there; it waits on its input then.
+        watched.start(
+            sys.executable,
+            PROGRAM,
+            tmp_path,
+            ready=lambda: "waits" in watched.said(),
+            stdin=gate,
+            more=True,
+        )
+        os.close(gate)
+        word.write(b"go\n")
+    seen = watched.end()
+    assert f"\n{SAMPLES // BATCH} {SAMPLES * BYTES}\n" in watched.said()
+    found = seen.ask(
+        "SELECT count(DISTINCT pid), count(DISTINCT name), sum(size_bytes)::BIGINT FROM records"
+        " WHERE kind = 'file.read' AND name LIKE '%.sample'"
+    )
+    assert found == [(2, SAMPLES, SAMPLES * BYTES)]
+    if watched.way == "attach":
+        assert seen.share("file_bytes") >= 0.999
+        return
+    # Some hundred libraries are loaded, which the loader reads past the shim: 832 bytes of each.
+    assert seen.share("file_bytes") >= 0.99
+    assert seen.named("read", "written") >= 0.999
+    assert seen.coverage["without_shim"] == []

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL, which refuses to run as root, under pgbench."""
+
+from __future__ import annotations
+
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from real_harness import PATIENCE_S, Watched, find, free_port, listens, needs, tool, until
+
+pytestmark = needs("postgres", "initdb", "pgbench", "setpriv")
+
+#: Transactions of each client that read one row, and that write.
+READS, WRITES, CLIENTS = 1000, 10, 4
+#: What pgbench sends for one that writes: BEGIN, five statements, END.
+STATEMENTS = 7
+
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = 16MB
+max_connections = 20
+autovacuum = off
+"""
+
+
+def as_owner(*words: str | Path) -> list[str]:
+    """The words of a command as the user that PostgreSQL's package made."""
+    user = pwd.getpwnam("postgres")
+    rights = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *rights, "--", *map(str, words)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cluster with the tables of pgbench, that no server runs on."""
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        pytest.skip("PostgreSQL's user is missing")
+    with tempfile.TemporaryDirectory(prefix="anaros-real-") as name:
+        folder = Path(name) / "data"
+        shutil.chown(name, "postgres")
+        initdb = [find("initdb"), "-D", folder, "-A", "trust", "-N", "-E", "UTF8", "--no-locale"]
+        tool(*as_owner(*filter(None, initdb)), cwd="/")
+        with (folder / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS)
+        port = str(free_port())
+        server = Server(folder, port)
+        process = subprocess.Popen(server.command, cwd="/", stderr=subprocess.DEVNULL)
+        try:
+            until(server.ready, "PostgreSQL answers")
+            server.pgbench("-i", "-s", "1", "-q")
+            server.stop()
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+        yield folder
+
+
+class Server:
+    """A server on a cluster, seen from its clients."""
+
+    def __init__(self, folder: Path, port: str) -> None:
+        self.folder = folder
+        self.at = ["-h", "127.0.0.1", "-p", port, "-U", "postgres"]
+        self.port = int(port)
+        self.command = as_owner(str(find("postgres")), "-D", folder, "-p", port)
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return listens(self.port) and "ready" in (self.folder / "postmaster.pid").read_text()
+
+    def pgbench(self, *words: str) -> str:
+        """Runs its load tool."""
+        clients = () if "-i" in words else ("-n", "-c", str(CLIENTS))
+        return tool(str(find("pgbench")), *self.at, *clients, *words, "postgres")
+
+    def stop(self) -> None:
+        """As its owner would."""
+        control = Path(str(find("postgres"))).with_name("pg_ctl")
+        tool(*as_owner(control, "-D", self.folder, "-m", "fast", "stop"), cwd="/")
+
+
+def test_pgbench(watched: Watched, cluster: Path) -> None:
+    server = Server(cluster, str(free_port()))
+    watched.start(*server.command, ready=server.ready, cwd="/")
+    reads = server.pgbench("--select-only", "-t", str(READS))
+    writes = server.pgbench("-t", str(WRITES))
+    server.stop()
+    seen = watched.end()
+    done = [int(re.findall(r"actually processed: (\d+)", told)[0]) for told in (reads, writes)]
+    assert done == [READS * CLIENTS, WRITES * CLIENTS]
+    if watched.way == "attach":
+        # Connections have requests of their own before the first transaction.
+        assert seen.requests == pytest.approx(done[0] + done[1] * STATEMENTS, rel=0.01)
+        assert seen.share("file_bytes") >= 0.999
+        assert seen.share("socket_bytes") >= 0.999
+        return
+    # Another user than the run's: the shim may not come, and all of it is named.
+    (missed,) = seen.coverage["without_shim"]
+    assert missed["program"].endswith("/postgres")
+    assert seen.named("received", "sent") >= 0.999
+    assert seen.named("read", "written") >= 0.999
