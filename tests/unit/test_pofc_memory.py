@@ -18,6 +18,7 @@ from anaros.pofc.memory.allocations import memory_map
 from anaros.pofc.memory.model import Ending, Host, Memory
 from anaros.pofc.memory.ranges import spread, within
 from anaros.pofc.memory.standing import KINDS, past_of, standing
+from anaros.pofc.memory.summary import summarise_memory
 from anaros.records import (
     FLAG_ASYNC,
     FLAG_CAPTURE,
@@ -367,6 +368,31 @@ def test_what_an_allocation_is_known_by() -> None:
     assert made.origin.tolist() == [33, 0]
     assert made.ending.tolist() == [Ending.CONTEXT, Ending.OPEN]
     assert made.end_ns.tolist() == [1500, 0]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_is_held_at_the_end_is_the_same_whoever_tells_the_end(told: bool) -> None:
+    alloc = {"kind": Kind.GPU_ALLOC, "object": 4096, "size_bytes": 64}
+    end = {"kind": Kind.PROC_EXIT} if told else {"kind": Kind.GPU_FREE, "object": 1}
+    made = {"kind": Kind.GPU_CONTEXT, "object": 70, "size_bytes": 1}
+    gone = {"kind": Kind.GPU_CONTEXT, "object": 70, "size_bytes": 0}
+    found = memory_map(
+        columns_of(
+            alloc,
+            alloc | {"object": 8192},
+            {"kind": Kind.GPU_FREE, "object": 8192},
+            made,
+            # What went with its context was not held to the end.
+            alloc | {"object": 16384},
+            gone,
+            end,
+        )
+    )
+    (process,) = summarise_memory(found)["processes"]
+    (sort,) = process["sorts"]
+    assert (process["in_use_bytes"], sort["in_use"], sort["in_use_bytes"]) == (64, 1, 64)
+    ending = found.allocations.ending.tolist()
+    assert ending == [Ending.PROCESS if told else Ending.OPEN, Ending.FREED, Ending.CONTEXT]
 
 
 def test_what_is_only_captured_takes_no_memory() -> None:

@@ -34,12 +34,13 @@ def summarise_memory(found: Map) -> dict[str, Any]:
     """Plain values, ready for JSON.
 
     Returns:
-        ``processes``: for each program with allocations its ``pid``, ``high_water_bytes`` and
-        ``high_water_ns`` of what takes room on a device, and ``sorts``, one for each sort of
-        memory. ``churn``: sizes that were allocated again after they had been freed, the longest
-        time first. ``failures`` and ``failed``: the first failed allocations, and how many there
-        were. ``copies``: by direction and the host's side, over all processes. ``migrations``:
-        by where managed memory moved to, over all processes.
+        ``processes``: for each program with allocations its ``pid``, ``high_water_bytes``,
+        ``high_water_ns`` and ``in_use_bytes`` (at its end, or that of the recording) of what takes
+        room on a device, and ``sorts``, one for each sort of memory. ``churn``: sizes that were
+        allocated again after they had been freed, the longest time first. ``failures`` and
+        ``failed``: the first failed allocations, and how many there were. ``copies``: by direction
+        and the host's side, over all processes. ``migrations``: by where managed memory moved to,
+        over all processes.
     """
     made = found.allocations
     good = made.take(np.flatnonzero(made.ending != Ending.FAILED))
@@ -62,7 +63,7 @@ def _process(good: Allocations, number: np.uint32) -> dict[str, Any]:
         "pid": int(mine.pid[0]),
         "high_water_bytes": high,
         "high_water_ns": when,
-        "in_use_bytes": _bytes(on_device, on_device.end_ns == 0),
+        "in_use_bytes": _bytes(on_device, _held(on_device)),
         "sorts": [_sort(mine, Memory(int(memory))) for memory in distinct(mine.memory)],
     }
 
@@ -70,7 +71,7 @@ def _process(good: Allocations, number: np.uint32) -> dict[str, Any]:
 def _sort(mine: Allocations, memory: Memory) -> dict[str, Any]:
     rows = mine.take(np.flatnonzero(mine.memory == memory))
     high, when = _high_water(rows)
-    is_open = rows.end_ns == 0
+    held = _held(rows)
     return {
         "sort": memory.name.lower(),
         "allocations": len(rows),
@@ -78,11 +79,17 @@ def _sort(mine: Allocations, memory: Memory) -> dict[str, Any]:
         "allocated_bytes": _bytes(rows, np.ones(len(rows), np.bool_)),
         "high_water_bytes": high,
         "high_water_ns": when,
-        "in_use": int(is_open.sum()),
-        "in_use_bytes": _bytes(rows, is_open),
+        "in_use": int(held.sum()),
+        "in_use_bytes": _bytes(rows, held),
         "alloc_ms": float(rows.alloc_ns.sum()) / 1e6,
         "free_ms": float(rows.free_ns.sum()) / 1e6,
     }
+
+
+def _held(rows: Allocations) -> Mask:
+    """What was held at the end of its process, or of the recording where nobody told that end."""
+    found: Mask = (rows.ending == Ending.OPEN) | (rows.ending == Ending.PROCESS)
+    return found
 
 
 def _bytes(rows: Allocations, chosen: Mask) -> int:
