@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "anaros/control.h"
@@ -238,6 +240,27 @@ static inline void harness_bare(void *answer, size_t bytes)
 static inline int harness_answer(const void *answer, size_t bytes)
 {
 	return write(1, answer, bytes) == (ssize_t)bytes ? 0 : 1;
+}
+
+/* Waits until a thread of this process sleeps. */
+static inline void harness_until_asleep(uint32_t tid)
+{
+	char path[64], text[256];
+	struct timespec step = {.tv_nsec = 1000000};
+
+	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
+	for (int wait = 0; wait < 60000; wait++) {
+		int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY);
+		ssize_t bytes = syscall(SYS_read, fd, text, sizeof(text) - 1);
+
+		syscall(SYS_close, fd);
+		CHECK(bytes > 0);
+		text[bytes] = '\0';
+		if (strstr(text, ") S ") != NULL)
+			return;
+		syscall(SYS_nanosleep, &step, NULL);
+	}
+	harness_fail(__FILE__, __LINE__, "the thread does not come to sleep");
 }
 
 /* A file of `size` bytes that is gone when it is closed. */

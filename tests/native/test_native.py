@@ -84,9 +84,13 @@ def test_the_runner_passes_the_exit_code_on_and_leaves_nothing(programs: Path) -
         pytest.skip("shim/libanaros.so is not built")
     before = set(Path("/dev/shm").glob("anaros-test-*"))
     shell = 'test -e "${LD_PRELOAD%/*}/arena" || exit 9; kill -TERM $$'
-    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", shell], check=False, timeout=60)
+    done = subprocess.run(
+        [programs / "record", LIBRARY, "/bin/sh", "-c", shell], check=False, timeout=60
+    )
     assert done.returncode == 128 + 15
-    done = subprocess.run([programs / "record", LIBRARY, "/bin/sh", "-c", "exit 7"], check=False, timeout=60)
+    done = subprocess.run(
+        [programs / "record", LIBRARY, "/bin/sh", "-c", "exit 7"], check=False, timeout=60
+    )
     assert done.returncode == 7
     assert set(Path("/dev/shm").glob("anaros-test-*")) <= before
 

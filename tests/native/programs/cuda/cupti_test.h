@@ -12,7 +12,7 @@
 /* For what comes a moment later. */
 #define CUPTI_WAIT(condition)                                                                      \
 	do {                                                                                       \
-		for (int wait_ = 0; wait_ < 500 && !(condition); wait_++)                          \
+		for (int wait_ = 0; wait_ < 6000 && !(condition); wait_++)                         \
 			usleep(10000);                                                             \
 		CHECK(condition);                                                                  \
 	} while (0)

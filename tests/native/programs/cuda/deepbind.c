@@ -59,7 +59,7 @@ static int in_child(void *handle, const char *path, int how)
 {
 	int (*alloc)(size_t);
 
-	alarm(20);
+	alarm(120);
 	if (handle == NULL) {
 		library(path, how);
 		return 0;

@@ -75,7 +75,7 @@ static void burst(void)
 	for (uint32_t i = 0; i < BURST; i++)
 		OK(launch(0));
 	OK(CUDA(driver, cuCtxSynchronize, void)());
-	for (int wait = 0; wait < 300; wait++) {
+	for (int wait = 0; wait < 6000; wait++) {
 		told = cuda_records(&harness, ANAROS_KIND_GPU_EXECUTE);
 		if (told + harness.shared->device_times_lost >= BURST)
 			break;
@@ -97,7 +97,7 @@ static void run(void (*program)(void), int code, const char *version, uint64_t t
 		program();
 	}
 	CHECK_EQUAL(harness_wait(child), code);
-	CHECK(test_now_ns() - begin_ns < 20000000000ull);
+	CHECK(test_now_ns() - begin_ns < 120000000000ull);
 	if (told != UINT64_MAX)
 		CHECK_EQUAL(
 		    harness_count(&harness, (struct wanted){.pid = (uint32_t)child,

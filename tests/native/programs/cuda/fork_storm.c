@@ -76,7 +76,7 @@ static int in_child(void)
 	char to[BYTES], from[BYTES];
 	void *graph;
 
-	alarm(10);
+	alarm(120);
 	for (int i = 0; i < CALLERS; i++)
 		if (copies[i](to, from, BYTES, 1, NULL) != NOT_INITIALIZED)
 			return 1;

@@ -37,7 +37,7 @@ static int in_child(void)
 	void *function = NULL;
 	int status = -1;
 
-	alarm(20);
+	alarm(120);
 	if (CUDA(driver, cuInit, unsigned int)(0) != NOT_INITIALIZED ||
 	    CUDA(driver, cuMemAlloc_v2, uint64_t *, size_t)(&pointer, 64) != NOT_INITIALIZED ||
 	    ((cu_launch)cuda_symbol(driver, "cuLaunchKernel"))(kernel, 1, 1, 1, 1, 1, 1, 0, NULL,

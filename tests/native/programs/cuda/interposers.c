@@ -88,7 +88,7 @@ static int in_fork(cu_launch known)
 	cu_resolver_v2 resolver = (cu_resolver_v2)dlsym(driver, "cuGetProcAddress_v2");
 	uint64_t pointer = 0;
 
-	alarm(20);
+	alarm(120);
 	launch[2] = (cu_launch)ask(resolver, "cuLaunchKernel", 7000, PER_THREAD_STREAM);
 	for (int i = 0; i < 3; i++) {
 		int before = *passed;

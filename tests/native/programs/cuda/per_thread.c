@@ -30,7 +30,7 @@ int main(void)
 		int (*other)(void *) =
 		    (int (*)(void *))ask(driver, "cuStreamQuery", PER_THREAD_STREAM - flags);
 		int (*wait)(void *) = (int (*)(void *))ask(driver, "cuStreamSynchronize", flags);
-		uint64_t operations = 200000000000ull; /* 50 ms */
+		uint64_t operations = 1200000000000ull; /* 300 ms */
 		void *values[] = {&operations};
 
 		OK(launch(function, 1, 1, 1, 1, 1, 1, 0, NULL, values, NULL));

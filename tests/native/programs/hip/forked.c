@@ -42,7 +42,7 @@ static struct answers in_child(void)
 	struct answers answers = {.bytes = "bytes that are copied"};
 	void *more = NULL;
 
-	alarm(20);
+	alarm(120);
 	answers.of[0] = hip_launch(library, kernel, 1, 1, NULL, NULL);
 	answers.of[1] = HIP(library, hipMemcpy, void *, const void *, size_t,
 			    int)(memory, answers.bytes, sizeof(answers.bytes), DEFAULT);

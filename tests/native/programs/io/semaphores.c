@@ -9,7 +9,7 @@ static sem_t semaphore;
 
 static void *waits(void *tid)
 {
-	*(uint32_t *)tid = (uint32_t)syscall(SYS_gettid);
+	__atomic_store_n((uint32_t *)tid, (uint32_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	CHECK(sem_wait(&semaphore) == 0);
 	return NULL;
 }
@@ -22,7 +22,7 @@ int main(void)
 	struct wanted wait = {.kind = ANAROS_KIND_SYNC_WAIT, .object = (uintptr_t)&semaphore};
 	struct anaros_record woke, waited;
 	pthread_t thread;
-	uint32_t tid;
+	uint32_t tid = 0;
 
 	CHECK(sem_init(&semaphore, 0, 0) == 0);
 	/* Nobody sleeps: neither the post nor the wait is worth a record. */
@@ -30,6 +30,9 @@ int main(void)
 	CHECK(sem_wait(&semaphore) == 0);
 	CHECK_EQUAL(harness_count(&harness, wake) + harness_count(&harness, wait), 0);
 	CHECK(pthread_create(&thread, NULL, waits, &tid) == 0);
+	while (__atomic_load_n(&tid, __ATOMIC_ACQUIRE) == 0)
+		usleep(1000);
+	harness_until_asleep(tid);
 	usleep(50000);
 	CHECK(sem_post(&semaphore) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);

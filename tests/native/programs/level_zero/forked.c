@@ -41,7 +41,7 @@ static struct answers in_child(void *list)
 	struct answers answers;
 	void *memory = NULL;
 
-	alarm(20);
+	alarm(120);
 	answers.of[0] = ze_launch(library, list, kernel, NULL);
 	answers.of[1] = ze_wait(library, list);
 	answers.of[2] = ze_alloc(library, 64, &memory);

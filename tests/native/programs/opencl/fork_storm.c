@@ -84,7 +84,7 @@ static int in_child(void)
 {
 	uint64_t before = sim_calls(cl.driver, "clRetainCommandQueue");
 
-	alarm(20);
+	alarm(120);
 	from_many(cl_symbol(cl.library, "clRetainCommandQueue"), cl.queue);
 	CHECK_EQUAL(sim_calls(cl.driver, "clRetainCommandQueue"), before + SITES);
 	CHECK(cl_extension(cl.library, "clEnqueueMemFillINTEL") != NULL);

@@ -72,7 +72,7 @@ static int in_child(int generation)
 {
 	void *queue;
 
-	alarm(20);
+	alarm(120);
 	add(cl.queue);
 	queue = CLP(cl.library, clCreateCommandQueue, void *, void *, uint64_t,
 		    int *)(cl.context, cl.devices[0], 2 /* profiling */, NULL);

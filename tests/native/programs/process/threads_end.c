@@ -15,15 +15,16 @@ static void *reads(void *tid)
 	return NULL;
 }
 
-static void *waits(void *unused)
+static void *waits(void *tid)
 {
 	char byte;
 	int fds[2];
 
 	CHECK(pipe(fds) == 0);
 	CHECK_EQUAL(pread(fd, &byte, 1, 0), 1);
+	__atomic_store_n((uint32_t *)tid, (uint32_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	read(fds[0], &byte, 1);
-	return unused;
+	return NULL;
 }
 
 static void gone(const struct harness *harness, uint32_t tid)
@@ -47,8 +48,11 @@ int main(void)
 	CHECK(pthread_join(thread, NULL) == 0);
 	gone(&harness, tid);
 	/* Cancelled inside a wrapped call: unwound, and the process lives on. */
-	CHECK(pthread_create(&thread, NULL, waits, NULL) == 0);
-	usleep(20000);
+	__atomic_store_n(&tid, 0, __ATOMIC_RELEASE);
+	CHECK(pthread_create(&thread, NULL, waits, &tid) == 0);
+	while (__atomic_load_n(&tid, __ATOMIC_ACQUIRE) == 0)
+		usleep(1000);
+	harness_until_asleep(tid);
 	CHECK(pthread_cancel(thread) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK_EQUAL(harness_count(&harness, (struct wanted){.kind = ANAROS_KIND_FILE_READ}), 2);
