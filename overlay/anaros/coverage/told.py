@@ -15,8 +15,9 @@ from anaros.store.names import Names
 
 #: Programs that are listed.
 LISTED = 64
-#: A program of which the shim missed no more is not listed.
-_MISSED_BYTES_MIN = 65536
+#: A program of which the shim missed less is not listed: so many bytes, or a smaller share of all
+#: that the run's programs moved, so that what is not named hides in no share of the report.
+_MISSED_BYTES_MIN, _MISSED_SHARE = (4096, 65536), 2000
 
 #: Of less time on CPUs no share is told: the kernel's count of a thread is late by up to a tick.
 _CPU_MIN_NS = 1_000_000_000
@@ -100,7 +101,9 @@ def partly_seen(programs: Programs, names: Names) -> list[dict[str, Any]]:
     whole = sum(missed.values(), start=np.zeros(len(programs), np.int64))
     whole = np.where(programs.shim == 1, whole, 0)
     order = np.argsort(-whole, kind="stable")
-    chosen = order[whole[order] >= _MISSED_BYTES_MIN][:LISTED]
+    moved = sum(int(getattr(programs, f"kernel_{way}").sum()) for way in _WAYS)
+    least = min(max(moved // _MISSED_SHARE, _MISSED_BYTES_MIN[0]), _MISSED_BYTES_MIN[1])
+    chosen = order[whole[order] >= least][:LISTED]
     return [
         {
             "pid": int(programs.pid[place]),
