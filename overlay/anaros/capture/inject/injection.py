@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import os
 import struct
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anaros.capture.attach.targets import alive
 from anaros.capture.inject.elf import ElfFile, removable
 from anaros.capture.inject.maps import Layout, layout, mappings
-from anaros.capture.inject.refusals import check
+from anaros.capture.inject.refusals import check, check_exists, check_forbidden, filtered
+from anaros.capture.inject.sandbox import filters, forbidden
 from anaros.errors import InjectError
 
 #: What the loader is given: a copy that it will unload.
@@ -32,6 +35,7 @@ _PATH_PLACE, _TOLD_PLACE, _BLOCK_BYTES = 0, 512, 1024
 _INSIDE_TRIES, _INSIDE_PAUSE_S = 30, 0.005
 _SEARCHED_BYTES = 4 << 30
 _NOTE_BYTES = 24
+_FILTER_WORDS = 1 << 18
 
 
 class Stops(NamedTuple):
@@ -151,7 +155,8 @@ class Injected:
         Raises:
             InjectError: No thread could be borrowed, or the process is gone.
         """
-        return _eject(self.pid, self._library, self._handle)
+        with _living(self.pid):
+            return _eject(self.pid, self._library, self._handle)
 
 
 class _Library(NamedTuple):
@@ -174,10 +179,31 @@ def inject(pid: int, library: Path) -> Injected:
     Raises:
         InjectError: It cannot be done, or not safely; the process goes on as it was.
     """
+    check_exists(pid)
+    with _living(pid):
+        return _inject(pid, library)
+
+
+@contextlib.contextmanager
+def _living(pid: int) -> Iterator[None]:
+    """What fails because the process ends meanwhile says so."""
+    try:
+        yield
+    except (OSError, InjectError) as problem:
+        if not alive(pid):
+            raise InjectError(f"process {pid} has ended") from problem
+        if isinstance(problem, OSError):
+            said = f"process {pid} cannot be read: {problem.strerror}"
+            raise InjectError(said, "use sudo") from problem
+        raise
+
+
+def _inject(pid: int, library: Path) -> Injected:
     check(pid, library)
     where = layout(pid)
     entry, leave = _entries(library)
     session = _Session(pid, where, library)
+    session.check_filters()
     told = session.call(
         [
             (where.dlopen, _PATH_PLACE, _NOW, False, 1),
@@ -235,6 +261,8 @@ class _Session:
         plan = self.plan
         plan.pid, plan.attempts, plan.pause_us = pid, _ATTEMPTS, _PAUSE_US
         plan.restorer = where.restorer
+        self._filtered = filtered(pid)
+        plan.filtered = bool(self._filtered)
         plan.held, plan.busy, plan.code = self._ranges
         plan.held_count, plan.busy_count, plan.code_count = map(len, self._ranges)
         self._block = ffi.new("char[]", _BLOCK_BYTES)
@@ -268,6 +296,32 @@ class _Session:
             raise _problem(self.pid, -code, told)
         return Stops(int(told.stops), int(told.stopped_ns), int(told.longest_ns))
 
+    def check_filters(self) -> None:
+        """Whether its threads may do what loading takes, each as its seccomp filters say.
+
+        Raises:
+            InjectError: One may not, or that cannot be told.
+        """
+        if not self._filtered:
+            return
+        words = self._ffi.new("uint64_t[]", _FILTER_WORDS)
+        told = self._ffi.new("struct inject_told *")
+        asked: set[bytes] = set()
+        for tid in self._filtered:
+            used = self._lib.anaros_inject_filters(self.plan, tid, words, _FILTER_WORDS, told)
+            if used == -errno.ESRCH:
+                continue  # it ended
+            if used < 0:
+                raise InjectError(
+                    f"process {self.pid} has a seccomp filter that cannot be read"
+                    f" ({os.strerror(-used)}), and may end it for a call of the shim's",
+                    "use sudo outside of any sandbox, or attach without --inject",
+                )
+            raw = bytes(self._ffi.buffer(words, used * 8))
+            if raw not in asked:
+                asked.add(raw)
+                check_forbidden(self.pid, forbidden(filters(array("Q", raw))))
+
     def answer(self, kind: str) -> Any:
         """What the shim said, as one of the structs of ``anaros/inject.h``."""
         return self._ffi.cast(kind, self._block + _TOLD_PLACE)
@@ -290,8 +344,6 @@ class _Session:
 
 
 def _problem(pid: int, code: int, told: Any) -> InjectError:
-    import errno
-
     if code == errno.EBUSY:
         parts = [
             f"{count} {what}"
@@ -320,7 +372,10 @@ def _problem(pid: int, code: int, told: Any) -> InjectError:
             "the loader may be held by another thread: attach without --inject",
         )
     if code in (errno.EPERM, errno.EACCES):
-        return InjectError(f"process {pid} may not be traced", "use sudo, with CAP_SYS_PTRACE")
+        return InjectError(
+            f"this kernel forbids to trace process {pid}: {os.strerror(code)}",
+            "use sudo, with CAP_SYS_PTRACE; a container's profile or Yama may forbid it still",
+        )
     if code == errno.ESRCH:
         return InjectError(f"process {pid} has ended")
     return InjectError(f"process {pid} could not be entered: {os.strerror(code)}")

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from anaros.capture.host import machine
 from anaros.capture.inject.elf import MACHINES, ElfFile
 from anaros.errors import InjectError
+from anaros.govern.cgroups import cgroup2_mounts
 
 _WITHOUT = "attach without --inject"
 _CAP_SYS_PTRACE = 19
 _NOBODY = 3  # of kernel.yama.ptrace_scope
+_STRICT = 1  # of Seccomp in /proc/PID/status
+_NAMED = 6
 
 
 def check(pid: int, library: Path) -> None:
@@ -30,13 +35,22 @@ def check(pid: int, library: Path) -> None:
     _check_state(pid, status)
     _check_rights(pid, status)
     _check_program(pid)
-    _check_sandbox(pid, status)
+    _check_stack(pid, status)
     _check_view(pid, library)
     _check_first(pid)
 
 
-def _status(pid: int) -> dict[str, str]:
-    text = machine.read(f"/proc/{pid}/status")
+def check_exists(pid: int) -> None:
+    """Whether there is such a process.
+
+    Raises:
+        InjectError: There is not.
+    """
+    _status(pid)
+
+
+def _status(pid: int, path: str | None = None) -> dict[str, str]:
+    text = machine.read(path or f"/proc/{pid}/status")
     if text is None:
         raise InjectError(f"there is no process {pid}", "see ps -e for those that there are")
     return {key: value.strip() for key, _, value in (x.partition(":") for x in text.splitlines())}
@@ -45,29 +59,58 @@ def _status(pid: int) -> dict[str, str]:
 def _check_state(pid: int, status: dict[str, str]) -> None:
     state = status["State"][0]
     if state in "ZX":
-        raise InjectError(f"process {pid} is ending")
+        raise InjectError(f"process {pid} has ended")
     if state == "T":
         raise InjectError(f"process {pid} is stopped", f"let it go on: kill -CONT {pid}")
-    tracer = int(status.get("TracerPid", "0"))
-    if tracer:
-        name = (machine.read(f"/proc/{tracer}/comm") or "").strip()
-        raise InjectError(
-            f"process {pid} is traced by {name or 'another'} ({tracer}) already",
-            "end that debugger or tracer first",
-        )
+    for tid, thread in _threads(pid):
+        tracer = int(thread.get("TracerPid", "0"))
+        if tracer:
+            name = (machine.read(f"/proc/{tracer}/comm") or "").strip()
+            which = f"process {pid}" if tid == pid else f"thread {tid} of process {pid}"
+            raise InjectError(
+                f"{which} is traced by {name or 'another'} ({tracer}) already",
+                "end that debugger or tracer first",
+            )
     frozen = _cgroup_is_frozen(pid)
     if frozen:
         raise InjectError(f"process {pid} is frozen by its cgroup {frozen}", "thaw it first")
 
 
+def _threads(pid: int) -> Iterator[tuple[int, dict[str, str]]]:
+    """What /proc says of each thread."""
+    try:
+        names = [path.name for path in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(InjectError):  # it ended
+            yield int(name), _status(int(name), f"/proc/{pid}/task/{name}/status")
+
+
 def _cgroup_is_frozen(pid: int) -> str | None:
+    """By its cgroup of either version, wherever the hierarchy is mounted."""
     for line in (machine.read(f"/proc/{pid}/cgroup") or "").splitlines():
-        if line.startswith("0::"):
-            path = line[3:]
-            for event in (machine.read(f"/sys/fs/cgroup{path}/cgroup.events") or "").splitlines():
-                if event.split() == ["frozen", "1"]:
-                    return path
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            places, file, frozen = list(cgroup2_mounts()), "cgroup.events", "frozen 1"
+        elif "freezer" in controllers.split(","):
+            places, file, frozen = _freezer_mounts(), "freezer.state", "FR"
+        else:
+            continue
+        for place in places:
+            text = machine.read(f"{place}{path.rstrip('/')}/{file}") or ""
+            if any(word.startswith(frozen) for word in text.splitlines()):
+                return path
     return None
+
+
+def _freezer_mounts() -> list[Path]:
+    fields = (line.split(" ") for line in (machine.read("/proc/self/mounts") or "").splitlines())
+    return [
+        Path(field[1])
+        for field in fields
+        if field[2] == "cgroup" and "freezer" in field[3].split(",")
+    ]
 
 
 def _check_rights(pid: int, status: dict[str, str]) -> None:
@@ -88,6 +131,11 @@ def _check_rights(pid: int, status: dict[str, str]) -> None:
             "use sudo, or sysctl kernel.yama.ptrace_scope=0",
         )
     if not os.access(f"/proc/{pid}/exe", os.R_OK) or not _maps_readable(pid):
+        if not ours and not capable:
+            raise InjectError(
+                f"process {pid} may not be traced by root without CAP_SYS_PTRACE",
+                f"give it this capability, or {_WITHOUT}",
+            )
         raise InjectError(
             f"process {pid} may not be traced: it was started with other rights than its user's",
             "use sudo, with CAP_SYS_PTRACE",
@@ -132,15 +180,49 @@ def _check_program(pid: int) -> None:
         program.close()
 
 
-def _check_sandbox(pid: int, status: dict[str, str]) -> None:
-    if status.get("Seccomp", "0") != "0":
-        raise InjectError(
-            f"process {pid} has a seccomp filter, which may end it for a call of the loader's",
-            _WITHOUT,
-        )
+def _check_stack(pid: int, status: dict[str, str]) -> None:
     if "shstk" in status.get("x86_Thread_features", ""):
         raise InjectError(
             f"process {pid} has a shadow stack, on which no call can be laid", _WITHOUT
+        )
+
+
+def filtered(pid: int) -> list[int]:
+    """Its threads with a seccomp filter.
+
+    Raises:
+        InjectError: One may do nothing but read and write.
+    """
+    found = []
+    for tid, status in _threads(pid):
+        mode = int(status.get("Seccomp", "0"))
+        if mode == _STRICT:
+            raise InjectError(
+                f"thread {tid} of process {pid} is in seccomp's strict mode, and may only read and"
+                " write",
+                _WITHOUT,
+            )
+        if mode:
+            found.append(tid)
+    return found
+
+
+def check_forbidden(pid: int, forbidden: Sequence[str]) -> None:
+    """Whether its filters leave what loading takes.
+
+    Args:
+        pid: Of the process.
+        forbidden: Calls that they may answer otherwise than the kernel would.
+
+    Raises:
+        InjectError: They do not.
+    """
+    if forbidden:
+        more = f" and {len(forbidden) - _NAMED} more" if len(forbidden) > _NAMED else ""
+        raise InjectError(
+            f"a seccomp filter of process {pid} may forbid what the shim calls:"
+            f" {', '.join(forbidden[:_NAMED])}{more}",
+            f"allow these calls in its profile, or {_WITHOUT}",
         )
 
 

@@ -26,6 +26,7 @@ struct inject_plan {
 	uint32_t busy_count;
 	const struct inject_range *code; /* all that can be executed */
 	uint32_t code_count;
+	uint32_t filtered; /* whether a seccomp filter looks at the calls of its threads */
 };
 
 /* One call in the borrowed thread. */
@@ -64,6 +65,9 @@ int anaros_inject_calls(const struct inject_plan *plan, struct inject_library *l
 /* How many threads may be inside of the code; -errno. */
 int anaros_inject_inside(const struct inject_plan *plan, uint64_t start, uint64_t end,
 			 struct inject_told *told);
+/* The seccomp filters of a thread, each behind the count of its instructions: words, or -errno. */
+int64_t anaros_inject_filters(const struct inject_plan *plan, int32_t tid, uint64_t *words,
+			      uint32_t count, struct inject_told *told);
 /* How many words of the process's memory are one of these sorted addresses; -errno. */
 int64_t anaros_inject_pointers(int32_t pid, const uint64_t *addresses, uint32_t count,
 			       const struct inject_range *skip, uint32_t skip_count,

@@ -22,6 +22,7 @@ struct session {
 	struct inject_told *told;
 	uint64_t inside_start, inside_end; /* for anaros_inject_inside */
 	int result, code;
+	int wanted; /* for anaros_inject_filters */
 	/* The thread that is stopped now. */
 	int tid;
 	struct user_regs_struct now;
@@ -30,6 +31,10 @@ struct session {
 	/* What the borrowed thread had. */
 	struct user_regs_struct again;
 	uint64_t mask;
+	int signal; /* that tells that a call came back; 0: there is none */
+	int other;  /* that came instead */
+	bool left;  /* whether its registers were changed */
+	bool back;  /* whether it came back to its place by itself */
 	uint32_t state_bytes;
 	uint64_t frame, block_at;
 	uint8_t state[STATE_BYTES];
@@ -47,9 +52,13 @@ enum finding inject_look_at_stack(const struct session *session, uint64_t pointe
 bool inject_find_stack(struct session *session, uint64_t pointer);
 bool inject_is_sleep(long number, unsigned long operation);
 bool inject_signal_waits(int pid, int tid);
+bool inject_may_borrow(struct session *session);
+int inject_borrow(struct session *session);
+int inject_free_signal(const struct session *session);
 void inject_settle(struct session *session);
 void inject_release(struct session *session);
 int inject_stop(struct session *session, int tid);
 bool inject_in_sequence(const struct session *session);
+int inject_in_thread(void *(*function)(void *), struct session *session);
 
 #endif

@@ -183,6 +183,31 @@ bool inject_signal_waits(int pid, int tid)
 }
 
 /*
+ * One that the thread would let through, and that does nothing should it get
+ * it from us after we are gone: which is to be ignored, and has no handler.
+ */
+int inject_free_signal(const struct session *session)
+{
+	static const int signals[] = {SIGURG, SIGWINCH, SIGCHLD, SIGCONT};
+	unsigned long long caught = ~0ull, mask;
+	char path[64], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", session->plan->pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "SigCgt: %llx", &mask) == 1)
+			caught = mask;
+	fclose(file);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		if (((session->mask | caught) >> (signals[i] - 1) & 1) == 0)
+			return signals[i];
+	return 0;
+}
+
+/*
  * Some calls do not go on after a stop, but fail with EINTR, which is for
  * signals. Nothing was transferred then: the call is made again.
  */
