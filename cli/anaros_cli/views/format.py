@@ -10,7 +10,7 @@ from collections.abc import Sequence
 UNKNOWN = "—"
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def known(value: float | None) -> bool:
