@@ -282,6 +282,16 @@ def unrelated(random: Random) -> Program:
     return made
 
 
+def counters(random: Random) -> Program:
+    """Asks a database for its counter before each copy of what it computed."""
+    made, now = Program(random), 0
+    for _ in range(ROUNDS):
+        made.add(now, 1, Kind.FILE_READ, random.choice([16, 100]), made.fresh())
+        made.add(now + random.randrange(10, 90) * US, 1, Kind.GPU_COPY_H2D, 192 << 10, STAGING)
+        now += 100 * US
+    return made
+
+
 def stale(random: Random) -> Program:
     """Reads into a buffer once, then copies from it again and again what it computes there."""
     made, now, buffer = Program(random), 0, 1 << 30
@@ -307,6 +317,7 @@ PLAYS: dict[str, Play] = {
     "equal sizes": lambda random: queue(random, decoded=0, jitter=40 * US),
     "equal sizes, any order": lambda random: queue(random, decoded=0, jitter=9 * US, order="any"),
     "unrelated": unrelated,
+    "counters": counters,
     "stale": stale,
 }
 
@@ -361,6 +372,10 @@ def test_nothing_is_told_of_an_even_queue(name: str) -> None:
     told = score(name, 2)
     assert told.wrong == 0
     assert told.silent >= 0.95 * ROUNDS
+
+
+def test_nothing_is_told_of_what_cannot_have_become_a_copy() -> None:
+    assert score("counters", 1).wrong == 0
 
 
 def test_probabilities_are_as_often_right_as_they_say() -> None:

@@ -28,6 +28,10 @@ from anaros.records import FLAG_FD_TYPE_MASK, FLAG_OFFSET, FLAG_PEEK, Columns
 _PAYLOAD_MIN = 16
 _ANONYMOUS = 7
 
+#: No more than so many bytes come out of one that was read: deflate ends at 1032. What a copy has
+#: beyond that was computed, whatever was read before it (16 bytes of a database, say).
+_GROWN_MAX = 1032
+
 #: Links below this are not told.
 TOLD_MIN = 0.5
 
@@ -144,9 +148,10 @@ def _likely(
     """The likeliest payload of each copy, where one is likely enough."""
     begun = as_time(columns.start_ns[copy])
     band = posterior.band(process[copy], begun, payloads.process, payloads.end_ns)
+    size = as_time(columns.size_bytes[copy])[:, None], payloads.size[band]
+    band[size[0] // _GROWN_MAX > size[1]] = -1
     relation = _relations(columns, thread, copy, payloads, band, owners)
     delay = begun[:, None] - payloads.end_ns[band]
-    size = as_time(columns.size_bytes[copy])[:, None], payloads.size[band]
     pairs = posterior.Candidates(band, delay, *size, relation)
     trust, chosen, singled_out = posterior.best(pairs, len(payloads))
     row = np.arange(len(copy))
@@ -205,6 +210,7 @@ def _relations(
     its = owners.request[payloads.reads[payloads.last]][band]
     whose = np.where((mine < 0) | (its < 0), 0, np.where(mine == its, 1, 2))
     relation: U8 = (whose * 3 + theirs + next_one).astype(np.uint8)
+    relation[band < 0] = 0
     return relation
 
 
