@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anaros import coverage, pofc, report
+from anaros import coverage, pofc, report, shed
 from anaros.kinds import Kind, NameClass
 from anaros.pofc.memory import standing
 from anaros.records import U64, Columns
@@ -66,6 +66,8 @@ class Snapshot:
         drops: Records lost in the whole run, as in the report.
         coverage: Of what the kernel counted in the window the share that was seen, as ``shares``
             in the report's coverage, but of CPU time.
+        shed: Probes that are away now, to stay within the budget.
+        budget_percent: That budget; None: there is none.
         device_times_unread: Device commands whose times were not asked in time, likewise.
         files: The busiest files, by time.
         sockets: The busiest sockets, by bytes.
@@ -85,6 +87,8 @@ class Snapshot:
     memory: dict[str, Any] | None
     drops: dict[str, Any]
     coverage: dict[str, float | None]
+    shed: tuple[str, ...]
+    budget_percent: float | None
     device_times_unread: int | None
     files: tuple[Busy, ...]
     sockets: tuple[Busy, ...]
@@ -137,7 +141,9 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         made = int(((columns.kind == Kind.GPU_ALLOC) & (columns.status == 0)).sum())
         memory["allocations_per_second"] = made / window_s if window_s else None
     timeline = pofc.analyse(Columns.concatenate([opened, columns]), bounds=pofc.infers(meta))
-    summary = pofc.summarise(timeline)
+    away = shed.intervals_of(meta, end)
+    unseen = shed.unseen(timeline.requests, away)
+    summary = pofc.summarise(timeline, None, report.waits_told(unseen))
     started = meta.get("start_ns")
     kernels, kernels_told = _kernels(columns, names)
     return Snapshot(
@@ -149,10 +155,12 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         records=len(columns),
         requests=report.requests_of(summary, window_s),
         stages=report.stages_of(summary, timeline.coverage.launches),
-        slowest=report.slowest(timeline),
+        slowest=report.slowest(timeline, None, unseen),
         memory=memory,
         drops=drops,
         coverage=_shares(columns, begin),
+        shed=shed.away(meta),
+        budget_percent=(meta.get("budget") or {}).get("percent"),
         device_times_unread=unread,
         files=_busiest(columns, names, NameClass.FILE, _FILE_KINDS, by_bytes=False),
         sockets=_busiest(columns, names, NameClass.SOCKET, _SOCKET_KINDS, by_bytes=True),

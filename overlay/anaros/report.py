@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anaros import coverage, pofc
+from anaros import coverage, pofc, shed
 from anaros.capture.program.census import census
 from anaros.device_time import device_time_of
 from anaros.errors import UsageError
@@ -84,12 +84,13 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
     begin, end = span_ns(run, meta, tallied)
     if window is not None:
         tallied = tally(_within(run, tables, window))
-    summary = pofc.summarise(timeline, window)
+    unseen = shed.unseen(timeline.requests, shed.intervals_of(meta, end))
+    summary = pofc.summarise(timeline, window, waits_told(unseen))
     return {
         "run": _run(run, meta, tallied.records, (begin, end), window),
         "requests": requests_of(summary, _busy_s(timeline, window)),
         "stages": stages_of(summary, timeline.coverage.launches),
-        "slowest": slowest(timeline, window),
+        "slowest": slowest(timeline, window, unseen),
         "calls": calls(tallied),
         "device_time": device_time_of(run, meta, tables),
         "memory": memory_of(tables.memory, tables.calls, meta),
@@ -97,8 +98,31 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, tables),
         "overhead": _overhead(meta, coverage.cost_of(run, tables.columns), (end - begin) / 1e9),
+        "budget": shed.budget_of(meta, begin, end),
+        "throttled": _throttled(meta),
         "policy": _policy(meta),
     }
+
+
+def _throttled(meta: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """``throttled`` of the report: each group with a quota of CPU; None: nobody looked."""
+    groups = meta.get("throttled")
+    if groups is None:
+        return None
+    return [
+        {
+            "cgroup": group["cgroup"],
+            "periods": group["periods"],
+            "throttled": group["throttled"],
+            "throttled_s": group["throttled_ns"] / 1e9,
+        }
+        for group in groups
+    ]
+
+
+def waits_told(unseen: Mapping[str, npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_] | None:
+    """Of which requests all waits are known; None: of all. ``unseen`` as of `shed.unseen`."""
+    return ~np.logical_or.reduce(list(unseen.values())) if unseen else None
 
 
 def _within(run: RunDirectory, tables: pofc.Tables, window: Window) -> Columns:
@@ -230,12 +254,17 @@ def _busy_s(timeline: pofc.Timeline, window: Window | None) -> float | None:
     return float(ends_ns.max() - requests.start_ns[chosen].min()) / 1e9
 
 
-def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, Any]:
+def slowest(
+    timeline: pofc.Timeline,
+    window: Window | None = None,
+    unseen: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+) -> dict[str, Any]:
     """What the slowest 1 % of the requests waited for, as shares of their time.
 
     Without the kernel plane nobody knows what time passed in a run queue, and without device times
     or bounds of them in the device's queue: such a share is None. ``at_least`` names the shares
-    that are bounds: there may be more of it.
+    that are bounds: there may be more of it. So is a wait that is unknown of some of them, by
+    ``unseen`` as of `shed.unseen`; where it is unknown of all, its share is None.
     """
     requests, spans = timeline.requests, timeline.spans
     chosen = _chosen(requests, window)
@@ -251,16 +280,20 @@ def slowest(timeline: pofc.Timeline, window: Window | None = None) -> dict[str, 
         **dict.fromkeys(("runqueue", "throttled", "memory"), timeline.coverage.kernel_plane),
         "device_queue": bool(timeline.coverage.owned.get("device_order")) or bounded,
     }
+    missed = {name: requests_of_it[slow] for name, requests_of_it in (unseen or {}).items()}
     waits: dict[str, float | None] = {}
     for name in WAITS:
         waited_ns = float(getattr(spans, f"wait_{name}_ns")[mine].sum())
-        seen = known.get(name, True)
+        seen = known.get(name, True) and not (name in missed and missed[name].all())
         waits[name] = waited_ns / total_ns if seen and total_ns else None
+    at_least = [name for name, of in missed.items() if waits[name] is not None and of.any()]
+    if launches.count > launches.told and bounded:
+        at_least.append("device_queue")
     return {
         "requests": len(slow),
         "threshold_ms": float(requests.duration_ns[slow[-1]]) / 1e6,
         "waits": waits,
-        "at_least": ["device_queue"] if launches.count > launches.told and bounded else [],
+        "at_least": at_least,
     }
 
 
@@ -351,6 +384,7 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
         "without_shim_count": programs["without_shim_count"] if seen else None,
         "partly_seen": coverage.partly_seen(ledger.programs, read_names(run)),
         "kernel_plane": plane.get("active"),
+        "probes_since_s": _since(meta, plane.get("since_ns")),
         "kernel_until_s": _seconds(meta, plane.get("until_ns")),
         "kernel_reason": plane.get("reason") or None,
         "kernel_missing": plane.get("missing") or [],
@@ -385,6 +419,13 @@ def _seconds(meta: Mapping[str, Any], instant_ns: int | None) -> float | None:
     """From the start of the run to an instant of its clock."""
     start_ns = meta.get("start_ns")
     return None if instant_ns is None or start_ns is None else (instant_ns - start_ns) / 1e9
+
+
+def _since(meta: Mapping[str, Any], since_ns: Mapping[str, int] | None) -> dict[str, Any] | None:
+    """Each probe, and when it came to work; at once, where it was there before the run began."""
+    if since_ns is None:
+        return None
+    return {probe: max(_seconds(meta, at) or 0.0, 0.0) for probe, at in sorted(since_ns.items())}
 
 
 def _overhead(meta: Mapping[str, Any], cost: coverage.Cost, seconds: float) -> dict[str, Any]:

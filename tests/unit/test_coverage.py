@@ -461,6 +461,14 @@ def test_cpu_time_is_what_no_sleep_and_no_queue_covers() -> None:
     assert total == coverage.Total(39 * ms, 38 * ms, 38 * ms)
 
 
+def test_cpu_time_is_not_seen_while_the_schedulers_probe_is_away() -> None:
+    thread = {"kind": Kind.PROC_CPU, "pid": 3, "tid": 3, "flags": FLAG_KERNEL, "object": ORIGIN}
+    rows = [{"start_ns": ORIGIN + 4 * SECOND, "status": 2, "size_bytes": 4 * SECOND, **thread}]
+    away = [(ORIGIN + SECOND, ORIGIN + 2 * SECOND), (ORIGIN + 3 * SECOND, ORIGIN + 9 * SECOND)]
+    found = coverage.reckon(columns_of(rows), ORIGIN, unwatched=away)
+    assert found.totals[Quantity.CPU_NS] == coverage.Total(2 * SECOND, 4 * SECOND, 2 * SECOND)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(

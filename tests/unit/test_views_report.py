@@ -88,6 +88,7 @@ REPORT: dict[str, Any] = {
         "lost_shared_memory": False,
         "left_running": [],
         "kernel_plane": True,
+        "probes_since_s": {"sched": 0.0, "mem": 0.24},
         "kernel_until_s": None,
         "kernel_reason": None,
         "kernel_missing": ["this kernel has no tracepoint napi_poll"],
@@ -115,6 +116,8 @@ REPORT: dict[str, Any] = {
         "supervisor_rss_mb": 83.7,
         "bpf_run_time_ms": 12.0,
     },
+    "budget": None,
+    "throttled": None,
     "policy": {
         "digest": "3f9a2c1d5b7e" + "0" * 52,
         "tenant": "research",
@@ -554,3 +557,67 @@ def test_quotas_and_memory_are_told_where_they_were_waited_for(report: dict[str,
     report["slowest"]["waits"] |= {"throttled": 0.3, "memory": 0.0}
     said = drawn(report)
     assert "run queue 12 % · throttled 30 % · I/O 45 % · lock" in said
+
+
+BUDGET = {
+    "percent": 1.0,
+    "cpus": 2.0,
+    "readings": 30,
+    "mean_percent": 0.512,
+    "most_percent": 2.41,
+    "probes": [
+        {
+            "probe": "net",
+            "times": 2,
+            "away_s": 15.04,
+            "intervals_s": [[3.0, 10.24], [12.3, 20.1]],
+            "cost_percent": 1.72,
+        },
+        {
+            "probe": "sched",
+            "times": 1,
+            "away_s": 5.0,
+            "intervals_s": [[7.0, 12.0]],
+            "cost_percent": 0.6,
+        },
+    ],
+    "changes": [],
+}
+
+
+def test_what_a_budget_cost() -> None:
+    throttled = [
+        {"cgroup": "/sys/fs/cgroup/a", "periods": 100, "throttled": 12, "throttled_s": 1.2},
+        {"cgroup": "/sys/fs/cgroup", "periods": 100, "throttled": 0, "throttled_s": 0.0},
+    ]
+    lines = drawn({**REPORT, "budget": BUDGET, "throttled": throttled}).splitlines()
+    said = "\n".join(line.rstrip() for line in lines)
+    assert (
+        """\
+          1 process without the shim: static (a static program)
+          without net for 15.0 s, sched for 5.0 s
+"""
+        in said
+    )
+    assert (
+        """\
+budget    1 % of 2 CPUs · spent 0.51 %, at most 2.4 %
+          net (1.7 %) shed 12.3 s to 20.1 s, 2 times, 15.0 s in all
+          sched (0.6 %) shed 7.0 s to 12.0 s
+"""
+        in said
+    )
+    assert "\nquota     /sys/fs/cgroup/a: used up in 12 of 100 periods, 1.20 s\n" in said
+    assert "/sys/fs/cgroup:" not in said
+
+
+def test_a_budget_that_was_never_measured_is_unknown() -> None:
+    unknown = {**BUDGET, "cpus": None, "mean_percent": None, "most_percent": None, "probes": []}
+    said = drawn({**REPORT, "budget": unknown})
+    assert "1 % of the CPUs · spent —, at most —" in said
+
+
+def test_probes_that_came_late_are_told() -> None:
+    coverage = {**REPORT["coverage"], "probes_since_s": {"sched": 0.0, "mem": 2.5}}
+    said = drawn({**REPORT, "coverage": coverage})
+    assert "kernel plane on, all of it from 2.50 s" in said

@@ -39,6 +39,8 @@ SNAPSHOT = Snapshot(
     memory=None,
     drops={"shim": 3, "kernel": None, "by_probe": {}},
     coverage=dict.fromkeys(("file_bytes", "socket_bytes", "launches", "cpu_time")),
+    shed=(),
+    budget_percent=None,
     device_times_unread=0,
     files=(
         Busy("/data/tiles/" + "0123456789" * 5 + ".png", 1_234_567, 5 << 30, 4_200_000_000),
@@ -179,3 +181,10 @@ def test_the_coverage_stands_under_the_drops_where_it_is_known() -> None:
     (place,) = (at for at, line in enumerate(said) if "drops:" in line)
     assert said[place + 1] == "coverage: 99.9 % of file bytes · 100 % of launches"
     assert "coverage" not in drawn(frame(SNAPSHOT, 80))
+
+
+def test_probes_that_are_away_are_told() -> None:
+    without = dataclasses.replace(SNAPSHOT, shed=("net", "sched"), budget_percent=0.5)
+    said = drawn(frame(without, 80))
+    assert "budget 0.5 %: without net, sched; what they tell is unknown" in said
+    assert "budget" not in drawn(frame(SNAPSHOT, 80))

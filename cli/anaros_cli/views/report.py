@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
+from anaros_cli.views.budget import budget, missed, throttled
 from anaros_cli.views.device import device_time, streams
 from anaros_cli.views.memory import memory
 from anaros_cli.views.offload import offload
@@ -38,6 +39,8 @@ _WAITS = {
 }
 #: Waits that are told where there are any.
 _RARE = ("throttled", "memory")
+#: When all probes are there so soon, it is not told.
+_SINCE_S = 1.0
 #: A smaller share of a CPU is not told.
 _PERCENT_MIN = 0.05
 #: What shares of coverage are shares of.
@@ -199,12 +202,15 @@ def _facts(report: Mapping[str, Any], width: int) -> Table:
     table.add_column(overflow="fold")
     coverage = report["coverage"]
     table.add_row("seen", fmt.flow(_seen(coverage), width))
-    if covered := _covered(coverage):
+    if covered := [*_covered(coverage), *missed(report["budget"])]:
         table.add_row("coverage", fmt.flow(covered, width))
     table.add_row("drops", fmt.flow(_drops(report["drops"]), width))
     table.add_row("overhead", fmt.flow(_overhead(report["overhead"]), width))
+    if report["budget"] is not None:
+        table.add_row("budget", fmt.flow(budget(report["budget"]), width))
     table.add_row("policy", _policy(report["policy"]))
     for label, lines in (
+        ("quota", throttled(report["throttled"])),
         ("changed", _changes(report["policy"])),
         ("damaged", [f"{d['name']}: {d['reason']}" for d in coverage["damaged_segments"]]),
         ("hidden", [_HIDDEN] if report["run"]["names_hidden"] else []),
@@ -249,6 +255,9 @@ def _seen(coverage: Mapping[str, Any]) -> list[str]:
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
     until_s = coverage["kernel_until_s"]
     until = "" if until_s is None else f" until {fmt.duration(until_s * 1e9)}"
+    since_s = max(filter(None, (coverage["probes_since_s"] or {}).values()), default=0.0)
+    if since_s >= _SINCE_S:
+        until += f", all of it from {fmt.duration(since_s * 1e9)}"
     parts = [f"{shimmed} of {noun} from inside", f"{plane[coverage['kernel_plane']]}{until}"]
     if coverage["device_calls_beneath"]:
         beneath = coverage["device_calls_beneath"]

@@ -12,6 +12,7 @@ from rich.text import Text
 from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
+from anaros_cli.views.budget import away
 from anaros_cli.views.kernels import shortened_kernel
 from anaros_cli.views.memory import standing
 from anaros_cli.views.report import shares, stages, waits
@@ -92,6 +93,10 @@ def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     if covered := shares(snapshot.coverage):
         first, *others = covered
         lines.append(Text(fmt.flow([f"coverage: {first}", *others], width)))
+    if snapshot.shed:
+        lines.append(
+            Text(fmt.flow([away(snapshot.shed, snapshot.budget_percent)], width), "yellow")
+        )
     if unread:
         lines.append(Text(f"device times not read: {fmt.count(unread)}", "yellow"))
     return Group(*lines)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
+from anaros import shed
 from anaros.coverage.cost import readings_of
 from anaros.coverage.ledger import ABOUT, WITH_CONTEXT, Ledger, reckon
 from anaros.coverage.model import I64, Programs, Quantity, Rows, Total
@@ -48,7 +51,15 @@ def ledger_of(run: RunDirectory, columns: Columns | None = None) -> Ledger:
     meta = run.meta()
     until_ns = (meta.get("attach") or {}).get("witnessed_until_ns") or None
     attached = bool(meta.get("attached"))
-    found = reckon(columns, int(origin_ns), _group(run), attached=attached, until_ns=until_ns)
+    end_ns = int(meta.get("end_ns") or time.monotonic_ns())
+    found = reckon(
+        columns,
+        int(origin_ns),
+        _group(run),
+        attached=attached,
+        until_ns=until_ns,
+        unwatched=shed.intervals_of(meta, end_ns).get("sched", ()),
+    )
     if run.meta().get("state") != "running":
         derived.write(run, _kept(found), key)
     return found

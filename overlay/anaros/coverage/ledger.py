@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +123,15 @@ class _Frame:
     def spread(self, amount: I64, begin_ns: I64, end_ns: I64) -> U64:
         return by_second(amount, begin_ns, end_ns, self.origin_ns, self.seconds)
 
+    def watched(self, amount: U64, unwatched: Sequence[tuple[int, int]]) -> U64:
+        """By second as much of it as does not lie in such a time, from when to when in ns."""
+        if not unwatched:
+            return amount
+        begin, end = np.array(unwatched, np.int64).T
+        away = self.spread(np.maximum(end - begin, 0), begin, end)
+        kept = 1.0 - np.minimum(away, SECOND_NS) / SECOND_NS
+        return np.rint(amount * kept).astype(np.uint64)
+
     def at(self, amount: U64, time_ns: U64) -> U64:
         times = time_ns.astype(np.int64)
         return self.spread(amount.astype(np.int64), times, times)
@@ -148,6 +158,7 @@ def reckon(
     *,
     attached: bool = False,
     until_ns: int | None = None,
+    unwatched: Sequence[tuple[int, int]] = (),
 ) -> Ledger:
     """The ledger of a run.
 
@@ -159,6 +170,7 @@ def reckon(
         attached: The calls on record are of a time within the lives of its programs, whoever told
             of them: of each thread and socket those are taken that lie between its readings.
         until_ns: What the kernel counted later on is compared with nothing; None: all is.
+        unwatched: When the scheduler's probe was away, each from when to when in ns.
     """
     seconds = _seconds(columns, origin_ns)
     frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached, until_ns)
@@ -166,6 +178,7 @@ def reckon(
     before = _files(frame, counted)
     sockets, unwitnessed = _sockets(frame, counted)
     if (rows := cpu_rows(columns, origin_ns, frame.seconds)) is not None:
+        rows = frame.watched(rows[0], unwatched), rows[1]
         if group is not None and len(group[0]) > 1:
             times, used = group
             grew = np.maximum(np.diff(used), 0)

@@ -40,12 +40,18 @@ class Summary:
     stages: tuple[StageSummary, ...]
 
 
-def summarise(timeline: Timeline, window: tuple[int, int] | None = None) -> Summary:
+def summarise(
+    timeline: Timeline,
+    window: tuple[int, int] | None = None,
+    told: npt.NDArray[np.bool_] | None = None,
+) -> Summary:
     """Percentiles of the requests and of the stages that they have.
 
     Args:
         timeline: What ``analyse`` found.
         window: First and last ns (CLOCK_MONOTONIC): only requests that end within count.
+        told: Shape (R,): of which requests it is known when they waited; None: of all. The times
+            of stages are over these, NaN where there are none.
     """
     requests, spans = timeline.requests, timeline.spans
     duration = requests.duration_ns.astype(np.int64)
@@ -69,18 +75,21 @@ def summarise(timeline: Timeline, window: tuple[int, int] | None = None) -> Summ
         if not len(rows):
             continue
         slow = spans.duration_ns[rows[slowest[request[rows]]]].sum()
-        self_times = _percentiles(spans.self_ns[rows])
-        wait_times = _percentiles(spans.wait_ns[rows])
+        known = rows if told is None else rows[told[request[rows]]]
+        self_times = _percentiles(spans.self_ns[known])
+        wait_times = _percentiles(spans.wait_ns[known])
         share = float(slow) / slow_ns
         stages.append(StageSummary(name, len(rows), *self_times, *wait_times, share))
     return Summary(count, p50, p99, tuple(stages))
 
 
 def _percentiles(values: npt.NDArray[np.integer]) -> tuple[float, float]:
-    """The median and the 99th percentile in ms, between neighbours in proportion.
+    """The median and the 99th percentile in ms, between neighbours in proportion; NaN of none.
 
     As of np.quantile, which would import numpy.ma: 60 ms that nothing else needs.
     """
+    if not len(values):
+        return np.nan, np.nan
     places = [(len(values) - 1) * share for share in (0.5, 0.99)]
     wanted = [min(int(place) + more, len(values) - 1) for place in places for more in (0, 1)]
     ordered = np.partition(values, wanted)
