@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Follow:
     """What `anaros attach` was asked for.
@@ -20,6 +24,7 @@ class Follow:
         hide_names: Keep names of files and peers, and the commands' arguments, out of the run.
         live: Show the run on the terminal meanwhile.
         inject: Load the shim into them.
+        budget: What the probes may take of the CPUs, as a share; None: whatever they take.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class Follow:
         hide_names: bool,
         live: bool,
         inject: bool = False,
+        budget: float | None = None,
     ) -> None:
         self.pids = pids
         self.output = output
@@ -37,6 +43,7 @@ class Follow:
         self.hide_names = hide_names
         self.live = live
         self.inject = inject
+        self.budget = budget
 
 
 def parse(words: Sequence[str]) -> Follow | None:
@@ -47,8 +54,7 @@ def parse(words: Sequence[str]) -> Follow | None:
     """
     if not words or words[0] != "attach":
         return None
-    output: str | None = None
-    duration_s: float | None = None
+    given: dict[str, Any] = {}
     hide_names, live, inject = False, False, False
     pids: list[int] = []
     rest = iter(words[1:])
@@ -60,21 +66,38 @@ def parse(words: Sequence[str]) -> Follow | None:
                 live = True
             case "--inject":
                 inject = True
-            case "--output":
-                output = next(rest, None)
-                if output is None:
+            case "--output" | "--duration" | "--budget":
+                given[word] = _value(word, next(rest, ""))
+                if given[word] is None:
                     return None
-            case "--duration":
-                value = next(rest, "")
-                digits = value.replace(".", "", 1)
-                if not value.isascii() or not digits.isdigit() or not int(digits):
-                    return None
-                duration_s = float(value)
             case _ if word.isascii() and word.isdigit() and int(word):
                 pids.append(int(word))
             case _:
                 return None
-    return Follow(tuple(pids), output, duration_s, hide_names, live, inject) if pids else None
+    if not pids:
+        return None
+    output, duration_s, budget = map(given.get, ("--output", "--duration", "--budget"))
+    return Follow(tuple(pids), output, duration_s, hide_names, live, inject, budget)
+
+
+def _value(option: str, word: str) -> str | float | None:
+    """What an option was given; None where click has to judge."""
+    match option:
+        case "--duration":
+            return _seconds(word)
+        case "--budget":
+            from anaros_cli.launch import share
+
+            return share(word)
+        case _:
+            return word or None
+
+
+def _seconds(word: str) -> float | None:
+    """A plain number above 0."""
+    digits = word.replace(".", "", 1)
+    plain = word.isascii() and digits.isdigit() and int(digits)
+    return float(word) if plain else None
 
 
 def follow(asked: Follow) -> int:
@@ -108,6 +131,7 @@ def follow(asked: Follow) -> int:
             duration_s=asked.duration_s,
             hide_names=asked.hide_names,
             inject=asked.inject,
+            budget=asked.budget,
         )
     many = len(set(asked.pids))
     whom = f"{many} processes" if many > 1 else f"process {asked.pids[0]}"

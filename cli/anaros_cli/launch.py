@@ -12,6 +12,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: The view ends by itself when the run does; this is how long it may take to draw its last frame.
 _VIEW_PATIENCE_S = 3.0
 
@@ -30,6 +34,7 @@ class Launch:
         command: The program and its words.
         hide_names: Keep names of files and peers, and the command's arguments, out of the run.
         device_time: Where device times come from; None is what the policy says, or the default.
+        budget: What the kernel plane may take of the CPUs, as a share; None: whatever it takes.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Launch:
         command: tuple[str, ...],
         hide_names: bool = False,
         device_time: str | None = None,
+        budget: float | None = None,
     ) -> None:
         self.output = output
         self.policies = policies
@@ -49,6 +55,7 @@ class Launch:
         self.command = command
         self.hide_names = hide_names
         self.device_time = device_time
+        self.budget = budget
 
 
 def parse(words: Sequence[str]) -> Launch | None:
@@ -59,16 +66,21 @@ def parse(words: Sequence[str]) -> Launch | None:
     """
     if not words or words[0] != "run" or "--" not in words[1:-1]:
         return None
-    output: str | None = None
-    policies: list[str] = []
+    given: dict[str, Any] = {}
     kernel, live, hide_names = True, False, False
-    device_time: str | None = None
     rest = iter(words[1:])
     for word in rest:
         match word:
             case "--":
                 return Launch(
-                    output, tuple(policies), kernel, live, tuple(rest), hide_names, device_time
+                    given.get("--output"),
+                    given.get("--policy", ()),
+                    kernel,
+                    live,
+                    tuple(rest),
+                    hide_names,
+                    given.get("--device-time"),
+                    given.get("--budget"),
                 )
             case "--no-kernel":
                 kernel = False
@@ -76,21 +88,39 @@ def parse(words: Sequence[str]) -> Launch | None:
                 live = True
             case "--hide-names":
                 hide_names = True
-            case "--output" | "--policy" | "--device-time":
-                value = next(rest, None)
-                if value is None:
-                    return None
-                if word == "--output":
-                    output = value
-                elif word == "--policy":
-                    policies.append(value)
-                elif value in DEVICE_TIMES:
-                    device_time = value
-                else:
+            case "--output" | "--policy" | "--device-time" | "--budget":
+                if not _take(given, word, next(rest, None)):
                     return None
             case _:
                 return None
     return None
+
+
+def _take(given: dict[str, Any], option: str, value: str | None) -> bool:
+    """Keeps what an option was given; whether it means something."""
+    if value is None:
+        return False
+    match option:
+        case "--policy":
+            given[option] = (*given.get(option, ()), value)
+        case "--budget":
+            given[option] = share(value)
+        case "--device-time":
+            given[option] = value if value in DEVICE_TIMES else None
+        case _:
+            given[option] = value
+    return given[option] is not None
+
+
+def share(word: str) -> float | None:
+    """The budget that a word means; None where it means none."""
+    from anaros.capture.kernel.budget import parse
+    from anaros.errors import UsageError
+
+    try:
+        return parse(word)
+    except UsageError:
+        return None
 
 
 def launch(asked: Launch) -> int:
@@ -104,6 +134,14 @@ def launch(asked: Launch) -> int:
     """
     from anaros import session
 
+    if asked.budget is not None and not asked.kernel:
+        from anaros.errors import UsageError
+
+        raise UsageError(
+            "--budget is for the kernel plane, which --no-kernel leaves out",
+            "give one of them",
+        )
+
     def record(path: str | None) -> int:
         return session.run(
             list(asked.command),
@@ -112,6 +150,7 @@ def launch(asked: Launch) -> int:
             kernel=asked.kernel,
             hide_names=asked.hide_names,
             device_time=asked.device_time,
+            budget=asked.budget,
         )
 
     if asked.live:

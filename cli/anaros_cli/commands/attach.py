@@ -5,8 +5,14 @@ from __future__ import annotations
 
 import click
 
+from anaros.capture.kernel.budget import parse
 from anaros.errors import UsageError
 from anaros_cli import follow
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, word: str | None) -> float | None:
+    """The budget that is given."""
+    return None if word is None else parse(word)
 
 
 @click.command()
@@ -32,6 +38,13 @@ from anaros_cli import follow
     is_flag=True,
     help="Load the shim into the processes, so that they record as under `anaros run`.",
 )
+@click.option(
+    "--budget",
+    callback=_share,
+    metavar="N%",
+    help="What the probes in the kernel may take of the CPUs that the processes may use, such as "
+    "1%; where they take more, the dearest are given up for a while.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("pids", nargs=-1, type=click.IntRange(min=1), metavar="PID...")
 def attach(
@@ -40,6 +53,7 @@ def attach(
     hide_names: bool,
     live: bool,
     inject: bool,
+    budget: float | None,
     pids: tuple[int, ...],
 ) -> int:
     """Record processes that run already.
@@ -54,4 +68,4 @@ def attach(
     """  # noqa: D301
     if not pids:
         raise UsageError("no process is given", "for example: anaros attach 4711")
-    return follow.follow(follow.Follow(pids, output, duration, hide_names, live, inject))
+    return follow.follow(follow.Follow(pids, output, duration, hide_names, live, inject, budget))

@@ -5,8 +5,14 @@ from __future__ import annotations
 
 import click
 
+from anaros.capture.kernel.budget import parse
 from anaros.errors import UsageError
 from anaros_cli import launch
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, word: str | None) -> float | None:
+    """The budget that is given."""
+    return None if word is None else parse(word)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -36,6 +42,13 @@ from anaros_cli import launch
     help="Where the times of a device's work come from: nowhere, the program's own calls (the "
     "default), or the vendor's profiling library.",
 )
+@click.option(
+    "--budget",
+    callback=_share,
+    metavar="N%",
+    help="What the probes in the kernel may take of the CPUs that the program may use, such as 1%; "
+    "where they take more, the dearest are given up for a while.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 def run(
@@ -44,6 +57,7 @@ def run(
     no_kernel: bool,
     hide_names: bool,
     device_time: str | None,
+    budget: float | None,
     live: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -59,6 +73,7 @@ def run(
     """  # noqa: D301
     if not command:
         raise UsageError("no program is given", "for example: anaros run -- python serve.py")
+    kernel = not no_kernel
     return launch.launch(
-        launch.Launch(output, policies, not no_kernel, live, command, hide_names, device_time)
+        launch.Launch(output, policies, kernel, live, command, hide_names, device_time, budget)
     )

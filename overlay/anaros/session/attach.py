@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from anaros.capture.attach.calls import AttachLoading, Calls
     from anaros.capture.attach.devices import Devices
     from anaros.capture.attach.targets import Process
+    from anaros.capture.host.quota import Quota
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.rings.arena import Arena, Segment
     from anaros.capture.rings.recorder import Recorder
+    from anaros.session.budget import Account
     from anaros.session.injected import Injections
     from anaros.store.rundir import RunDirectory
 
@@ -70,11 +72,21 @@ class _Parts:
         self.devices: Devices | None = None
         self.injections: Injections | None = None
         self.recorder: Recorder | None = None
+        self.account: Account | None = None
+        self.quota: Quota | None = None
         self.finished = False
         self.undo = contextlib.ExitStack()
 
+    def begin(self, account: Account, processes: Sequence[Process]) -> None:
+        """From now on the probes are kept within the budget."""
+        assert self.kernel is not None
+        calls = self.calls if self.injections is None else None
+        account.begin(self.kernel, [process.pid for process in processes], calls)
+
     def close(self) -> None:
         """Detaches from the target and gives back all memory; a second call does nothing."""
+        if self.kernel is not None:
+            self.kernel.keep_no_more()
         if self.injections is not None:
             self.injections.detach()
         if self.calls is not None:
@@ -104,6 +116,7 @@ def attach(
     duration_s: float | None = None,
     hide_names: bool = False,
     inject: bool = False,
+    budget: float | None = None,
 ) -> Attached:
     """Follows processes, their threads and their descendants until told to stop.
 
@@ -120,6 +133,8 @@ def attach(
             the run.
         inject: Whether to load the shim into them, which then tells of their calls; those of
             programs that they start are not told.
+        budget: What the probes may take of the CPUs that the processes may use, as a share; None:
+            whatever they take.
 
     Raises:
         AnarosError: The kernel plane is not to be had here, or the run cannot be written; nothing
@@ -129,7 +144,9 @@ def attach(
         parts = _Parts(loading)
         try:
             started = os.times()
-            _start(parts, processes, output, hide_names=hide_names, inject=inject)
+            _start(parts, processes, output, budget, hide_names=hide_names, inject=inject)
+            if parts.account is not None:
+                parts.begin(parts.account, processes)
             _wait(parts, processes, told, duration_s)
             return _finish(parts, started.user + started.system)
         except BaseException:
@@ -168,6 +185,7 @@ def _start(
     parts: _Parts,
     processes: Sequence[Process],
     output: str | Path | None,
+    budget: float | None,
     *,
     hide_names: bool,
     inject: bool,
@@ -180,11 +198,13 @@ def _start(
         raise _refused(problem) from problem
     from pathlib import Path
 
+    from anaros.capture.host.quota import Quota
     from anaros.capture.kernel.plane import KernelPlane, Target
     from anaros.capture.rings.arena import shared_memory_root
     from anaros.kinds import NameClass
     from anaros.store.rundir import RunDirectory, default_run_path
 
+    parts.quota = Quota(processes[0].pid)
     shared = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
     path = Path(output) if output is not None else default_run_path()
     about = _meta_at_start(processes, path.name, shared, hide_names=hide_names)
@@ -198,6 +218,10 @@ def _start(
     except KernelPlaneError as problem:
         raise _refused(problem) from problem
     parts.recorder.name(NameClass.PROGRAM, _program_names(processes))
+    if budget is not None:
+        from anaros.session.budget import Account
+
+        parts.account = Account(budget, parts.directory, parts.recorder)
     parts.recorder.start(parts.kernel)
     parts.calls = loading.calls()
     if inject:
@@ -318,6 +342,7 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     assert parts.recorder is not None
     assert parts.directory is not None
     asked_ns = time.monotonic_ns()
+    parts.kernel.keep_no_more()
     if parts.injections is not None:
         parts.calls.conclude()
         parts.injections.detach()
@@ -373,8 +398,11 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
                 *(parts.injections.kept() if parts.injections is not None else ()),
             ],
             "reason": None,
+            "since_ns": _since_ns(parts),
             "cufile": [],
         },
+        "budget": parts.account.told() if parts.account is not None else None,
+        "throttled": meta.throttled(parts.quota, hidden=parts.arena.hide_names),
         "drops": {
             "shim": parts.arena.drops() if parts.injections is not None else None,
             "kernel": sum(by_probe.values()) + parts.recorder.kernel_samples_lost,
@@ -389,6 +417,14 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
             "bpf_run_time_ns": parts.kernel.run_time_ns(),
         },
     }
+
+
+def _since_ns(parts: _Parts) -> dict[str, int]:
+    """Each probe, and since when it was at work."""
+    assert parts.kernel is not None
+    assert parts.calls is not None
+    calls = {} if parts.injections is not None else {"calls": parts.calls.since_ns}
+    return {**parts.kernel.since_ns(), **calls}
 
 
 def _devices(parts: _Parts) -> dict[str, object]:

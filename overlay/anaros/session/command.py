@@ -18,6 +18,7 @@ from anaros.capture.program.child import Child, exit_code, find
 from anaros.session.finish import finish
 from anaros.session.parts import (
     Parts,
+    account,
     attach_kernel,
     decide,
     give_up,
@@ -41,6 +42,7 @@ def run(
     kernel: bool = True,
     hide_names: bool = False,
     device_time: str | None = None,
+    budget: float | None = None,
 ) -> int:
     """Runs a program under observation.
 
@@ -53,6 +55,8 @@ def run(
             the run; a policy may ask for it too.
         device_time: Where the times of a device's work come from: `off`, `queue` or `kernel`; None
             is what a policy says, else `DEVICE_TIME`.
+        budget: What the probes of the kernel plane may take of the CPUs that the program may use,
+            as a share; None: whatever they take.
 
     Returns:
         The program's exit code, or minus the signal that ended it.
@@ -62,7 +66,7 @@ def run(
     """
     program = find(argv[0], os.environ)
     name = f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    parts = Parts(hide_names=hide_names, device_time=device_time)
+    parts = Parts(hide_names=hide_names, device_time=device_time, budget=budget)
     child = Child(program, list(argv))
     try:
         with contextlib.ExitStack() as unless_ready:
@@ -114,10 +118,15 @@ def _follow(parts: Parts, child: Child) -> int:
     assert parts.arena is not None
     assert parts.recorder is not None
     with surviving("the program runs unrecorded"):
+        if parts.kernel is not None and parts.budget is not None:
+            parts.account = account(parts)
         parts.recorder.start(parts.kernel)
         parts.records = True
         if parts.kernel is not None:
             parts.kernel.extend()
+    if parts.kernel is not None and parts.account is not None:
+        with surviving("the budget is not kept"):
+            parts.account.begin(parts.kernel, [child.pid])
     if not parts.records:
         parts.arena.recording = False
     with surviving("signals to anaros no longer reach the program"):

@@ -66,7 +66,7 @@ def _libraries(followed: Mapping[str, int], *, hidden: bool) -> list[dict[str, o
     ]
 
 
-def _throttled(quota: Quota | None, *, hidden: bool) -> list[dict[str, object]] | None:
+def throttled(quota: Quota | None, *, hidden: bool) -> list[dict[str, object]] | None:
     """What quotas of CPU cost; without names only which of them, from below."""
     if quota is None:
         return None
@@ -124,7 +124,8 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
             "kernel": sum(by_probe.values()) + lost if by_probe is not None else None,
             "by_probe": by_probe,
         },
-        "throttled": _throttled(parts.quota, hidden=parts.hide_names),
+        "budget": parts.account.told() if parts.account is not None else None,
+        "throttled": throttled(parts.quota, hidden=parts.hide_names),
         "counters": parts.arena.counters(),
         "policy": parts.rewrites.describe() if parts.rewrites else None,
         "clock": {"residual_last_ns": residual_last_ns, "residual_max_ns": residual_max_ns},

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anaros.capture.rings.arena import Arena, Segment
     from anaros.capture.rings.recorder import Recorder
     from anaros.govern.rewrites import Rewrites
+    from anaros.session.budget import Account
     from anaros.store.rundir import RunDirectory
 
 #: Where device times come from unless something else is asked for.
@@ -59,8 +60,11 @@ class Parts:
     where the program did not run.
     """
 
-    def __init__(self, *, hide_names: bool, device_time: str | None) -> None:
+    def __init__(
+        self, *, hide_names: bool, device_time: str | None, budget: float | None = None
+    ) -> None:
         self.hide_names = hide_names
+        self.budget = budget
         self.device_time = device_time or ""
         self.loading: Loading | None = None
         self.leaf: Leaf | None = None
@@ -73,6 +77,7 @@ class Parts:
         self.quota: Quota | None = None
         self.nccl_profiler: str | None = None
         self.recorder: Recorder | None = None
+        self.account: Account | None = None
         self.records = False
         self.undo = contextlib.ExitStack()
         self.discard = contextlib.ExitStack()
@@ -181,6 +186,16 @@ def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
     group = parts.leaf.path if parts.leaf is not None else None
     parts.recorder = Recorder(parts.arena, (parts.segments[0], parts.segments[1]), run, group)
     parts.undo.callback(parts.recorder.close)
+
+
+def account(parts: Parts) -> Account:
+    """What keeps the budget; before the recorder starts."""
+    from anaros.session.budget import Account
+
+    assert parts.budget is not None
+    assert parts.directory is not None
+    assert parts.recorder is not None
+    return Account(parts.budget, parts.directory, parts.recorder)
 
 
 def give_up(parts: Parts) -> None:
