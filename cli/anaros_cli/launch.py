@@ -35,6 +35,7 @@ class Launch:
         hide_names: Keep names of files and peers, and the command's arguments, out of the run.
         device_time: Where device times come from; None is what the policy says, or the default.
         budget: What the kernel plane may take of the CPUs, as a share; None: whatever it takes.
+        user: Whom the program is to run as; None: as we do.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Launch:
         hide_names: bool = False,
         device_time: str | None = None,
         budget: float | None = None,
+        user: str | None = None,
     ) -> None:
         self.output = output
         self.policies = policies
@@ -56,6 +58,7 @@ class Launch:
         self.hide_names = hide_names
         self.device_time = device_time
         self.budget = budget
+        self.user = user
 
 
 def parse(words: Sequence[str]) -> Launch | None:
@@ -81,6 +84,7 @@ def parse(words: Sequence[str]) -> Launch | None:
                     hide_names,
                     given.get("--device-time"),
                     given.get("--budget"),
+                    given.get("--user"),
                 )
             case "--no-kernel":
                 kernel = False
@@ -88,7 +92,7 @@ def parse(words: Sequence[str]) -> Launch | None:
                 live = True
             case "--hide-names":
                 hide_names = True
-            case "--output" | "--policy" | "--device-time" | "--budget":
+            case "--output" | "--policy" | "--device-time" | "--budget" | "--user":
                 if not _take(given, word, next(rest, None)):
                     return None
             case _:
@@ -151,6 +155,7 @@ def launch(asked: Launch) -> int:
             hide_names=asked.hide_names,
             device_time=asked.device_time,
             budget=asked.budget,
+            user=asked.user,
         )
 
     if asked.live:

@@ -252,7 +252,10 @@ WORDS = st.lists(
             "--live",
             "--hide-names",
             "--device-time",
+            "--user",
+            "--budget",
             "kernel",
+            "1%",
             "-x",
             "a",
             "--help",
@@ -281,6 +284,8 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
         found["command"],
         found["hide_names"],
         found["device_time"],
+        found["budget"],
+        found["user"],
     )
     assert vars(plain) == vars(meant)
 

@@ -49,6 +49,11 @@ def _share(_context: click.Context, _parameter: click.Parameter, word: str | Non
     help="What the probes in the kernel may take of the CPUs that the program may use, such as 1%; "
     "where they take more, the dearest are given up for a while.",
 )
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="Run the program as this user, with the user's groups; takes root.",
+)
 @click.option("--live", is_flag=True, help="Show `anaros xray` on the terminal meanwhile.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 def run(
@@ -58,6 +63,7 @@ def run(
     hide_names: bool,
     device_time: str | None,
     budget: float | None,
+    user: str | None,
     live: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -75,5 +81,7 @@ def run(
         raise UsageError("no program is given", "for example: anaros run -- python serve.py")
     kernel = not no_kernel
     return launch.launch(
-        launch.Launch(output, policies, kernel, live, command, hide_names, device_time, budget)
+        launch.Launch(
+            output, policies, kernel, live, command, hide_names, device_time, budget, user
+        )
     )

@@ -14,7 +14,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from anaros.capture.program.child import Child, exit_code, find
+from anaros.capture.program.child import Child, exit_code, find, find_user
 from anaros.session.finish import finish
 from anaros.session.parts import (
     Parts,
@@ -43,6 +43,7 @@ def run(
     hide_names: bool = False,
     device_time: str | None = None,
     budget: float | None = None,
+    user: str | None = None,
 ) -> int:
     """Runs a program under observation.
 
@@ -57,6 +58,7 @@ def run(
             is what a policy says, else `DEVICE_TIME`.
         budget: What the probes of the kernel plane may take of the CPUs that the program may use,
             as a share; None: whatever they take.
+        user: Whom the program is to run as, with that user's groups; None: as we do.
 
     Returns:
         The program's exit code, or minus the signal that ended it.
@@ -64,10 +66,11 @@ def run(
     Raises:
         AnarosError: The run could not be started; the program did not run.
     """
+    owner = None if user is None else find_user(user)
     program = find(argv[0], os.environ)
     name = f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-    parts = Parts(hide_names=hide_names, device_time=device_time, budget=budget)
-    child = Child(program, list(argv))
+    parts = Parts(hide_names=hide_names, device_time=device_time, budget=budget, user=owner)
+    child = Child(program, list(argv), owner)
     try:
         with contextlib.ExitStack() as unless_ready:
             unless_ready.callback(child.abandon)

@@ -42,7 +42,7 @@ def at_start(parts: Parts, argv: Sequence[str], name: str, shared: Path) -> dict
         "state": "running",
         "start_ns": time.monotonic_ns(),
         "start_unix_ns": time.time_ns(),
-        "user": user_name(),
+        "user": parts.user[0] if parts.user is not None else user_name(),
         "working_directory": None
         if parts.hide_names
         else os.fsencode(Path.cwd()).decode(errors="backslashreplace"),

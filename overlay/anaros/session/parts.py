@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.kernel.probes import Loading
     from anaros.capture.program.cgroup import Leaf
-    from anaros.capture.program.child import Child
+    from anaros.capture.program.child import Child, User
     from anaros.capture.rings.arena import Arena, Segment
     from anaros.capture.rings.recorder import Recorder
     from anaros.govern.rewrites import Rewrites
@@ -61,11 +61,17 @@ class Parts:
     """
 
     def __init__(
-        self, *, hide_names: bool, device_time: str | None, budget: float | None = None
+        self,
+        *,
+        hide_names: bool,
+        device_time: str | None,
+        budget: float | None = None,
+        user: User | None = None,
     ) -> None:
         self.hide_names = hide_names
         self.budget = budget
         self.device_time = device_time or ""
+        self.user = user
         self.loading: Loading | None = None
         self.leaf: Leaf | None = None
         self.rewrites: Rewrites | None = None
@@ -129,7 +135,7 @@ def decide(
     parts.rewrites = decide(
         argv,
         Path(program),
-        meta.user_name(),
+        parts.user[0] if parts.user is not None else meta.user_name(),
         os.environ,
         [Path(file) for file in files],
         parts.leaf.path if parts.leaf is not None else None,
@@ -173,6 +179,8 @@ def open_capture(parts: Parts, folder: Path, run: RunDirectory) -> None:
     parts.undo.callback(parts.arena.close)
     parts.arena.hide_names = parts.hide_names
     parts.arena.device_time = parts.device_time
+    if parts.user is not None:
+        parts.arena.admit(parts.user[1])
     for place in (0, 1):
         segment = Segment.create(folder / f"segment-{place}")
         parts.undo.callback(segment.close)

@@ -17,11 +17,14 @@ import stat
 from collections.abc import Mapping
 
 from anaros.capture.program.sentinel import SIGNALS, Sentinel
-from anaros.errors import AnarosError
+from anaros.errors import AnarosError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from anaros.capture.program.cgroup import Leaf
+
+    #: Name, number and group.
+    User = tuple[str, int, int]
 
 #: Python ignores these; the program must find them as it would alone.
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -32,6 +35,8 @@ NOT_EXECUTABLE = 126
 #: Ends what the child is told; without it whoever told it has died on the way.
 _END = b"\0\0"
 _ENTERED, _NOT_ENTERED = b"+", b"-"
+
+_PRELOAD = b"LD_PRELOAD"
 
 
 _REMEDIES = {
@@ -81,19 +86,38 @@ def find(word: str, environment: Mapping[str, str]) -> str:
     raise CommandError(word, refused)
 
 
+def find_user(name: str) -> User:
+    """The user whom a program is to run as.
+
+    Raises:
+        UsageError: There is none, or we may not become one.
+    """
+    import pwd
+
+    if os.geteuid() != 0:
+        raise UsageError("only root may run a program as another user", "use sudo")
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise UsageError(f"there is no user {name}", "getent passwd lists them") from None
+    return name, found.pw_uid, found.pw_gid
+
+
 class Child:
     """A forked process that has not yet become the program.
 
     Args:
         program: The file to run.
         argv: Its arguments, its own name first.
+        user: Whom it is to run as; None: as we do.
     """
 
-    def __init__(self, program: str, argv: list[str]) -> None:
+    def __init__(self, program: str, argv: list[str], user: User | None = None) -> None:
         self._watched = {*SIGNALS, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._word = argv[0]
+        self._user = user
         told, self._tell = os.pipe()
         self._said, say = os.pipe()
         self.pid = os.fork()
@@ -118,6 +142,8 @@ class Child:
                 if self._on_child is not None:
                     signal.signal(signal.SIGCHLD, self._on_child)
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+                if self._user is not None:
+                    _become_user(self._user, environment)
                 try:
                     os.execve(program, argv, environment)
                 except OSError as problem:
@@ -212,6 +238,19 @@ def _enter(entrance: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _become_user(user: User, environment: dict[bytes, bytes]) -> None:
+    """Gives up our rights. The loader would complain of a shim that this user cannot open."""
+    name, uid, gid = user
+    os.initgroups(name, gid)
+    os.setgid(gid)
+    os.setuid(uid)
+    ours, _, others = environment.get(_PRELOAD, b"").partition(b":")
+    if not os.access(ours, os.R_OK):
+        environment.pop(_PRELOAD, None)
+        if others:
+            environment[_PRELOAD] = others
 
 
 def _changed_environment(told: int) -> dict[bytes, bytes] | None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run's shared memory: the arena of chunks, and the segments that are being filled.
 
-Everything lies in one directory of mode 0700 in /dev/shm: ``arena``, ``segment-0``,
+Everything lies in one directory of mode 0700 in /dev/shm (0711 where the program is another
+user's, whose the arena is then): ``arena``, ``segment-0``,
 ``segment-1`` and ``libanaros.so``, a link to the shim. LD_PRELOAD names that link, and the
 shim finds the arena beside it.
 
@@ -220,6 +221,18 @@ class Arena:
             remove_folder(folder)
             raise _error(f"cannot make {folder / 'arena'}", error[0])
         return cls(handle, folder)
+
+    def admit(self, uid: int) -> None:
+        """Lets a program of another user reach the arena and the shim, and nothing else there.
+
+        Raises:
+            CaptureError: It cannot be given to that user.
+        """
+        try:
+            os.chown(self.folder / "arena", uid, -1)
+            self.folder.chmod(0o711)
+        except OSError as problem:
+            raise _error(f"cannot let user {uid} into {self.folder}", problem.errno or 0) from None
 
     @classmethod
     def open(cls, folder: Path) -> Arena:
