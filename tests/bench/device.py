@@ -43,13 +43,17 @@ def _loop_pairs(
     second: str,
     most: int = 9,
     runtime: bool = False,
+    threads: int | None = None,
 ) -> Pairs:
-    """A loop by two ways in turn: bare (None) or with a ``--device-time``."""
+    """A loop by two ways in turn: bare (None) or with a ``--device-time``.
+
+    ``threads`` is for the loop that takes a number of them.
+    """
     needs = [*(["cupti_sim"] if second == "kernel" else []), *(["cudart"] if runtime else [])]
     extra = _simulated(*needs)
     extra["ANAROS_CUPTI"] = str(NATIVE / "cupti_sim/build/libcupti.so.13")
     program = bench.runtime_program(name) if runtime else bench.program(name)
-    command: Command = [program, str(bench.calls(calls))]
+    command: Command = [program, str(bench.calls(calls)), *([str(threads)] if threads else [])]
     output = bench.scratch / "run"
 
     def once(device_time: str | None) -> float:
@@ -69,6 +73,11 @@ def launch(bench: Bench) -> float:
 def launch_threads(bench: Bench) -> float:
     """Added ns of a thread's own processor time for each kernel launched, on eight threads."""
     return _loop_pairs(bench, "cuda_threads_loop", 800_000, None, "queue").added
+
+
+def launch_p50(bench: Bench, threads: int) -> float:
+    """Added ns at the median of single launches, each timed by itself, on so many threads."""
+    return _loop_pairs(bench, "cuda_each_launch", 400_000, None, "queue", threads=threads).added
 
 
 def runtime_launch(bench: Bench) -> float:

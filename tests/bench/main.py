@@ -72,6 +72,8 @@ class Suite:
             one("opencl_enqueue_added_ns", partial(calls.opencl_enqueue, bench)),
             one("cuda_launch_added_ns", partial(device.launch, bench)),
             one("cuda_launch_8_threads_added_ns", partial(device.launch_threads, bench)),
+            one("cuda_launch_p50_added_ns", partial(device.launch_p50, bench, 1)),
+            one("cuda_launch_8_threads_p50_added_ns", partial(device.launch_p50, bench, 8)),
             one("cuda_runtime_launch_added_ns", partial(device.runtime_launch, bench)),
             one(
                 "cuda_runtime_launch_8_threads_added_ns",

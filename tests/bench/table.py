@@ -26,6 +26,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     row("opencl_enqueue_added_ns", "added to each kernel enqueued to OpenCL, ns", "≤ 60"),
     row("cuda_launch_added_ns", "added to each launch on the simulated CUDA driver, ns", "≤ 60"),
     row("cuda_launch_8_threads_added_ns", "the same on eight threads, ns of the thread", "≤ 60"),
+    row("cuda_launch_p50_added_ns", "p50 of single launches: added, ns", "≤ 60"),
+    row("cuda_launch_8_threads_p50_added_ns", "the same on eight threads, ns", "≤ 60"),
     row("cuda_runtime_launch_added_ns", "added to each launch by the CUDA runtime, ns", "≤ 60"),
     row("cuda_runtime_launch_8_threads_added_ns", "the same on eight threads, ns", "≤ 60"),
     row("cuda_copy_added_ns", "added to each copy on the simulated CUDA driver, ns", "≤ 60"),
