@@ -28,6 +28,7 @@ struct anaros_ejection {
 	anaros_u64 count;
 	anaros_u64 arena; /* where it lay; empty now */
 	anaros_u64 arena_bytes;
+	anaros_u64 handle; /* for dlclose */
 };
 
 struct anaros_slot_note {

@@ -109,6 +109,7 @@ void anaros_eject(struct anaros_ejection *told, unsigned long all)
 		told->notes = (uintptr_t)notes;
 		told->count = note_count;
 		anaros_arena_where(&told->arena, &told->arena_bytes);
+		told->handle = own_handle();
 		told->gone = note_count - told->restored - told->left;
 	} else {
 		anaros_init_off();

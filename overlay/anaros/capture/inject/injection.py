@@ -24,10 +24,8 @@ from anaros.capture.inject.elf import ElfFile, removable
 from anaros.capture.inject.maps import Layout, layout, mappings
 from anaros.capture.inject.refusals import check, check_exists, check_forbidden, filtered
 from anaros.capture.inject.sandbox import filters, forbidden
+from anaros.capture.inject.seat import LIBRARY, companions, readable, seat
 from anaros.errors import InjectError
-
-#: What the loader is given: a copy that it will unload.
-LIBRARY = "libanaros-inject.so"
 
 _ATTEMPTS, _PAUSE_US = 40, 5_000
 _NOW = 2  # RTLD_NOW, in no scope but its own
@@ -200,8 +198,9 @@ def _living(pid: int) -> Iterator[None]:
 
 def _inject(pid: int, library: Path) -> Injected:
     check(pid, library)
+    _take_over(pid)
     where = layout(pid)
-    entry, leave = _entries(library)
+    entry, leave = _entries(str(library))
     session = _Session(pid, where, library)
     session.check_filters()
     told = session.call(
@@ -226,8 +225,24 @@ def _inject(pid: int, library: Path) -> Injected:
     return injected
 
 
-def _entries(library: Path) -> tuple[int, int]:
-    file = ElfFile(str(library))
+def _take_over(pid: int) -> None:
+    """Takes out what an anaros left there that was killed, and out of the children since."""
+    left = seat(pid)
+    if left is None or not left.injected:
+        return
+    first, last = left.injected[0], left.injected[-1]
+    _, leave = _entries(readable(pid, first))
+    high, _, low = first.device.partition(":")
+    device = os.makedev(int(high, 16), int(low, 16))
+    library = _Library(first.start, last.end, first.start + leave, device, first.inode)
+    for one in companions(first):
+        with _living(one):
+            _eject(one, library, 0)
+    left.end()
+
+
+def _entries(library: str) -> tuple[int, int]:
+    file = ElfFile(library)
     try:
         entry, leave = file.symbol("anaros_inject"), file.symbol("anaros_eject")
     finally:
@@ -257,14 +272,17 @@ class _Session:
         else:
             self.library.device, self.library.inode = library.device, library.inode
         self.plan = ffi.new("struct inject_plan *")
-        self._ranges = [self._range(part) for part in (where.held, where.busy, where.code)]
+        parts = (where.held, where.asleep, where.loader, where.busy, where.code)
+        self._ranges = [self._range(part) for part in parts]
         plan = self.plan
         plan.pid, plan.attempts, plan.pause_us = pid, _ATTEMPTS, _PAUSE_US
         plan.restorer = where.restorer
         self._filtered = filtered(pid)
         plan.filtered = bool(self._filtered)
-        plan.held, plan.busy, plan.code = self._ranges
-        plan.held_count, plan.busy_count, plan.code_count = map(len, self._ranges)
+        names = ("held", "asleep", "loader", "busy", "code")
+        for name, ranges in zip(names, self._ranges, strict=True):
+            setattr(plan, name, ranges)
+            setattr(plan, f"{name}_count", len(ranges))
         self._block = ffi.new("char[]", _BLOCK_BYTES)
 
     def _range(self, parts: list[tuple[int, int]]) -> Any:
@@ -395,7 +413,9 @@ def _eject(pid: int, library: _Library, handle: int) -> Ejected:
         (arena, arena + int(answer.arena_bytes)),
     ]
     wrappers = _wrappers(pid, int(answer.notes), int(answer.count))
-    if left:
+    if not (handle or answer.handle):
+        reason = "it is of another version"
+    elif left:
         reason = f"{left} words of its objects could not be put back"
     elif answer.given_out:
         reason = "the program has functions of the shim that it was given by name"
@@ -408,7 +428,7 @@ def _eject(pid: int, library: _Library, handle: int) -> Ejected:
             session.call(
                 [
                     (library.eject, _TOLD_PLACE, 1, False, 1),
-                    (where.dlclose, handle, 0, False, 0),
+                    (where.dlclose, handle or int(answer.handle), 0, False, 0),
                 ]
             )
         )

@@ -21,6 +21,8 @@ _HELD = (
     *("quick_exit", "_exit", "__cxa_finalize", "__register_atfork", "__cxa_thread_atexit_impl"),
     *("getaddrinfo", "iconv_open", "__libc_dlopen_mode", "__libc_freeres"),
 )
+#: What is under way for good once a thread sleeps in it.
+_ENDS = ("exit", "quick_exit", "__cxa_finalize")
 _SIZE_UNKNOWN = 1
 #: ``mov $15, %rax; syscall``: how a signal handler ends.
 _RESTORER = bytes.fromhex("48c7c00f0000000f05")
@@ -131,6 +133,8 @@ class Layout(NamedTuple):
         dlclose: Address of the function.
         restorer: Where a signal handler returns to.
         held: Code whose return addresses tell that locks are held.
+        asleep: The same for a thread that sleeps.
+        loader: The code of the loader.
         busy: Code in which no thread is borrowed unless it sleeps there.
         code: All that can be executed.
     """
@@ -140,6 +144,8 @@ class Layout(NamedTuple):
     dlclose: int
     restorer: int
     held: list[tuple[int, int]]
+    asleep: list[tuple[int, int]]
+    loader: list[tuple[int, int]]
     busy: list[tuple[int, int]]
     code: list[tuple[int, int]]
 
@@ -190,20 +196,22 @@ def layout(pid: int) -> Layout:
             f"the loader of process {pid} is not one that is known", "attach without --inject"
         )
     held, busy = libc.ranges(_HELD), [*libc.code]
+    asleep, own = libc.ranges(_ENDS), [part for image in loader for part in image.code]
     if opener is not libc:
         held += opener.ranges(_HELD)
         busy += opener.code
-    for image in loader:
-        held += image.code
-        busy += image.code
+    held += own
+    busy += own
     for image in images:
         if image is libc or image in loader or image.function("malloc") is None:
             continue
         busy += image.code
         is_program = image.lines[0].inode == program.st_ino
-        held += image.ranges(_HELD) if is_program else image.code
+        taken = image.ranges(_HELD) if is_program else image.code
+        held += taken
+        asleep += taken
     dlopen, dlclose = opener.function("dlopen"), opener.function("dlclose")
     assert dlopen is not None
     assert dlclose is not None
     code = [(line.start, line.end) for line in lines if "x" in line.access]
-    return Layout(libc, dlopen, dlclose, restorer, held, busy, code)
+    return Layout(libc, dlopen, dlclose, restorer, held, asleep, own, busy, code)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anaros.capture.host import machine
 from anaros.capture.inject.elf import MACHINES, ElfFile
+from anaros.capture.inject.seat import seat
 from anaros.errors import InjectError
 from anaros.govern.cgroups import cgroup2_mounts
 
@@ -240,11 +241,11 @@ def _check_view(pid: int, library: Path) -> None:
 
 
 def _check_first(pid: int) -> None:
-    """An arena that is mapped and has not been removed is one that somebody still reads."""
-    for line in (machine.read(f"/proc/{pid}/maps") or "").splitlines():
-        path = line.split(None, 5)[5:]
-        if path and path[0].endswith("/arena") and "/anaros-" in path[0]:
-            raise InjectError(
-                f"process {pid} has a shim already, of another anaros",
-                "end that run or attachment first",
-            )
+    """What a killed anaros has left is taken over; not what one reads, nor the shim of a run."""
+    first = seat(pid)
+    if first is None or (first.injected and not first.is_read()):
+        return
+    remedy = "end that run or attachment first"
+    if not first.injected and not first.is_read():
+        remedy = "its anaros was killed: start the program again, or attach without --inject"
+    raise InjectError(f"process {pid} has a shim already, of another anaros", remedy)

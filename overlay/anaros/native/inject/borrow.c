@@ -68,6 +68,16 @@ bool inject_may_borrow(struct session *session)
 		told->elsewhere++;
 		return false;
 	}
+	if (sleeps && inject_lies_in(plan->loader, plan->loader_count, now->rip)) {
+		told->in_loader++;
+		return false;
+	}
+	/*
+	 * The C library's allocator sleeps in none of these calls, and the loader
+	 * in none but its own. So what their functions left on a stack is old.
+	 */
+	session->held = sleeps ? plan->asleep : plan->held;
+	session->held_count = sleeps ? plan->asleep_count : plan->held_count;
 	found = inject_look_at_stack(session, now->rsp);
 	told->in_loader += found == HELD;
 	told->in_handler += found == HANDLER;

@@ -255,16 +255,14 @@ int anaros_inject_calls(const struct inject_plan *plan, struct inject_library *l
 int anaros_inject_inside(const struct inject_plan *plan, uint64_t start, uint64_t end,
 			 struct inject_told *told)
 {
-	/* Of its stack only this code is looked for, and handlers, whose stack may be another. */
-	struct inject_plan only = *plan;
 	struct session *session = calloc(1, sizeof(*session));
 	int result;
 
 	if (session == NULL)
 		return -ENOMEM;
 	*told = (struct inject_told){0};
-	only.held_count = 0;
-	session->plan = &only;
+	/* Of its stack only this code is looked for, and handlers, whose stack may be another. */
+	session->plan = plan;
 	session->told = told;
 	session->inside_start = start;
 	session->inside_end = end;

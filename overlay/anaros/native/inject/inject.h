@@ -22,6 +22,10 @@ struct inject_plan {
 	const struct inject_range
 	    *held; /* functions that hold locks of the loader or the allocator */
 	uint32_t held_count;
+	const struct inject_range *asleep; /* the same for a thread that sleeps */
+	uint32_t asleep_count;
+	const struct inject_range *loader; /* all code of the loader */
+	uint32_t loader_count;
 	const struct inject_range *busy; /* where no thread may be taken that is not asleep */
 	uint32_t busy_count;
 	const struct inject_range *code; /* all that can be executed */

@@ -28,6 +28,8 @@ struct session {
 	struct user_regs_struct now;
 	uint64_t stopped_ns; /* when it was asked to */
 	uint64_t stack_start, stack_end;
+	const struct inject_range *held; /* what its stack is searched for */
+	uint32_t held_count;
 	/* What the borrowed thread had. */
 	struct user_regs_struct again;
 	uint64_t mask;

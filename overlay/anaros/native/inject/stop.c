@@ -84,7 +84,8 @@ static enum finding judge(const struct session *session, uint64_t word)
 		return INSIDE;
 	if (word == plan->restorer)
 		return HANDLER;
-	if (inject_lies_in(plan->held, plan->held_count, word) && is_return_address(session, word))
+	if (inject_lies_in(session->held, session->held_count, word) &&
+	    is_return_address(session, word))
 		return HELD;
 	return CLEAN;
 }
