@@ -26,18 +26,6 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[object]:
 
 
 @pytest.fixture
-def run_only(tmp_path: Path) -> Iterator[object]:
-    """Starts a program under `anaros run`."""
-    from real_harness import Watched
-
-    found = Watched("run", tmp_path)
-    try:
-        yield found
-    finally:
-        found.kill()
-
-
-@pytest.fixture
 def public() -> Iterator[Path]:
     """A folder that all users may enter, which those of pytest are not."""
     with tempfile.TemporaryDirectory(prefix="anaros-real-") as name:

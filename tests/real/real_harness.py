@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -74,6 +75,13 @@ def anaros(*words: str | Path) -> list[str]:
     return [sys.executable, "-c", code, *map(str, words)]
 
 
+def as_user(user: str, *words: str | Path) -> list[str]:
+    """The words of a command as somebody else."""
+    account = pwd.getpwnam(user)
+    rights = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+    return ["setpriv", *rights, "--", *map(str, words)]
+
+
 def until(holds: Callable[[], object], what: str) -> None:
     """Waits for something to hold."""
     deadline = time.monotonic() + PATIENCE_S
@@ -127,7 +135,12 @@ class Watched:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(
-        self, *words: str | Path, ready: Callable[[], object], more: bool = False, **options: Any
+        self,
+        *words: str | Path,
+        ready: Callable[[], object],
+        more: bool = False,
+        user: str | None = None,
+        **options: Any,
     ) -> None:
         """Starts it and waits until it is ready, and until it is watched.
 
@@ -135,11 +148,13 @@ class Watched:
             words: The command.
             ready: Tells whether the program is at work.
             more: Whether the probes are waited for that are loaded while it runs.
+            user: Whom it runs as; None: as the tests do.
             options: Of `subprocess.Popen`.
         """
-        command = list(map(str, words))
+        command = list(map(str, words)) if user is None else as_user(user, *words)
         if self.way == "run":
-            command = anaros("run", "--output", self.path, "--", *words)
+            whom = () if user is None else ("--user", user)
+            command = anaros("run", "--output", self.path, *whom, "--", *words)
         self._open(command, "program", **options)
         until(lambda: ready() or self._program.poll() is not None, f"{words[0]} is ready")
         assert self._program.poll() is None, self.said()
