@@ -101,6 +101,7 @@ def device_time_of(
         "refused": counters.get("device_timers_off"),
         "launches": launches_of(tables.timeline.coverage.launches),
         "streams": summarise_busy(pofc.busy(run, tables), LISTED),
+        "kernels": kernels_of(run, tables),
         "outcomes": outcomes,
         "problems": [asdict(problem) for problem in problems(outcomes)],
     }
@@ -120,6 +121,35 @@ def launches_of(launches: pofc.Launches) -> dict[str, Any]:
         "without": without,
         "execute": execute if launches.count else None,
     }
+
+
+def kernels_of(run: RunDirectory, tables: pofc.Tables) -> list[dict[str, Any]]:
+    """The kernels that had the device longest, else those that were launched most; by name.
+
+    ``device_ms`` is None where nobody told when a kernel of the name ran.
+    """
+    found = pofc.kernels(run, tables)
+    if not len(found.address):
+        return []
+    known = read_names(run)
+    mine = np.flatnonzero(known.name_class == NameClass.KERNEL).tolist()
+    names = {int(known.object[at]): known.name[at] for at in mine}
+    sums: dict[str, list[int]] = {}
+    for address, *counts in zip(*(each.tolist() for each in found.as_dict().values()), strict=True):
+        total = sums.setdefault(names.get(address, f"{address:#x}"), [0, 0, 0])
+        for at, count in enumerate(counts):
+            total[at] += count
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "launches": launches,
+            "runs": runs,
+            "device_ms": total_ns / 1e6 if runs else None,
+        }
+        for name, (launches, runs, total_ns) in sums.items()
+    ]
+    rows.sort(key=lambda row: (-(row["device_ms"] or 0.0), -row["launches"], row["name"]))
+    return rows[:LISTED]
 
 
 def outcomes_of(run: RunDirectory) -> list[dict[str, Any]]:

@@ -156,6 +156,9 @@ def test_the_stage_of_a_loop_is_the_time_on_the_device(recorded: Run) -> None:
         "without": 0,
         "execute": "told",
     }
+    (kernel,) = told["kernels"]
+    assert (kernel["name"], kernel["launches"], kernel["runs"]) == ("busy", 40, 40)
+    assert kernel["device_ms"] == pytest.approx(on_device / 1e6)
     # No thread waited for the copies: how fast they were is what CUPTI tells.
     moved = sql.query(run, "SELECT kind, timed_bytes, timed_ns FROM copies ORDER BY kind").rows
     took = sql.query(run, "SELECT sum(duration_ns) FROM records WHERE kind = 'gpu.transfer'").rows[
@@ -211,6 +214,8 @@ def test_without_cupti_nothing_is_loaded_and_told(recorded: Run, mode: str) -> N
     if mode == "off":
         assert (rows, built["device_time"]["streams"]) == ([], [])
         return
+    (kernel,) = built["device_time"]["kernels"]
+    assert kernel == {"name": "busy", "launches": 40, "runs": 0, "device_ms": None}
     # Each step is waited for: 2 ms of kernels lie between what is sure and what may be.
     steps = [row for row in rows if row[3] == 4]
     assert len(steps) == 20

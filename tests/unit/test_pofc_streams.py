@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pofc_traces import US, Trace
 
 from anaros.kinds import Kind
+from anaros.pofc.kernels import kernels_of
 from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, Busy, busy_of, summarise_busy
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_DEVICE_TIME, Columns
 
@@ -369,6 +370,19 @@ def oracle_stream(
         end = None if last == UNKNOWN_NS else last
         found.append((stream, works[group[0]][0], end, len(covered) * US, len(group)))
     return found
+
+
+def test_kernels_are_counted_where_they_were_launched_and_where_they_ran() -> None:
+    trace = Trace()
+    for status, flags in ((0, 0), (0, 0), (700, 0), (0, FLAG_CAPTURE)):
+        trace.add(Kind.GPU_LAUNCH, 10, 15, obj=STREAM, address=7, status=status, flags=flags)
+    trace.add(Kind.GPU_EXECUTE, 20, 25, obj=STREAM, address=7)
+    for _ in range(3):
+        trace.add(Kind.GPU_EXECUTE, 20, 22, obj=STREAM, address=8)
+    found = kernels_of(trace.columns()[0])
+    rows = zip(*(each.tolist() for each in found.as_dict().values()), strict=True)
+    assert sorted(rows) == [(7, 2, 1, 5), (8, 0, 3, 6)]
+    assert not len(kernels_of(Trace().columns()[0]).address)
 
 
 def test_there_may_be_nothing() -> None:

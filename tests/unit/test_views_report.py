@@ -39,6 +39,7 @@ REPORT: dict[str, Any] = {
         "refused": 0,
         "launches": {"count": 0, "told": 0, "bounded": 0, "without": 0, "execute": None},
         "streams": [],
+        "kernels": [],
         "outcomes": [],
         "problems": [],
     },
@@ -234,6 +235,41 @@ def test_a_program_without_requests_gets_its_calls(report: dict[str, Any]) -> No
     said = drawn(report)
     assert GOLDEN_CALLS in said
     assert "slowest" not in said
+
+
+KERNELS = [
+    {"name": "void gemm<float, 4>(float*)", "launches": 12, "runs": 24, "device_ms": 6.0},
+    {"name": "fill", "launches": 3, "runs": 0, "device_ms": None},
+]
+
+GOLDEN_KERNELS = """\
+kernel                       launches  runs  on device    each
+void gemm<float, 4>(float*)        12    24    6.00 ms  250 µs
+fill                                3     0          —       —"""
+
+
+def test_kernels(report: dict[str, Any]) -> None:
+    report["device_time"]["kernels"] = KERNELS
+    assert GOLDEN_KERNELS in drawn(report)
+    lines = drawn(report, width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(line.split()[-2:] == ["6.00", "ms"] for line in lines)
+    # Where nobody told when they ran, they are counted.
+    report["device_time"]["kernels"] = [KERNELS[1]] * 7
+    said = drawn(report)
+    assert "kernel  launches\nfill           3\n" in said
+    assert "and 2 more, in --json" in said
+
+
+def test_copies_of_which_nobody_told_the_time_have_no_rate(report: dict[str, Any]) -> None:
+    copied = {"kind": "gpu.copy_h2d", "host": "pinned", "count": 2, "bytes": 2048}
+    nothing = {key: [] for key in ("processes", "migrations", "churn", "failures")}
+    report["memory"] = {
+        **nothing,
+        "failed": 0,
+        "copies": [copied | {"bytes_per_second": None}],
+    }
+    assert "host to device, pinned: 2.0 KiB in 2 calls\n" in drawn(report)
 
 
 def test_device_memory(report: dict[str, Any]) -> None:

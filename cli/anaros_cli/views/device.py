@@ -11,9 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from anaros_cli.views import format as fmt
+from anaros_cli.views.kernels import shortened_kernel
 
 #: Streams that are shown; more of them are in the JSON.
 _STREAMS_MAX = 6
+#: Kernels likewise.
+_KERNELS_MAX = 5
 #: Below this width the times go, and only the shares stay.
 _COLUMNS = 70
 #: The handles of CUDA's streams that nobody made.
@@ -84,6 +87,38 @@ def streams(found: Mapping[str, Any], width: int) -> RenderableType:
         told, works = (sum(row[name] for row in rows) for name in ("works_told", "works"))
         lines.append(Text(f"times: {_source(told, works)}"))
     return Group(table, *lines)
+
+
+def kernels(found: Mapping[str, Any], width: int) -> RenderableType:
+    """The kernels that had the device longest, or were launched most where no times were told.
+
+    Args:
+        found: ``device_time`` of the report, with at least one kernel.
+        width: Columns of the terminal.
+    """
+    rows: Sequence[Mapping[str, Any]] = found["kernels"]
+    told = any(row["device_ms"] is not None for row in rows)
+    wide = width >= _COLUMNS
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="bold")
+    headings = ["launches", *(["runs", "on device", "each"] if told and wide else [])]
+    headings += ["on device"] if told and not wide else []
+    table.add_column("kernel", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    room = width - sum(max(len(heading), 9) + 2 for heading in headings) - 2
+    for row in rows[:_KERNELS_MAX]:
+        total = None if row["device_ms"] is None else row["device_ms"] * 1e6
+        each = None if total is None else total / row["runs"]
+        cells = {
+            "launches": fmt.count(row["launches"]),
+            "runs": fmt.count(row["runs"]),
+            "on device": fmt.duration(total),
+            "each": fmt.duration(each),
+        }
+        name = shortened_kernel(fmt.printable(row["name"]), room)
+        table.add_row(Text(name), *(cells[heading] for heading in headings))
+    more = len(rows) - _KERNELS_MAX
+    return Group(table, *([Text(f"and {more} more, in --json")] if more > 0 else []))
 
 
 def _share_busy(row: Mapping[str, Any]) -> str:

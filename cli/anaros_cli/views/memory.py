@@ -61,8 +61,10 @@ def _at(seconds: float | None) -> str:
 def _copies(copies: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in copies:
         moved = f"{fmt.size(row['bytes'])} in {fmt.number(row['count'], 'call')}"
-        rate = fmt.size(row["bytes_per_second"])
-        yield f"{_WAYS[row['kind']]}, {row['host']}: {moved} at {rate}/s"
+        # Of what nobody waited for, and no device told the time, the rate is not known.
+        per_second = row["bytes_per_second"]
+        rate = "" if per_second is None else f" at {fmt.size(per_second)}/s"
+        yield f"{_WAYS[row['kind']]}, {row['host']}: {moved}{rate}"
 
 
 def _migrations(migrations: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from anaros_cli.views import format as fmt
 from anaros_cli.views.budget import budget, missed, throttled
-from anaros_cli.views.device import device_time, streams
+from anaros_cli.views.device import device_time, kernels, streams
 from anaros_cli.views.memory import memory
 from anaros_cli.views.offload import offload
 
@@ -71,6 +71,8 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
         parts += [Text(fmt.flow(told, width)), Text()]
     if report["device_time"]["streams"]:
         parts += [streams(report["device_time"], width), Text()]
+    if report["device_time"]["kernels"]:
+        parts += [kernels(report["device_time"], width), Text()]
     if report["memory"] is not None:
         parts += [memory(report["memory"], width), Text()]
     if report["offload"] is not None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.analysis import analyse
+from anaros.pofc.kernels import ABOUT as ABOUT_KERNELS
+from anaros.pofc.kernels import Kernels, kernels_of
 from anaros.pofc.links.joins import links_of
 from anaros.pofc.links.model import Links
 from anaros.pofc.memory.allocations import ABOUT, memory_map
@@ -119,6 +121,31 @@ def busy(run: RunDirectory, found: Tables) -> Busy:
     times = busy_of(columns)
     derived.write(run, {"busy": times.as_dict()}, key)
     return times
+
+
+def kernels(run: RunDirectory, found: Tables) -> Kernels:
+    """How often each kernel was launched and ran, as it was kept, else counted and kept.
+
+    Args:
+        run: The run.
+        found: Its tables.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    if not np.isin(found.calls.kind, ABOUT_KERNELS).any():
+        return Kernels.nothing()
+    key = derived.key(run)
+    kept = derived.read(run, ("kernels",), key)
+    if kept is not None:
+        return Kernels.of(kept["kernels"])
+    columns = found.columns
+    if columns is None:
+        fields = ("duration_ns", "kind", "flags", "status", "address")
+        columns = segments.load(run, kinds=ABOUT_KERNELS, fields=fields)
+    counted = kernels_of(columns)
+    derived.write(run, {"kernels": counted.as_dict()}, key)
+    return counted
 
 
 def _fields(run: RunDirectory) -> tuple[str, ...]:
