@@ -300,10 +300,11 @@ static int do_loss(char **argv)
 	struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
 	struct sock_fprog program = {1, &drop};
 	char text[64] = "";
-	long before = retransmitted();
+	long before;
 	int fd[3];
 
 	connect_pair(fd);
+	before = retransmitted();
 	if (setsockopt(fd[1], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
 		die("SO_ATTACH_FILTER");
 	if (send(fd[0], text, sizeof(text), 0) != sizeof(text))

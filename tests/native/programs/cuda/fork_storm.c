@@ -120,7 +120,7 @@ int main(void)
 {
 	struct work works[THREADS] = {0};
 	pid_t children[CHILDREN];
-	uint64_t captured = 0, copied = CALLERS;
+	uint64_t captured = 0, copied = CALLERS, marked;
 
 	harness = harness_open();
 	driver = cuda_open();
@@ -147,7 +147,10 @@ int main(void)
 		captured += works[i].captured;
 		copied += works[i].copied;
 	}
-	CHECK_EQUAL(of(getpid(), ANAROS_KIND_GPU_LAUNCH, ANAROS_FLAG_CAPTURE), captured);
+	/* A thread that waits too long for the lock of the captures says so, and goes on. */
+	marked = of(getpid(), ANAROS_KIND_GPU_LAUNCH, ANAROS_FLAG_CAPTURE);
+	CHECK(marked <= captured && marked + harness.shared->captures_lost >= captured);
+	CHECK(harness.shared->captures_lost <= captured / 100 + 10);
 	CHECK_EQUAL(of(getpid(), ANAROS_KIND_GPU_LAUNCH, 0), captured);
 	CHECK_EQUAL(of(getpid(), ANAROS_KIND_GPU_CAPTURE, 0), 2 * captured);
 	CHECK_EQUAL(of(getpid(), ANAROS_KIND_GPU_COPY_H2D, 0), copied);
@@ -155,7 +158,6 @@ int main(void)
 		CHECK_EQUAL(of(children[i], ANAROS_KIND_GPU_COPY_H2D, 0), CALLERS);
 		CHECK_EQUAL(of(children[i], ANAROS_KIND_GPU_CAPTURE, 0), 2);
 	}
-	CHECK_EQUAL(harness.shared->captures_lost, 0);
 	CHECK_EQUAL(harness_drops(&harness), 0);
 	return 0;
 }
