@@ -84,6 +84,11 @@ def test_the_wheel_holds_every_module_and_every_artifact(wheel: Path) -> None:
     assert "anaros/_native.abi3.so" in names
     assert "anaros/_inject.abi3.so" in names
     assert "anaros/_libbpf.py" in names
+    sources = (
+        path for folder in ("handlers", "bcc") for path in (ROOT / "ebpf" / folder).rglob("*")
+    )
+    assert {f"anaros/{path.relative_to(ROOT)}" for path in sources if path.is_file()} <= names
+    assert "anaros/ebpf/config.h" in names
     policies = {f"anaros/policies/{path.name}" for path in (ROOT / "policies").glob("*.yaml")}
     assert policies <= names
     if shutil.which("clang"):

@@ -194,6 +194,7 @@ def compare(both: Both) -> None:
     """Whoever it was, whatever it was and however often: the same, and the sums of times nearly."""
     ours, theirs = both.ours, both.theirs
     assert both.said["loader"] == "bcc"
+    assert both.said["left"] == 0, "descriptors, after it was stopped"
     assert not any(counts["dropped"] + counts["untracked"] for counts in theirs.counts.values())
     for kind, fields in FIELDS.items():
         assert len(ours.of(kind)) > 0 or kind == Kind.SCHED_MIGRATE, kind
@@ -300,6 +301,23 @@ def test_a_run_without_btf_tells_its_loader(tmp_path: Path) -> None:
     assert any("sync.futex" in sentence for sentence in plane["missing"])
     kinds = set(load(run).kind.tolist())
     assert {Kind.SCHED_OFFCPU, Kind.PROC_EXEC, Kind.PROC_EXIT} <= kinds
+
+
+def test_a_pid_namespace_is_refused_with_the_reason(tmp_path: Path) -> None:
+    names = [HIDDEN[0], "--mount", "--pid", "--fork", "--mount-proc", *HIDDEN[2:]]
+    words = [*names, sys.executable, "-m", "anaros_cli", "run", "--output", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*words, "--", "/bin/true"],
+        env=environment(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "which a pid namespace hides" in done.stderr
+    assert "outside of the container" in done.stderr
+    assert not RunDirectory.open(tmp_path / "run").meta()["kernel_plane"]["active"]
 
 
 def test_neither_btf_nor_bcc(idle: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,27 +30,32 @@ _KTHREADD = 2
 _NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
-_INTERRUPTS = "who woke a thread from an interrupt"
+#: BCC attaches each by its name.
 PROGRAMS = (
-    Program("task__task_newtask", "process", "task_newtask", "proc.fork"),
-    Program("sched__sched_process_exit", "process", "sched_process_exit", "proc.exit"),
-    Program("sched__sched_process_exec", "process", "sched_process_exec", "proc.exec"),
-    Program("sched__sched_switch", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
-    Program("sched__sched_waking", "sched", "sched_waking", "wakers and sched.wakeup"),
-    Program("sched__sched_migrate_task", "sched", "sched_migrate_task", "sched.migrate"),
-    Program("block__block_rq_insert", "block", "block_rq_insert", "the queue time of block.io"),
-    Program("block__block_rq_issue", "block", "block_rq_issue", "block.io"),
-    Program("block__block_rq_complete", "block", "block_rq_complete", "block.io"),
-    Program("block__block_rq_merge", "block", "block_rq_merge", "merges of block requests"),
-    Program("block__block_bio_frontmerge", "block", "block_bio_frontmerge", "the same"),
     *(
-        Program(f"{name}_{end}", "sched", f"{name.partition('__')[2]}_{end}", _INTERRUPTS)
-        for name in (
-            "irq__softirq",
-            "irq__irq_handler",
-            "irq_vectors__local_timer",
-            "irq_vectors__call_function",
-            "irq_vectors__call_function_single",
+        Program(f"tracepoint__{category}__{point}", probe, point, records)
+        for category, probe, point, records in (
+            ("task", "process", "task_newtask", "proc.fork"),
+            ("sched", "process", "sched_process_exit", "proc.exit"),
+            ("sched", "process", "sched_process_exec", "proc.exec"),
+            ("sched", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
+            ("sched", "sched", "sched_waking", "wakers and sched.wakeup"),
+            ("sched", "sched", "sched_migrate_task", "sched.migrate"),
+            ("block", "block", "block_rq_insert", "the queue time of block.io"),
+            ("block", "block", "block_rq_issue", "block.io"),
+            ("block", "block", "block_rq_complete", "block.io"),
+            ("block", "block", "block_rq_merge", "merges of block requests"),
+            ("block", "block", "block_bio_frontmerge", "merges of block requests"),
+        )
+    ),
+    *(
+        Program(f"raw_tracepoint__{point}_{end}", "sched", f"{point}_{end}", "interrupts")
+        for point in (
+            "softirq",
+            "irq_handler",
+            "local_timer",
+            "call_function",
+            "call_function_single",
         )
         for end in ("entry", "exit")
     ),
@@ -224,7 +229,7 @@ class BccPlane(KernelPlane):
     def _programs(self) -> Iterator[tuple[Program, int]]:
         loaded = self._object.funcs
         for program in PROGRAMS:
-            function = loaded.get(f"tracepoint__{program.name}".encode())
+            function = loaded.get(program.name.encode())
             if function is not None:
                 yield program, function.fd
 
@@ -274,8 +279,11 @@ class BccPlane(KernelPlane):
 
     def detach(self) -> None:
         """Detaches the probes; what lies in the rings can still be consumed."""
-        for point in tuple(self._object.tracepoint_fds) if self._object is not None else ():
-            self._object.detach_tracepoint(point)
+        if self._object is not None:
+            for point in tuple(self._object.tracepoint_fds):
+                self._object.detach_tracepoint(point)
+            for point in tuple(self._object.raw_tracepoint_fds):
+                self._object.detach_raw_tracepoint(point)
         super().detach()
 
     def _free(self) -> None:
