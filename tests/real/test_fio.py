@@ -95,6 +95,11 @@ def test_io_uring(watched: Watched, tmp_path: Path) -> None:
     assert figures.read_bytes + figures.written_bytes == BYTES
     both = [figures.reads + figures.writes, figures.read_bytes + figures.written_bytes]
     assert of_data(seen, "file.uring") == both
+    if watched.way == "attach":
+        assert seen.share("file_bytes") >= 0.999
+    else:
+        # All of it went past the shim.
+        assert seen.named("read", "written") >= 0.999
 
 
 def test_libaio(watched: Watched, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from real_harness import (
     PATIENCE_S,
-    Seen,
     Watched,
     as_user,
     find,

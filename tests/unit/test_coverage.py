@@ -381,6 +381,10 @@ def test_what_io_uring_moved_is_past_the_shim() -> None:
     assert totals[Quantity.READ_BYTES] == coverage.Total(300, 2_000, 300)
     assert totals[Quantity.WRITTEN_BYTES] == coverage.Total(0, 50, 0)
     assert totals[Quantity.READ_CALLS] == coverage.Total(1, 3, 1)
+    # Where no shim is, its records are those of the calls.
+    columns = columns_of(machine.rows)
+    attached = coverage.reckon(columns, ORIGIN, attached=True).totals[Quantity.WRITTEN_BYTES]
+    assert attached == coverage.Total(50, 50, 50)
 
 
 def test_without_the_kernels_count_nothing_is_known() -> None:

@@ -269,6 +269,9 @@ def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
         rows = frame.spread(amount, found.begin_ns, found.end_ns)
         by_uring, uring_rows = _uring(frame, quantity)
         witnessed, rows = witnessed + by_uring, rows + uring_rows
+        if frame.attached:
+            # Whoever tells of the calls there is the kernel for these as well.
+            seen, seen_rows = seen + by_uring, seen_rows + uring_rows
         counted[quantity] = _Counted(seen_rows, rows, seen, witnessed)
     return before
 
