@@ -78,7 +78,7 @@ def bare(command: Sequence[str | Path], devices: str = "pthread") -> str:
         env=environment(devices),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -112,7 +112,7 @@ def record(
             env=environment(devices, {"LD_PRELOAD": arena.preload}),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr
