@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 TYPE_CHECKING = False
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.rings.recorder import Recorder
     from anaros.store.rundir import RunDirectory
+
+
+#: Readings after which it is looked again how many CPUs the target may use: ten files, 0.4 ms.
+_CPUS_EVERY = 10
 
 
 class Account:
@@ -48,11 +53,12 @@ class Account:
         """
         from anaros.capture.host import quota
 
-        known = [float(os.cpu_count() or 1)]
+        known, asked = [float(os.cpu_count() or 1)], itertools.count()
 
         def cpus() -> float:
-            found = [count for pid in pids if (count := quota.cpus(pid)) is not None]
-            known[0] = max(found, default=known[0])
+            if next(asked) % _CPUS_EVERY == 0:
+                found = [count for pid in pids if (count := quota.cpus(pid)) is not None]
+                known[0] = max(found, default=known[0])
             return known[0]
 
         self._keeper = kernel.keep(self._share, cpus, self._changed, calls)
