@@ -45,7 +45,6 @@ void *anaros_device_resolve(const struct anaros_family *family, unsigned int hoo
 /* The family whose functions are named like this; NULL: none. */
 const struct anaros_family *anaros_device_family(const char *name);
 bool anaros_device_wraps(const struct anaros_family *family, const char *name) COLD;
-bool anaros_device_loaded(const struct anaros_family *family) COLD;
 /*
  * The wrapper for what an object holds under this name, which is NULL where
  * that is not bound yet; NULL: none can stand for it.

@@ -75,13 +75,6 @@ bool anaros_device_exports(const void *address, const char *name)
 	return wanted.found;
 }
 
-bool anaros_device_loaded(const struct anaros_family *family)
-{
-	struct anaros_object library;
-
-	return library_of(family, NULL, &library);
-}
-
 const struct anaros_family *anaros_device_family(const char *name)
 {
 	const char *word = name[0] == '_' && name[1] == '_' ? name + 2 : name;

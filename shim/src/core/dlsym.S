@@ -7,8 +7,8 @@
  * every RTLD_NEXT start behind the shim, and another interposer would find
  * itself and recurse for ever.
  *
- * anaros_dlsym_pick and anaros_dlopen_pick get the same two arguments, and
- * say where to jump.
+ * anaros_dlsym_pick and anaros_dlopen_pick get the same two arguments and the
+ * return address, and say where to jump.
  *
  * They have the versions of the C library's own. An interposer that wraps
  * dlsym asks for the next one by version, for it cannot use what it defines
@@ -31,6 +31,7 @@ anaros_\name:
 	.cfi_adjust_cfa_offset 8
 	subq	$8, %rsp
 	.cfi_adjust_cfa_offset 8
+	movq	24(%rsp), %rdx
 	call	\pick
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
@@ -56,6 +57,7 @@ anaros_\name:
 	.cfi_offset 30, -24
 	mov	x29, sp
 	stp	x0, x1, [sp, #16]
+	mov	x2, x30
 	bl	\pick
 	mov	x16, x0
 	ldp	x0, x1, [sp, #16]

@@ -14,8 +14,8 @@
 typedef void *(*dlsym_function)(void *handle, const char *name);
 typedef void *(*dlopen_function)(const char *name, int flags);
 
-dlsym_function anaros_dlsym_pick(void *handle, const char *name);
-dlopen_function anaros_dlopen_pick(const char *name, int flags);
+dlsym_function anaros_dlsym_pick(void *handle, const char *name, const void *caller);
+dlopen_function anaros_dlopen_pick(const char *name, int flags, const void *caller);
 
 static void *no_dlsym(void *handle, const char *name)
 {
@@ -41,12 +41,24 @@ static dlsym_function real_dlsym(void)
 	return found != NULL ? (dlsym_function)(uintptr_t)found : no_dlsym;
 }
 
+/*
+ * For a name that the shim has, and a search of scopes. Without us it may meet
+ * another preload before us, or what lies behind us, or nothing: a library
+ * that was loaded in a local scope is not there for all.
+ */
+static dlsym_function in_scope(void *handle, const char *name, const void *caller)
+{
+	if (handle == RTLD_DEFAULT && !anaros_cuda_in_shim(anaros_real_dlsym(handle, name)))
+		return real_dlsym();
+	return anaros_scope_has(name, caller) ? real_dlsym() : not_there;
+}
+
 static void *no_dlopen(const char *name, int flags)
 {
 	return NULL;
 }
 
-dlopen_function anaros_dlopen_pick(const char *name, int flags)
+dlopen_function anaros_dlopen_pick(const char *name, int flags, const void *caller)
 {
 	static void *next;
 	void *found = anaros_behind("dlopen", &next, &anaros_kept_dlopen);
@@ -72,7 +84,7 @@ static bool is_of_runtime(const char *name)
  * RTLD_NEXT is another interposer at work, and finds our exported function
  * or what lies behind, as the order of loading says.
  */
-dlsym_function anaros_dlsym_pick(void *handle, const char *name)
+dlsym_function anaros_dlsym_pick(void *handle, const char *name, const void *caller)
 {
 	const struct anaros_family *family = name != NULL ? anaros_device_family(name) : NULL;
 
@@ -82,30 +94,28 @@ dlsym_function anaros_dlsym_pick(void *handle, const char *name)
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_opencl_from_dlsym;
 		if (anaros_opencl_exports(name))
-			return anaros_real_dlsym(RTLD_NEXT, name) != NULL ? real_dlsym()
-									  : not_there;
+			return in_scope(handle, name, caller);
 		return handle == RTLD_DEFAULT ? anaros_opencl_from_dlsym : real_dlsym();
 	}
 	if (family != NULL) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_device_from_dlsym;
-		return anaros_device_wraps(family, name) && !anaros_device_loaded(family)
-			   ? not_there
-			   : real_dlsym();
+		return anaros_device_wraps(family, name) ? in_scope(handle, name, caller)
+							 : real_dlsym();
 	}
 	if (name != NULL && is_of_runtime(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_runtime_from_dlsym;
-		return anaros_runtime_loaded(name) ? real_dlsym() : not_there;
+		return in_scope(handle, name, caller);
 	}
 	if (name == NULL || name[0] != 'c' || name[1] != 'u')
 		return real_dlsym();
 	if (strncmp(name, "cupti", 5) == 0 && anaros_cupti_wraps(name)) {
 		if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 			return anaros_cupti_from_dlsym;
-		return anaros_cuda_exporter(name) != NULL ? real_dlsym() : not_there;
+		return in_scope(handle, name, caller);
 	}
 	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT)
 		return anaros_cuda_may_have(name) ? anaros_cuda_from_dlsym : real_dlsym();
-	return anaros_cuda_wraps(name) && !anaros_cuda_driver_loaded() ? not_there : real_dlsym();
+	return anaros_cuda_wraps(name) ? in_scope(handle, name, caller) : real_dlsym();
 }

@@ -95,6 +95,8 @@ void anaros_resolve_all(void);
 /* For a shim that was loaded last: what the program reaches is what the global scope has. */
 void anaros_resolve_anew(void) COLD;
 void *anaros_real_dlsym(void *handle, const char *name);
+/* scope.c: whether an object would find a name without the shim. */
+bool anaros_scope_has(const char *name, const void *address) COLD;
 /* What the program would reach without the shim: another interposer's, or the C library's. */
 void *anaros_behind(const char *name, void **next, void **kept);
 void *anaros_next_dlsym(void *handle, const char *name);

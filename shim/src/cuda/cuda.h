@@ -60,7 +60,6 @@ void anaros_cuda_note(const struct anaros_call *call, const struct anaros_fields
 /* object.c: what is returned is good while the driver is loaded. */
 /* The driver that an address lies in, or any where it is NULL; false: none. */
 bool anaros_cuda_driver_of(const void *address, struct anaros_object *driver) COLD;
-bool anaros_cuda_driver_loaded(void) COLD;
 void *anaros_cuda_driver_symbol(const char *symbol) COLD;
 /* The first object but the shim that exports a function; NULL: none. */
 void *anaros_cuda_exporter(const char *symbol) COLD;

@@ -140,13 +140,6 @@ bool anaros_cuda_object_of(const void *address, uintptr_t *start, uintptr_t *siz
 	return true;
 }
 
-bool anaros_cuda_driver_loaded(void)
-{
-	struct anaros_object driver;
-
-	return anaros_cuda_driver_of(NULL, &driver);
-}
-
 void *anaros_cuda_driver_symbol(const char *symbol)
 {
 	struct anaros_object driver;

@@ -40,7 +40,6 @@ static inline void *anaros_runtime_quick(enum anaros_cuda_runtime_hook hook, con
 }
 
 bool anaros_runtime_wraps(const char *name);
-bool anaros_runtime_loaded(const char *name) COLD;
 void *anaros_runtime_wrapper_of(const char *name, void *function) COLD;
 void *anaros_runtime_from_dlsym(void *handle, const char *name) COLD;
 

@@ -151,11 +151,6 @@ bool anaros_runtime_wraps(const char *name)
 	return hook_of(name) >= 0;
 }
 
-bool anaros_runtime_loaded(const char *name)
-{
-	return anaros_cuda_exporter(name) != NULL;
-}
-
 /* The wrapper for this very function. */
 void *anaros_runtime_wrapper_of(const char *name, void *function)
 {
