@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anaros import pofc
-from anaros.kinds import Kind, NameClass
+from anaros.kinds import KIND_NAMES, Kind, NameClass
 from anaros.pofc.streams import summarise_busy
 from anaros.store import segments
 from anaros.store.names import read_names
@@ -102,6 +102,7 @@ def device_time_of(
         "launches": launches_of(tables.timeline.coverage.launches),
         "streams": summarise_busy(pofc.busy(run, tables), LISTED),
         "kernels": kernels_of(run, tables),
+        "failed": failed_of(run, tables),
         "outcomes": outcomes,
         "problems": [asdict(problem) for problem in problems(outcomes)],
     }
@@ -149,6 +150,19 @@ def kernels_of(run: RunDirectory, tables: pofc.Tables) -> list[dict[str, Any]]:
         for name, (launches, runs, total_ns) in sums.items()
     ]
     rows.sort(key=lambda row: (-(row["device_ms"] or 0.0), -row["launches"], row["name"]))
+    return rows[:LISTED]
+
+
+def failed_of(run: RunDirectory, tables: pofc.Tables) -> list[dict[str, Any]]:
+    """The calls of device libraries that failed, by kind and status; the most first."""
+    found = pofc.failed(run, tables)
+    rows: list[dict[str, Any]] = [
+        {"kind": KIND_NAMES[kind], "status": status, "count": count}
+        for kind, status, count in zip(
+            *(each.tolist() for each in found.as_dict().values()), strict=True
+        )
+    ]
+    rows.sort(key=lambda row: (-row["count"], row["kind"], row["status"]))
     return rows[:LISTED]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pofc_traces import US, Trace
 
 from anaros.kinds import Kind
+from anaros.pofc.failed import failed_of
 from anaros.pofc.kernels import kernels_of
 from anaros.pofc.streams import UNKNOWN_NS, WAITED_NS, Busy, busy_of, summarise_busy
 from anaros.records import FLAG_ASYNC, FLAG_CAPTURE, FLAG_DEVICE_TIME, Columns
@@ -383,6 +384,29 @@ def test_kernels_are_counted_where_they_were_launched_and_where_they_ran() -> No
     rows = zip(*(each.tolist() for each in found.as_dict().values()), strict=True)
     assert sorted(rows) == [(7, 2, 1, 5), (8, 0, 3, 6)]
     assert not len(kernels_of(Trace().columns()[0]).address)
+
+
+def test_what_failed_is_counted_by_kind_and_status() -> None:
+    trace = Trace()
+    for kind, status in (
+        *[(Kind.GPU_LAUNCH, 719)] * 3,
+        *((Kind.GPU_COPY_H2D, -36), (Kind.GPU_LAUNCH, 0), (Kind.GPU_ALLOC, 2)),
+        # Answers, what is no call, and what is no device's.
+        *((Kind.GPU_QUERY, 600), (Kind.GPU_QUERY, 1), (Kind.GPU_QUERY, 719)),
+        *((Kind.GPU_TIMING, 39), (Kind.GPU_STORAGE, 4096), (Kind.GPU_STORAGE, -5)),
+        *((Kind.FILE_OPEN, -2), (Kind.SCHED_OFFCPU, 1)),
+    ):
+        trace.add(kind, 10, 15, obj=STREAM, status=status)
+    found = failed_of(trace.columns()[0])
+    rows = zip(found.kind.tolist(), found.status.tolist(), found.count.tolist(), strict=True)
+    assert sorted(rows) == [
+        (Kind.GPU_LAUNCH, 719, 3),
+        (Kind.GPU_COPY_H2D, -36, 1),
+        (Kind.GPU_ALLOC, 2, 1),
+        (Kind.GPU_QUERY, 719, 1),
+        (Kind.GPU_STORAGE, -5, 1),
+    ]
+    assert not len(failed_of(Trace().columns()[0]).kind)
 
 
 def test_there_may_be_nothing() -> None:

@@ -40,6 +40,7 @@ REPORT: dict[str, Any] = {
         "launches": {"count": 0, "told": 0, "bounded": 0, "without": 0, "execute": None},
         "streams": [],
         "kernels": [],
+        "failed": [],
         "outcomes": [],
         "problems": [],
     },
@@ -259,6 +260,15 @@ def test_kernels(report: dict[str, Any]) -> None:
     said = drawn(report)
     assert "kernel  launches\nfill           3\n" in said
     assert "and 2 more, in --json" in said
+
+
+def test_calls_that_failed(report: dict[str, Any]) -> None:
+    row = {"kind": "gpu.launch", "status": 719, "count": 1200}
+    report["device_time"]["failed"] = [row, row | {"kind": "gpu.alloc", "status": 2, "count": 1}]
+    said = drawn(report)
+    assert "failed: 1,200 gpu.launch (status 719) · failed: 1 gpu.alloc (status 2)" in said
+    report["device_time"]["failed"] = [row] * 6
+    assert "and 2 more sorts of failure, in --json" in drawn(report)
 
 
 def test_copies_of_which_nobody_told_the_time_have_no_rate(report: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from anaros_cli.views.kernels import shortened_kernel
 
 #: Streams that are shown; more of them are in the JSON.
 _STREAMS_MAX = 6
+#: Failures, by kind and status, likewise.
+_FAILED_MAX = 4
 #: Kernels likewise.
 _KERNELS_MAX = 5
 #: Below this width the times go, and only the shares stay.
@@ -33,6 +35,7 @@ def device_time(found: Mapping[str, Any]) -> list[str]:
     if found["lost"]:
         parts.append(f"{found['lost']:,} lost")
     parts += _launches(found["launches"])
+    parts += _failed(found["failed"])
     for each in found["problems"]:
         fact = fmt.printable(each["fact"])
         parts.append(f"{fact} ({each['processes']} processes)" if each["processes"] > 1 else fact)
@@ -50,6 +53,16 @@ def _launches(launches: Mapping[str, Any]) -> list[str]:
         of = fmt.number(launches["count"], "launch")
         parts.append(f"{launches['without']:,} of {of} without device time")
     return parts
+
+
+def _failed(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Calls that the driver refused, with what it said."""
+    parts = [
+        f"failed: {row['count']:,} {row['kind']} (status {row['status']})"
+        for row in rows[:_FAILED_MAX]
+    ]
+    more = len(rows) - _FAILED_MAX
+    return [*parts, f"and {more} more sorts of failure, in --json"] if more > 0 else parts
 
 
 def streams(found: Mapping[str, Any], width: int) -> RenderableType:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from anaros.pofc.analysis import analyse
-from anaros.pofc.derive import MEMORY, Tables, busy, derive, infers, kernels, links, tables
+from anaros.pofc.derive import MEMORY, Tables, busy, derive, failed, infers, kernels, links, tables
 from anaros.pofc.memory.model import Ending, Host, Map, Memory
 from anaros.pofc.memory.summary import summarise_memory
 from anaros.pofc.model import (
@@ -41,6 +41,7 @@ __all__ = [
     "analyse",
     "busy",
     "derive",
+    "failed",
     "infers",
     "kernels",
     "links",

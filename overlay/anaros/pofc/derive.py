@@ -13,6 +13,8 @@ import numpy as np
 
 from anaros.kinds import Kind
 from anaros.pofc.analysis import analyse
+from anaros.pofc.failed import ABOUT as ABOUT_FAILED
+from anaros.pofc.failed import Failed, failed_of
 from anaros.pofc.kernels import ABOUT as ABOUT_KERNELS
 from anaros.pofc.kernels import Kernels, kernels_of
 from anaros.pofc.links.joins import links_of
@@ -145,6 +147,30 @@ def kernels(run: RunDirectory, found: Tables) -> Kernels:
         columns = segments.load(run, kinds=ABOUT_KERNELS, fields=fields)
     counted = kernels_of(columns)
     derived.write(run, {"kernels": counted.as_dict()}, key)
+    return counted
+
+
+def failed(run: RunDirectory, found: Tables) -> Failed:
+    """Which calls of device libraries failed, as it was kept, else counted and kept.
+
+    Args:
+        run: The run.
+        found: Its tables.
+
+    Raises:
+        RunDirectoryError: The run cannot be read.
+    """
+    if not np.isin(found.calls.kind, ABOUT_FAILED).any():
+        return failed_of(Columns.empty())
+    key = derived.key(run)
+    kept = derived.read(run, ("failed",), key)
+    if kept is not None:
+        return Failed.of(kept["failed"])
+    columns = found.columns
+    if columns is None:
+        columns = segments.load(run, kinds=ABOUT_FAILED, fields=("kind", "status"))
+    counted = failed_of(columns)
+    derived.write(run, {"failed": counted.as_dict()}, key)
     return counted
 
 
