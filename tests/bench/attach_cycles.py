@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attaches to a process and detaches again, many times, and shows what each took and left behind.
 
-    python tests/bench/attach_cycles.py PID [CYCLES]
+    python tests/bench/attach_cycles.py PID [CYCLES] [--inject]
 
 Prints the medians of the time and CPU time of a cycle in ms, of what the target sees of its end
-(from the word to detach to the last probe gone), and what grew from the tenth cycle to the last.
+(from the word to detach to the last probe gone), and what grew from the tenth cycle to the last:
+BPF programs, maps and links of the whole machine, descriptors, threads and memory of this process,
+and descriptors, mappings and memory of the target.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import resource
 import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+
+from left_behind import grown, held
 
 from anaros.capture.attach.calls import AttachLoading
 from anaros.capture.attach.targets import check
@@ -28,18 +29,10 @@ from anaros.store.rundir import RunDirectory
 SETTLED = 10
 
 
-def held() -> tuple[int, int, int]:
-    """Descriptors, threads and bytes of memory of this process."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    return descriptors, threading.active_count(), pages * resource.getpagesize()
-
-
-def cycle(pid: int, run: Path) -> tuple[float, float, float]:
+def cycle(pid: int, run: Path, *, inject: bool) -> tuple[float, float, float]:
     """One attachment; its time, its CPU time and that of its detaching, in ms."""
     start, used = time.monotonic(), time.process_time()
-    done = attach(check([pid]), AttachLoading(), output=run, duration_s=0.05)
+    done = attach(check([pid]), AttachLoading(), output=run, duration_s=0.05, inject=inject)
     if done.problem is not None:
         raise done.problem
     took, cpu = time.monotonic() - start, time.process_time() - used
@@ -49,24 +42,23 @@ def cycle(pid: int, run: Path) -> tuple[float, float, float]:
 
 
 def main() -> int:
-    pid, cycles = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    """All cycles, and what they left."""
+    words = [word for word in sys.argv[1:] if word != "--inject"]
+    inject = len(words) < len(sys.argv) - 1
+    pid, cycles = int(words[0]), int(words[1]) if len(words) > 1 else 1000
     rows = []
-    first = held()
+    first = held(pid)
     with tempfile.TemporaryDirectory() as folder:
         for place in range(cycles):
-            rows.append(cycle(pid, Path(folder) / "run"))
+            rows.append(cycle(pid, Path(folder) / "run", inject=inject))
             if place == SETTLED:
-                first = held()
+                first = held(pid)
             if place % 100 == 99:
-                print(f"{place + 1} cycles: {held()}", flush=True)
+                print(f"{place + 1} cycles: {grown(first, held(pid))}", flush=True)
     took, cpu, detach = (statistics.median(column) for column in zip(*rows, strict=True))
     print(f"cycle {took:.0f} ms, CPU {cpu:.0f} ms, detach {detach:.1f} ms (medians of {cycles})")
     print(f"detach at most {max(row[2] for row in rows):.0f} ms")
-    names = ("descriptors", "threads", "bytes of memory")
-    grown = (
-        f"{after - before} {name}" for name, before, after in zip(names, first, held(), strict=True)
-    )
-    print("grown since the tenth:", ", ".join(grown))
+    print("grown since the tenth:", grown(first, held(pid)))
     os.kill(pid, 0)
     return 0
 

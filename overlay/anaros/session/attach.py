@@ -353,6 +353,8 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     detached_ns = time.monotonic_ns()
     parts.recorder.finish()
     parts.finished = True
+    if parts.injections is not None:
+        parts.injections.settle()
     changes = _meta_at_end(parts, started_cpu_s)
     changes["attach"] = {
         "calls_since_ns": parts.calls.since_ns,

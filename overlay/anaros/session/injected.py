@@ -11,6 +11,9 @@ from pathlib import Path
 from anaros.capture.inject.injection import Ejected, Injected, inject, prepare
 from anaros.errors import InjectError
 
+#: For a thread that sleeps in a call of the shim's; the run is over, the program waits for nothing.
+_PATIENCE_S = 1.0
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from anaros.capture.attach.targets import Process
@@ -32,6 +35,7 @@ class Injections:
     def __init__(self, arena: Arena, folder: Path, processes: Sequence[Process]) -> None:
         self._all: list[Injected] = []
         self._told: list[dict[str, object]] = []
+        self._kept: list[tuple[Injected, dict[str, object]]] = []
         arena.start_clock()
         arena.recording = True
         library = prepare(folder, [process.uid for process in processes])
@@ -50,7 +54,17 @@ class Injections:
             injected = self._all.pop()
             for one in (injected, *injected.children()):
                 with contextlib.suppress(InjectError):  # it ended meanwhile
-                    self._told.append(_outcome(one, one.detach()))
+                    told = _outcome(one, one.detach())
+                    self._told.append(told)
+                    if told["kept"] is not None:
+                        self._kept.append((one, told))
+
+    def settle(self) -> None:
+        """Unloads, after ``detach``, what a thread was in: by then most have come out."""
+        while self._kept:
+            one, told = self._kept.pop()
+            with contextlib.suppress(InjectError):
+                told["kept"] = one.detach(_PATIENCE_S).reason
 
     def told(self) -> list[dict[str, object]]:
         """What became of each, after ``detach``."""

@@ -24,13 +24,13 @@ from anaros.capture.inject.elf import ElfFile, removable
 from anaros.capture.inject.maps import Layout, layout, mappings
 from anaros.capture.inject.refusals import check, check_exists, check_forbidden, filtered
 from anaros.capture.inject.sandbox import filters, forbidden
-from anaros.capture.inject.seat import LIBRARY, companions, readable, seat
+from anaros.capture.inject.seat import LIBRARY, companions, libraries, readable, seat
 from anaros.errors import InjectError
 
 _ATTEMPTS, _PAUSE_US = 40, 5_000
 _NOW = 2  # RTLD_NOW, in no scope but its own
 _PATH_PLACE, _TOLD_PLACE, _BLOCK_BYTES = 0, 512, 1024
-_INSIDE_TRIES, _INSIDE_PAUSE_S = 30, 0.005
+_INSIDE_S, _LEFT_INSIDE_S, _INSIDE_PAUSE_S = 0.1, 1.0, 0.005
 _SEARCHED_BYTES = 4 << 30
 _NOTE_BYTES = 24
 _FILTER_WORDS = 1 << 18
@@ -144,17 +144,21 @@ class Injected:
                     found.append(child)
         return found
 
-    def detach(self) -> Ejected:
+    def detach(self, patience_s: float = _INSIDE_S) -> Ejected:
         """Puts all words back, and unloads the library when nobody is inside.
 
         A thread that sleeps inside a call for longer, or an address that the program keeps, leave
-        the library where it is: then it passes every call on, and records nothing.
+        the library where it is: then it passes every call on, and records nothing. It may be asked
+        again, as long as it is not unloaded.
+
+        Args:
+            patience_s: How long such a thread is waited for.
 
         Raises:
             InjectError: No thread could be borrowed, or the process is gone.
         """
         with _living(self.pid):
-            return _eject(self.pid, self._library, self._handle)
+            return _eject(self.pid, self._library, self._handle, patience_s)
 
 
 class _Library(NamedTuple):
@@ -226,19 +230,22 @@ def _inject(pid: int, library: Path) -> Injected:
 
 
 def _take_over(pid: int) -> None:
-    """Takes out what an anaros left there that was killed, and out of the children since."""
+    """Takes out what stayed in it and in its children.
+
+    Of an anaros that was killed, or of one that had to leave its library where a thread was.
+    """
     left = seat(pid)
-    if left is None or not left.injected:
-        return
-    first, last = left.injected[0], left.injected[-1]
-    _, leave = _entries(readable(pid, first))
-    high, _, low = first.device.partition(":")
-    device = os.makedev(int(high, 16), int(low, 16))
-    library = _Library(first.start, last.end, first.start + leave, device, first.inode)
-    for one in companions(first):
-        with _living(one):
-            _eject(one, library, 0)
-    left.end()
+    for lines in libraries(pid):
+        first, last = lines[0], lines[-1]
+        _, leave = _entries(readable(pid, first))
+        high, _, low = first.device.partition(":")
+        device = os.makedev(int(high, 16), int(low, 16))
+        library = _Library(first.start, last.end, first.start + leave, device, first.inode)
+        for one in companions(first):
+            with _living(one):
+                _eject(one, library, 0, _LEFT_INSIDE_S)
+    if left is not None:
+        left.end()
 
 
 def _entries(library: str) -> tuple[int, int]:
@@ -399,7 +406,7 @@ def _problem(pid: int, code: int, told: Any) -> InjectError:
     return InjectError(f"process {pid} could not be entered: {os.strerror(code)}")
 
 
-def _eject(pid: int, library: _Library, handle: int) -> Ejected:
+def _eject(pid: int, library: _Library, handle: int, patience_s: float) -> Ejected:
     where = layout(pid)
     session = _Session(pid, where, library)
     stops = [session.call([(library.eject, _TOLD_PLACE, 0, False, 1)])]
@@ -420,7 +427,7 @@ def _eject(pid: int, library: _Library, handle: int) -> Ejected:
     elif answer.given_out:
         reason = "the program has functions of the shim that it was given by name"
     else:
-        reason = _wait_outside(session, library, stops)
+        reason = _wait_outside(session, library, stops, patience_s)
     if reason is None:
         reason = _kept(session, wrappers, own)
     if reason is None:
@@ -441,14 +448,18 @@ def _eject(pid: int, library: _Library, handle: int) -> Ejected:
     return Ejected(restored, gone, left, unloaded, reason, tuple(stops))
 
 
-def _wait_outside(session: _Session, library: _Library, stops: list[Stops]) -> str | None:
+def _wait_outside(
+    session: _Session, library: _Library, stops: list[Stops], patience_s: float
+) -> str | None:
     """Until no thread is in the shim; else why not."""
-    count = 0
-    for _ in range(_INSIDE_TRIES):
+    until = time.monotonic() + patience_s
+    while True:
         count, stop = session.inside(library.start, library.end)
         stops.append(stop)
         if count == 0:
             return None
+        if time.monotonic() > until:
+            break
         time.sleep(_INSIDE_PAUSE_S)
     return f"{count} threads sleep inside a call that it wraps"
 

@@ -74,6 +74,15 @@ def seat(pid: int) -> Seat | None:
     return None if arena.path.endswith(_DELETED) and not library else Seat(folder, library)
 
 
+def libraries(pid: int) -> list[list[Mapping]]:
+    """The mappings of each library that an attachment loaded into a process."""
+    found: dict[int, list[Mapping]] = {}
+    for line in mappings(pid):
+        if _name(line) == LIBRARY:
+            found.setdefault(line.inode, []).append(line)
+    return list(found.values())
+
+
 def _name(line: Mapping) -> str:
     return line.path.removesuffix(_DELETED).rpartition("/")[2]
 
