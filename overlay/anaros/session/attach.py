@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from anaros import __version__
 from anaros.capture.kernel.probes import check_host
-from anaros.errors import AnarosError, KernelPlaneError
+from anaros.errors import AnarosError, CaptureError, KernelPlaneError
 from anaros.session import meta
 
 TYPE_CHECKING = False
@@ -216,6 +216,7 @@ def _start(
     try:
         parts.kernel = KernelPlane.start(first, sample, context, loading, others)
     except KernelPlaneError as problem:
+        _check_alive(processes)
         raise _refused(problem) from problem
     parts.recorder.name(NameClass.PROGRAM, _program_names(processes))
     if budget is not None:
@@ -241,6 +242,16 @@ def _start(
     assert loading.first is not None
     pids = [process.pid for process in processes]
     parts.devices = Devices(loading.first.libbpf, loading.first.handle, pids)
+
+
+def _check_alive(processes: Sequence[Process]) -> None:
+    """Whether what failed did so because one of them has ended."""
+    from anaros.capture.attach.targets import alive
+
+    for process in processes:
+        if not alive(process.pid):
+            name = process.command[0].rpartition("/")[2]
+            raise CaptureError(f"process {process.pid} ({name}) has ended")
 
 
 def _refused(problem: KernelPlaneError) -> KernelPlaneError:

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anaros attach` to what ends at a bad moment or is stripped, and a supervisor that is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from anaros.capture.attach.targets import check
+from anaros.errors import CaptureError
+from anaros.store.rundir import RunDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+SIMULATOR = ROOT / "tests/native/cuda_sim"
+WAIT_S = 60
+Command = Callable[..., list[str]]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
+    pytest.mark.skipif(
+        not (ROOT / "ebpf/syscalls.bpf.o").exists(), reason="ebpf/syscalls.bpf.o is not built"
+    ),
+]
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does nothing."""
+    process = subprocess.Popen(["sleep", "300"])
+    yield process
+    process.kill()
+    process.wait(WAIT_S)
+
+
+def pinned() -> set[str]:
+    """All that is pinned in the BPF file system."""
+    root = Path("/sys/fs/bpf")
+    return {str(path) for path in root.rglob("*")} if root.is_dir() else set()
+
+
+@pytest.mark.parametrize("lives_s", [0.0, 0.1, 0.4])
+def test_a_target_that_ends_while_we_begin(anaros: Command, tmp_path: Path, lives_s: float) -> None:
+    """It is followed to its end, or there is no run; never half of one."""
+    target = subprocess.Popen(["sleep", str(lives_s)])
+    run = tmp_path / "run"
+    try:
+        words = anaros("attach", "--output", run, target.pid)
+        anaros_process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        target.wait(WAIT_S)
+        try:
+            out, err = anaros_process.communicate(timeout=WAIT_S)
+        finally:
+            anaros_process.kill()
+    finally:
+        target.kill()
+    if anaros_process.returncode == 0:
+        assert RunDirectory.open(run).meta()["state"] == "finished"
+        assert out.startswith(f"followed process {target.pid} for ")
+    else:
+        assert anaros_process.returncode == 1
+        assert "there is no process" in err or "has ended" in err
+        assert not run.exists()
+
+
+def test_a_look_at_processes_that_end() -> None:
+    """Whatever of /proc is gone by then, it is told as that."""
+    for step in range(40):
+        target = subprocess.Popen(["sleep", "0"])
+        time.sleep(0.0002 * step)
+        try:
+            (found,) = check([target.pid])
+        except CaptureError as problem:
+            assert "has ended" in problem.fact or "there is no process" in problem.fact
+        else:
+            assert found.pid == target.pid
+        finally:
+            target.wait(WAIT_S)
+
+
+def test_a_killed_supervisor_has_pinned_nothing(
+    anaros: Command, sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    before, run = pinned(), tmp_path / "run"
+    process = subprocess.Popen(anaros("attach", "--output", run, sleeper.pid))
+    try:
+        until(lambda: process.poll() is not None or has_programs(process.pid), "no probe came")
+        assert process.poll() is None
+        assert pinned() == before
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+    assert pinned() == before
+    assert sleeper.poll() is None
+
+
+def has_programs(pid: int) -> bool:
+    """Whether a process holds BPF programs."""
+    try:
+        targets = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return False  # one was closed meanwhile
+    return "anon_inode:bpf-prog" in targets
+
+
+LAUNCHES = """
+import ctypes, sys
+cuda = ctypes.CDLL(sys.argv[1])
+assert cuda.cuInit(0) == 0
+print("ready", flush=True)
+while sys.stdin.readline():
+    assert cuda.cuInit(0) == 0
+    print("ready", flush=True)
+"""
+
+
+def test_a_stripped_library(anaros: Command, tmp_path: Path) -> None:
+    """Its functions are in the dynamic symbols, which stripping leaves."""
+    if shutil.which("strip") is None or shutil.which("make") is None:
+        pytest.skip("strip or make is missing: install build-essential")
+    if not (ROOT / "ebpf/device.bpf.o").exists():
+        pytest.skip("ebpf/device.bpf.o is not built")
+    subprocess.run(["make", "-s", "-C", SIMULATOR], check=True)
+    library = tmp_path / "libcuda.so.1"
+    whole = SIMULATOR / "build/libcuda.so.1"
+    subprocess.run(["strip", "--strip-all", "-o", library, whole], check=True)
+    target = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHES, str(library)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert target.stdout is not None
+        assert target.stdin is not None
+        assert target.stdout.readline() == "ready\n"
+        # Libraries are looked for beside the start; nobody says when it is done.
+        for seconds in (1, 5, 15):
+            run = tmp_path / f"run-{seconds}"
+            words = anaros("attach", "--duration", str(seconds), "--output", run, target.pid)
+            done = subprocess.run(
+                words, capture_output=True, text=True, timeout=WAIT_S, check=False
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            libraries = RunDirectory.open(run).meta()["devices"]["libraries"]
+            if libraries:
+                break
+    finally:
+        target.kill()
+        target.communicate(timeout=WAIT_S)
+    (found,) = libraries
+    assert found["path"] == str(library)
+    assert "cuLaunchKernel" not in found["absent"]
