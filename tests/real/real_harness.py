@@ -48,6 +48,9 @@ function done(summary)
 end
 """
 
+#: States of TCP sockets.
+_LISTEN, _TIME_WAIT = "0A", "06"
+
 #: What is attached last of the probes of system calls, and of those that come while one waits.
 _CALLS, _MORE = "sys_enter", "io_uring_complete"
 
@@ -95,15 +98,26 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def listens(port: int) -> bool:
-    """Whether somebody does, without a connection that would be counted."""
+def _sockets(port: int) -> list[str]:
+    """States of all TCP sockets with this port at either end, as the kernel numbers them."""
+    found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 words = line.split()
-                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    return True
-    return False
+                if port in (int(end.rpartition(":")[2], 16) for end in words[1:3]):
+                    found.append(words[3])
+    return found
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, without a connection that would be counted."""
+    return _LISTEN in _sockets(port)
+
+
+def finish(port: int) -> None:
+    """Waits until all connections are closed, so that what they moved is told."""
+    until(lambda: not set(_sockets(port)) - {_LISTEN, _TIME_WAIT}, f"port {port} is quiet")
 
 
 def tool(*words: str | Path, **more: Any) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from real_harness import EXACTLY, Watched, free_port, listens, needs, tool
+from real_harness import EXACTLY, Watched, finish, free_port, listens, needs, tool
 
 pytestmark = [
     *needs("wrk"),
@@ -44,6 +44,7 @@ def test_workers(watched: Watched, tmp_path: Path) -> None:
     load = ["wrk", "-t1", f"-c{CLIENTS}", "-d1", "-s", exactly, f"http://127.0.0.1:{port}/"]
     requests, size, refused = map(int, tool(*load).partition("exactly")[2].split())
     assert refused == 0
+    finish(port)
     os.kill(int(number.read_text()), 15)
     seen = watched.end()
     served = len(log.read_text().splitlines())

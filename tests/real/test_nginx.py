@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from real_harness import EXACTLY, Watched, free_port, listens, needs, tool
+from real_harness import EXACTLY, Watched, finish, free_port, listens, needs, tool
 
 pytestmark = needs("nginx", "wrk")
 
@@ -56,6 +56,7 @@ def test_pages(watched: Watched, public: Path) -> None:
     ]
     requests, size, refused = map(int, tool(*load).partition("exactly")[2].split())
     assert refused == 0
+    finish(port)
     tool(*server, "-s", "quit")
     seen = watched.end()
     served = len((public / "log").read_text().splitlines())

@@ -17,6 +17,7 @@ from real_harness import (
     Watched,
     as_user,
     find,
+    finish,
     free_port,
     listens,
     needs,
@@ -99,6 +100,7 @@ def test_pgbench(watched: Watched, cluster: Path) -> None:
     server = Server(cluster, str(free_port()))
     watched.start(*server.command, ready=server.ready, cwd="/", user=OWNER)
     told = server.pgbench("--select-only", "-t", str(READS)), server.pgbench("-t", str(WRITES))
+    finish(server.port)
     server.stop()
     done = [int(re.findall(r"actually processed: (\d+)", each)[0]) for each in told]
     assert done == [READS * CLIENTS, WRITES * CLIENTS]

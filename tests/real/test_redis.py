@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from real_harness import Watched, free_port, listens, needs, tool, until
+from real_harness import Watched, finish, free_port, listens, needs, tool, until
 
 pytestmark = needs("redis-server", "redis-benchmark", "redis-cli")
 
@@ -25,6 +25,7 @@ def test_benchmark_and_snapshot(watched: Watched, tmp_path: Path) -> None:
     tool("redis-cli", *at, "bgsave")
     snapshot = tmp_path / "dump.rdb"
     until(snapshot.exists, "the snapshot is there")
+    finish(port)
     tool("redis-cli", *at, "shutdown", "nosave")
     seen = watched.end()
     assert int(told["total_commands_processed"]) >= 2 * REQUESTS
