@@ -64,10 +64,14 @@ dlopen_function anaros_dlopen_pick(const char *name, int flags, const void *call
 	void *found = anaros_behind("dlopen", &next, &anaros_kept_dlopen);
 
 	anaros_forget_unloaded();
-	if (((flags & RTLD_DEEPBIND) != 0 || anaros_injected != 0) && (flags & RTLD_NOLOAD) == 0) {
-		anaros_versioned("dlsym", &anaros_kept_dlsym);
-		anaros_versioned("dlopen", &anaros_kept_dlopen);
-		anaros_deepbind_begins();
+	if ((flags & RTLD_NOLOAD) == 0) {
+		bool deep = (flags & RTLD_DEEPBIND) != 0 || anaros_injected != 0;
+
+		if (deep) {
+			anaros_versioned("dlsym", &anaros_kept_dlsym);
+			anaros_versioned("dlopen", &anaros_kept_dlopen);
+		}
+		anaros_load_begins(deep);
 	}
 	return found != NULL ? (dlopen_function)(uintptr_t)found : no_dlopen;
 }

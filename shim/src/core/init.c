@@ -15,6 +15,7 @@
 
 #include "core/arena.h"
 #include "core/inject.h"
+#include "core/rebind.h"
 #include "core/shim.h"
 #include "core/sys.h"
 
@@ -248,6 +249,8 @@ __attribute__((constructor)) static void start(void)
 	int saved = errno;
 
 	anaros_resolve_all();
+	if (anaros_injected == 0)
+		anaros_weak_clear(0);
 	anaros_may_record();
 	errno = saved;
 }

@@ -9,7 +9,7 @@
  *
  * The loader gives no word when it is done. So dlopen only leaves a mark on
  * its thread, and the next wrapped call looks, mostly one of the library's
- * own constructors or the dlsym behind dlopen.
+ * own constructors or the dlsym behind dlopen. Then weak.c looks, too.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,19 +23,16 @@
 #include "core/sys.h"
 #include "opencl/opencl.h"
 
-#if defined(__x86_64__)
-#define IS_SLOT(type)    ((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT)
-#define IS_POINTER(type) ((type) == R_X86_64_64)
-#else
-#define IS_SLOT(type)    ((type) == R_AARCH64_JUMP_SLOT || (type) == R_AARCH64_GLOB_DAT)
-#define IS_POINTER(type) ((type) == R_AARCH64_ABS64)
-#endif
-
 #define READ_WRITE 3
 #define READ_ONLY  1
 
-/* How many objects were loaded before the first that waits to be looked at; 0: none waits. */
-static uint32_t loaded_before;
+/*
+ * How many objects were loaded before the first that waits to be looked at;
+ * 0: none waits. Each thread looks when what it loads itself is relocated.
+ */
+static __thread uint32_t loaded_before __attribute__((tls_model("initial-exec")));
+/* One of them was loaded with RTLD_DEEPBIND. */
+static __thread bool has_deep __attribute__((tls_model("initial-exec")));
 
 static int count_objects(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -45,13 +42,13 @@ static int count_objects(struct dl_phdr_info *info, size_t size, void *data)
 	return 1;
 }
 
-void anaros_deepbind_begins(void)
+void anaros_load_begins(bool deep)
 {
-	uint32_t none = 0, count = 1;
-
-	anaros_objects(count_objects, &count);
-	__atomic_compare_exchange_n(&loaded_before, &none, count, false, __ATOMIC_RELAXED,
-				    __ATOMIC_RELAXED);
+	has_deep |= deep;
+	if (loaded_before == 0) {
+		loaded_before = 1;
+		anaros_objects(count_objects, &loaded_before);
+	}
 	anaros_thread.guard |= ANAROS_GUARD_REBIND;
 }
 
@@ -91,8 +88,7 @@ static void *wanted(const struct scan *scan, const char *name, void *held)
 	return held == NULL || held == real ? ours : NULL;
 }
 
-/* False: the sandbox forbids it, or another thread was there first. */
-static bool write_slot(const struct anaros_object *object, void **slot, void *held, void *function)
+bool anaros_write_slot(const struct anaros_object *object, void **slot, void *held, void *function)
 {
 	uintptr_t page = (uintptr_t)slot & ~(uintptr_t)(ANAROS_PAGE - 1);
 	bool sealed = (uintptr_t)slot - object->relro_start < object->relro_bytes, written;
@@ -110,7 +106,7 @@ static void change(struct scan *scan, const struct anaros_object *object, void *
 		   void *function, const char *name)
 {
 	if ((anaros_injected != 0 && !anaros_slot_note(slot, held, function)) ||
-	    !write_slot(object, slot, held, function)) {
+	    !anaros_write_slot(object, slot, held, function)) {
 		anaros_cuda_pass(name, ANAROS_WAY_SEALED, 0, NULL);
 		scan->refused++;
 		return;
@@ -126,7 +122,7 @@ static void put_back(struct scan *scan, const struct anaros_object *object, void
 	if (!anaros_cuda_in_shim(wrapper))
 		return;
 	held = anaros_slot_held(slot, wrapper);
-	if (held != NULL && write_slot(object, slot, wrapper, held))
+	if (held != NULL && anaros_write_slot(object, slot, wrapper, held))
 		scan->undo->restored++;
 	else
 		scan->undo->left++;
@@ -158,9 +154,9 @@ static void look_at(struct scan *scan, const struct dl_phdr_info *info,
 
 		if (symbol->st_shndx != SHN_UNDEF)
 			continue;
-		if (IS_POINTER(ELF64_R_TYPE(list[i].r_info)))
+		if (ANAROS_IS_POINTER(ELF64_R_TYPE(list[i].r_info)))
 			scan->pointers += anaros_object_find(&scan->shim, name) != NULL;
-		else if (!IS_SLOT(ELF64_R_TYPE(list[i].r_info)))
+		else if (!ANAROS_IS_SLOT(ELF64_R_TYPE(list[i].r_info)))
 			continue;
 		else if (scan->undo != NULL)
 			put_back(scan, object, slot);
@@ -175,7 +171,7 @@ static int find_shim(struct dl_phdr_info *info, size_t size, void *data)
 
 	(void)size;
 	scan->has_shim =
-	    anaros_object_contains(info, &loaded_before) && anaros_object_read(info, &scan->shim);
+	    anaros_object_contains(info, &anaros_control) && anaros_object_read(info, &scan->shim);
 	return scan->has_shim;
 }
 
@@ -186,7 +182,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *data)
 
 	(void)size;
 	if (scan->index++ < scan->first || !anaros_object_read(info, &object) ||
-	    anaros_object_contains(info, &loaded_before) ||
+	    anaros_object_contains(info, &anaros_control) ||
 	    object.relative_count > object.relocation_count ||
 	    anaros_object_find(&object, "cuDriverGetVersion") != NULL ||
 	    anaros_device_is_library(&object))
@@ -209,14 +205,20 @@ void anaros_rebind(void)
 {
 	struct scan scan = {.index = 0};
 	int saved = errno;
+	bool deep;
 
 	/* A handler that interrupted the loader: another call will do it. */
 	if (_r_debug.r_state != RT_CONSISTENT)
 		return;
 	anaros_thread.guard &= ~(uint32_t)ANAROS_GUARD_REBIND;
-	scan.first = __atomic_exchange_n(&loaded_before, 0, __ATOMIC_RELAXED);
-	if (scan.first != 0)
+	scan.first = loaded_before;
+	deep = has_deep;
+	loaded_before = 0;
+	has_deep = false;
+	if (scan.first != 0 && deep)
 		scan_all(&scan);
+	if (scan.first != 0 && anaros_injected == 0)
+		anaros_weak_clear(scan.first);
 	errno = saved;
 }
 
