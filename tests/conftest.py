@@ -23,8 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 EARLIER_S = 120
 #: How long what a test has started may take to end after the test.
 PATIENCE_S = 20
+#: After so many tests that took too long there are no more.
+HUNG_MOST = 2
 
 GUARD = pytest.StashKey[subprocess.Popen[bytes]]()
+HUNG = pytest.StashKey[list[str]]()
 
 
 def _shim() -> str:
@@ -57,9 +60,28 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+def _begin_as_usual() -> None:
+    """Nothing of how this was started (`nohup`, `&`) reaches the programs of the tests.
+
+    A signal that is ignored here would be ignored there; one with a handler is not, and is as
+    harmless here.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.umask(0o022)
+
+
+def _limit_s(config: pytest.Config) -> float:
+    return float(config.getini("faulthandler_timeout")) - EARLIER_S
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Has somebody beside the tests who ends what they leave running; see guard.py."""
-    limit_s = float(session.config.getini("faulthandler_timeout")) - EARLIER_S
+    _begin_as_usual()
+    session.config.stash[HUNG] = []
+    limit_s = _limit_s(session.config)
     if limit_s <= 0 or session.config.getoption("usepdb") or session.config.getoption("trace"):
         return
     mark = f"TEST_SESSION={os.urandom(8).hex()}"
@@ -81,10 +103,16 @@ def _tell(config: pytest.Config, line: str) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     _tell(item.config, item.nodeid)
+    began = time.monotonic()
     try:
         return (yield)
     finally:
         _tell(item.config, "")
+        hung = item.config.stash[HUNG]
+        if item.config.stash.get(GUARD, None) and time.monotonic() - began > _limit_s(item.config):
+            hung.append(item.nodeid)
+        if len(hung) >= HUNG_MOST:
+            item.session.shouldfail = f"took too long: {', '.join(hung)}"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
