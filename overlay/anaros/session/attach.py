@@ -412,7 +412,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
             ],
             "reason": None,
             "since_ns": _since_ns(parts),
-            "cufile": [],
+            "cufile": meta.libraries(parts.kernel.cufile(), hidden=parts.arena.hide_names),
         },
         "budget": parts.account.told() if parts.account is not None else None,
         "throttled": meta.throttled(parts.quota, hidden=parts.arena.hide_names),

@@ -58,7 +58,7 @@ def at_start(parts: Parts, argv: Sequence[str], name: str, shared: Path) -> dict
     }
 
 
-def _libraries(followed: Mapping[str, int], *, hidden: bool) -> list[dict[str, object]]:
+def libraries(followed: Mapping[str, int], *, hidden: bool) -> list[dict[str, object]]:
     """Where libraries lie, and since when in ns they are followed."""
     return [
         {"path": path.rpartition("/")[2] if hidden else path, "since_ns": since_ns}
@@ -115,7 +115,7 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
             "missing": list(parts.kernel.missing()),
             "reason": None,
             "since_ns": parts.kernel.since_ns(),
-            "cufile": _libraries(parts.kernel.cufile(), hidden=parts.hide_names),
+            "cufile": libraries(parts.kernel.cufile(), hidden=parts.hide_names),
         }
         if parts.kernel is not None
         else kernel_off(parts.kernel_reason),
