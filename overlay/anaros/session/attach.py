@@ -77,11 +77,14 @@ class _Parts:
         self.finished = False
         self.undo = contextlib.ExitStack()
 
-    def begin(self, account: Account, processes: Sequence[Process]) -> None:
-        """From now on the probes are kept within the budget."""
+    def begin(self, processes: Sequence[Process]) -> None:
+        """From now on what the probes take is measured, and kept within a budget if asked for."""
         assert self.kernel is not None
         calls = self.calls if self.injections is None else None
-        account.begin(self.kernel, [process.pid for process in processes], calls)
+        if self.account is None:
+            self.kernel.measure(calls)
+        else:
+            self.account.begin(self.kernel, [process.pid for process in processes], calls)
 
     def close(self) -> None:
         """Detaches from the target and gives back all memory; a second call does nothing."""
@@ -145,8 +148,7 @@ def attach(
         try:
             started = os.times()
             _start(parts, processes, output, budget, hide_names=hide_names, inject=inject)
-            if parts.account is not None:
-                parts.begin(parts.account, processes)
+            parts.begin(processes)
             _wait(parts, processes, told, duration_s)
             return _finish(parts, started.user + started.system)
         except BaseException:

@@ -130,6 +130,9 @@ def _follow(parts: Parts, child: Child) -> int:
     if parts.kernel is not None and parts.account is not None:
         with surviving("the budget is not kept"):
             parts.account.begin(parts.kernel, [child.pid])
+    elif parts.kernel is not None and parts.records:
+        with surviving("what the probes take is not known"):
+            parts.kernel.measure()
     if not parts.records:
         parts.arena.recording = False
     with surviving("signals to anaros no longer reach the program"):

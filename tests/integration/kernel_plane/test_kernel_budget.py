@@ -111,6 +111,25 @@ def test_a_tiny_budget_sheds_what_is_dear_and_an_ample_one_nothing(switching: li
         assert spent["sched"] > 0
 
 
+def test_without_a_budget_it_is_only_measured(switching: list[str]) -> None:
+    with followed(switching) as made:
+        extend(made.plane)
+        made.plane.measure()
+        assert made.plane.run_time_ns() is None, "nothing is known before the first reading"
+        made.run()
+        made.until(lambda: sum((made.plane.run_time_ns() or {}).values()) > 0)
+        known, began_ns = made.plane.run_time_ns(), time.monotonic_ns()
+        assert known is not None
+        time.sleep(0.5)
+        made.plane.stop()
+        ended = made.plane.run_time_ns()
+        assert ended is not None
+        assert ended["sched"] > known["sched"], "the last reading stands for the time until the end"
+        cpus_ns = (time.monotonic_ns() - began_ns) * (os.cpu_count() or 1)
+        assert sum(ended.values()) - sum(known.values()) < cpus_ns
+        assert made.plane.missing() == ()
+
+
 def test_it_comes_back_after_the_load(
     switching: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,9 +150,9 @@ def test_it_comes_back_after_the_load(
         kept = made.keep(level / 3)
         made.until(lambda: "sched" in kept._budget.away)
         made.child.kill()
-        made.until(lambda: kept._budget.away == (), 120)
+        # It is told once the probe is attached, some time after it was decided.
+        made.until(lambda: "sched" in [change.probe for change in made.changes if not change.shed])
         back = [change for change in made.changes if not change.shed]
-        assert "sched" in [change.probe for change in back]
         assert all(change.away_ns >= 0.2 * 1e9 for change in back)
         made.plane.consume()
 

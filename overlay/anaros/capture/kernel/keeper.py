@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the probes within a budget: measures what they take, gives them up and brings them back.
+"""Measures what the probes take, and keeps them within a budget: gives them up, brings them back.
 
 The kernel measures the run time of its BPF programs only where it is asked to, and that costs a
-program that does little as much again. So it is asked for a tenth of the time, once a second; what
-the programs took meanwhile stands for the whole second.
+program that does little as much again. So it is asked for a tenth of a second, once a second within
+a budget and every five seconds without one; what the programs took meanwhile stands for the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from anaros.capture.host import activity
-from anaros.capture.kernel.budget import UNITS, Budget
+from anaros.capture.kernel.budget import UNITS, Budget, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 #: For how long it is measured, and how long not: not quite regular, as what is measured may be.
 WINDOW_S = 0.1
 _REST_S = (0.8, 1.0)
+_REST_WITHOUT_BUDGET_S = (4.4, 5.4)
 _SETTLE_S = 0.1
 
 
@@ -72,7 +73,7 @@ class Keeper:
 
     Args:
         probes: What it keeps.
-        share: What all of them may take of the CPUs.
+        share: What all of them may take of the CPUs; None: as much as they do.
         cpus: How many CPUs there are for whom they follow.
         told: Called on that thread with what has been done.
     """
@@ -80,17 +81,20 @@ class Keeper:
     def __init__(
         self,
         probes: Probes,
-        share: float,
+        share: float | None,
         cpus: Callable[[], float],
         told: Callable[[Change], None],
     ) -> None:
         self._probes = probes
         self._cpus = cpus
         self._told = told
-        self._budget = Budget(share)
+        self._budget = None if share is None else Budget(share)
+        self._rest_s = _REST_WITHOUT_BUDGET_S if share is None else _REST_S
         self._shed_ns: dict[str, int] = {}
         self._ended_ns = time.monotonic_ns()
         self._counted: dict[str, int] = {}
+        #: What part of a CPU each probe took by the last reading.
+        self._rates: dict[str, float] = {}
         #: What each probe took so far, by what was measured of it; in ns.
         self.spent_ns: dict[str, int] = {}
         #: How often it was measured, what all took of the CPUs in the mean, and at most.
@@ -105,8 +109,10 @@ class Keeper:
 
     def stop(self) -> None:
         """Leaves the probes as they are; a second call does nothing."""
-        self._stopping.set()
-        self._thread.join()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._thread.join()
+            self._spend(time.monotonic_ns())
 
     def _run(self) -> None:
         while not self._probes.settled():
@@ -114,7 +120,7 @@ class Keeper:
                 return
         self._counted = activity.counted()
         while self._read():
-            if self._stopping.wait(random.uniform(*_REST_S)):
+            if self._stopping.wait(random.uniform(*self._rest_s)):
                 return
 
     def _read(self) -> bool:
@@ -122,7 +128,8 @@ class Keeper:
         descriptor = self._probes.measure()
         if descriptor < 0:
             reason = os.strerror(-descriptor)
-            self.problem = f"the budget cannot be kept: the kernel does not measure ({reason})"
+            what = "the probes' time is unknown" if self._budget is None else "no budget is kept"
+            self.problem = f"{what}: the kernel does not measure it ({reason})"
             return False
         try:
             before, began_ns = self._probes.ran_ns(), time.monotonic_ns()
@@ -136,29 +143,37 @@ class Keeper:
             name: (probe, ns - before.get(name, (probe, 0))[1])
             for name, (probe, ns) in after.items()
         }
-        costs = self._costs(ran.items(), now_ns - began_ns, now_ns)
-        for step in self._budget.step(now_ns / 1e9, costs, self._activity(now_ns)):
-            self._take(step.probe, step.shed, step.cost, step.total)
-        self._ended_ns = now_ns
+        costs = self._costs(ran.items(), now_ns - began_ns)
+        if self._budget is not None:
+            for step in self._budget.step(now_ns / 1e9, costs, self._activity(now_ns)):
+                self._take(self._budget, step)
+        self._spend(now_ns)
         return True
 
     def _costs(
-        self, ran: Iterable[tuple[str, tuple[str, int]]], window_ns: int, now_ns: int
+        self, ran: Iterable[tuple[str, tuple[str, int]]], window_ns: int
     ) -> dict[str, float]:
         """What each probe took of the CPUs; a program that stays counts under its own name."""
         self.cpus = self._cpus()
-        stands_for = (now_ns - self._ended_ns) / window_ns
         costs: dict[str, float] = {}
+        self._rates = {}
         for name, (probe, ns) in ran:
             unit = UNITS.get(probe)
             of = probe if unit is not None and name in unit.programs else name
             costs[of] = costs.get(of, 0.0) + ns / (window_ns * self.cpus)
-            self.spent_ns[probe] = self.spent_ns.get(probe, 0) + round(ns * stands_for)
+            self._rates[probe] = self._rates.get(probe, 0.0) + ns / window_ns
         total = sum(costs.values())
         self.readings += 1
         self.mean += (total - self.mean) / self.readings
         self.most = max(self.most, total)
         return costs
+
+    def _spend(self, now_ns: int) -> None:
+        """The last reading stands for all time since the one before, or until the end."""
+        for probe, rate in self._rates.items():
+            spent = round(rate * (now_ns - self._ended_ns))
+            self.spent_ns[probe] = self.spent_ns.get(probe, 0) + spent
+        self._ended_ns = now_ns
 
     def _activity(self, now_ns: int) -> dict[str, float]:
         counted, seconds = activity.counted(), (now_ns - self._ended_ns) / 1e9
@@ -169,9 +184,9 @@ class Keeper:
         self._counted = counted
         return rates
 
-    def _take(self, probe: str, shed: bool, cost: float, total: float) -> None:
-        now_ns, away_ns = time.monotonic_ns(), 0
-        if shed:
+    def _take(self, budget: Budget, step: Step) -> None:
+        probe, now_ns, away_ns = step.probe, time.monotonic_ns(), 0
+        if step.shed:
             self._shed_ns[probe] = now_ns
             self._probes.shed(probe)
         elif self._probes.bring_back(probe):
@@ -180,6 +195,6 @@ class Keeper:
             self.problem = None
         else:
             self.problem = f"{probe} was given up for the budget and cannot be attached again"
-            self._budget.refused(probe, now_ns / 1e9)
+            budget.refused(probe, now_ns / 1e9)
             return
-        self._told(Change(now_ns, probe, shed, away_ns, cost, total))
+        self._told(Change(now_ns, probe, step.shed, away_ns, step.cost, step.total))

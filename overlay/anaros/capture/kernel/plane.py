@@ -161,6 +161,21 @@ class KernelPlane:
         if self._object is None or self.loader != "libbpf":
             self._unkept = f"the budget is not kept: {self.loader} loaded the probes"
             return None
+        self._keeper = self._watch(share, cpus, told, calls)
+        return self._keeper
+
+    def measure(self, calls: Calls | None = None) -> None:
+        """Measures what the probes take from now on, as ``keep`` does; after ``extend``."""
+        if self._object is not None and self.loader == "libbpf" and self._stats_fd < 0:
+            self._keeper = self._watch(None, lambda: 1.0, lambda _: None, calls)
+
+    def _watch(
+        self,
+        share: float | None,
+        cpus: Callable[[], float],
+        told: Callable[[Change], None],
+        calls: Calls | None,
+    ) -> Keeper:
         from anaros.capture.kernel.keeper import Keeper
         from anaros.capture.kernel.more import Part
         from anaros.capture.kernel.shedding import Shedding
@@ -178,9 +193,7 @@ class KernelPlane:
 
         more = self._more
         settled = more.settled if more is not None else lambda: True
-        probes = Shedding(self._libbpf, parts, programs, settled)
-        self._keeper = Keeper(probes, share, cpus, told)
-        return self._keeper
+        return Keeper(Shedding(self._libbpf, parts, programs, settled), share, cpus, told)
 
     def keep_no_more(self) -> None:
         """Leaves the probes as they are now; a second call does nothing."""
@@ -378,7 +391,7 @@ class KernelPlane:
     def run_time_ns(self) -> dict[str, int] | None:
         """CPU time that the probes took, by probe; None where the kernel does not measure it.
 
-        Within a budget it is what a tenth of the time tells of all of it.
+        It is what a part of the time tells of all of it; before the first reading it is unknown.
         """
         if self._object is None:
             return self._last_run_time
