@@ -52,11 +52,12 @@ def test_workers(watched: Watched, tmp_path: Path) -> None:
     # What is under way when the time is over is answered, and not counted.
     assert requests <= served <= requests + CLIENTS
     assert seen.bytes("net.send") == pytest.approx(size, rel=0.01, abs=2 * CLIENTS * BODY)
-    read = seen.ask(
-        "SELECT sum(size_bytes)::BIGINT, count(DISTINCT pid) FROM records"
+    # Which of the workers takes a connection is theirs to settle.
+    ((read,),) = seen.ask(
+        "SELECT sum(size_bytes)::BIGINT FROM records"
         " WHERE kind = 'file.read' AND name LIKE '%/application.py.data'"
     )
-    assert read == [(served * BODY, 2)]
+    assert read == served * BODY
     assert seen.share("socket_bytes") >= 0.999
     # Python's libraries that are loaded later are read by the loader, past the shim.
     assert seen.share("file_bytes") >= 0.99
