@@ -22,6 +22,8 @@ from anaros.capture.program.sentinel import Sentinel
 
 Command = Callable[..., list[str]]
 
+#: The number of the call in which the supervisor waits for signals.
+SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}.get(os.uname().machine)
 ALL = ("SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGCONT")
 STEP_S = 0.02
 
@@ -39,7 +41,7 @@ class Job:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def until(self, found: Callable[[list[str]], str | None]) -> str:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (value := found(self.lines())) is None:
             assert time.monotonic() < deadline, self.lines()
             time.sleep(STEP_S)
@@ -49,15 +51,15 @@ class Job:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
     def in_state(self, pid: int, wanted: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.state(pid) not in wanted:
             assert time.monotonic() < deadline, f"{pid} is {self.state(pid)}, not {wanted}"
             time.sleep(STEP_S)
 
     def settled(self) -> None:
         """Waits until the supervisor has passed on all that it got, and waits for more."""
-        deadline = time.monotonic() + 20
-        while self.pending() or "sigtimedwait" not in self.sleeps_in():
+        deadline = time.monotonic() + 60
+        while self.pending() or self.sleeps_in() != SIGTIMEDWAIT:
             assert time.monotonic() < deadline, (self.pending(), self.sleeps_in())
             time.sleep(STEP_S)
 
@@ -66,13 +68,14 @@ class Job:
         return any(int(mask, 16) for mask in re.findall(r"^S\w*Pnd:\s*(\w+)", status, re.MULTILINE))
 
     def sleeps_in(self) -> str:
-        return Path(f"/proc/{self.leader}/wchan").read_text()
+        """The number of the call; "running" in none."""
+        return Path(f"/proc/{self.leader}/syscall").read_text().split()[0]
 
     def got(self) -> list[str]:
         """What it got, when it has ended; nothing is on its way any more then."""
         self.settled()
         os.kill(self.pid, signal.SIGUSR2)
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
         return self.lines()[1:-1]
 
 
@@ -232,7 +235,7 @@ class Shell:
 
     def until(self, wanted: str) -> str:
         """What the terminal shows up to ``wanted``; what comes after is kept for the next."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while wanted not in self.unread:
             left = max(0, deadline - time.monotonic())
             assert select.select([self.terminal], [], [], left)[0], self.unread
@@ -246,7 +249,10 @@ class Shell:
 
     def close(self) -> None:
         os.close(self.terminal)
-        self.process.wait(20)
+        try:
+            self.process.wait(60)
+        finally:
+            self.process.kill()
 
 
 @pytest.fixture
