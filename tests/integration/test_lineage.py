@@ -199,10 +199,13 @@ def watch(anaros: Command, environment: dict[str, str], tmp_path: Path) -> Watch
         script = [sys.executable, "-c", program, how, str(ROUNDS), str(data), str(truth)]
         words = anaros("run", "--no-kernel", "--output", tmp_path / "run", "--", *script)
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as server:
-            if program is SERVER:
-                assert server.stdout is not None
-                ask(int(server.stdout.readline()), how)
-            assert server.wait(30) == 0
+            try:
+                if program is SERVER:
+                    assert server.stdout is not None
+                    ask(int(server.stdout.readline()), how)
+                assert server.wait(120) == 0
+            finally:
+                server.kill()
         return compared(RunDirectory.open(tmp_path / "run"), *json.loads(truth.read_text()))
 
     return run
@@ -210,7 +213,7 @@ def watch(anaros: Command, environment: dict[str, str], tmp_path: Path) -> Watch
 
 def ask(port: int, how: str) -> None:
     """Two clients at a time; each request has a size of its own, or all have the same."""
-    clients = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(2)]
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(2)]
     for turn in range(ROUNDS):
         for who, client in enumerate(clients):
             size = 4096 if how == "equal" else 4096 + 16 * (2 * turn + who)
