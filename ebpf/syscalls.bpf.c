@@ -467,7 +467,13 @@ int call_exit(u64 *ctx)
 	done.now_ns = bpf_ktime_get_ns();
 	done.start_ns = attached_ns;
 	call = bpf_task_storage_get(&calls, task, NULL, 0);
-	/* What began before was not watched all the time. */
+	/*
+	 * What began before was not watched all the time. But of a thread that was
+	 * seen to begin others, a call whose beginning the kernel left out (it runs
+	 * us once a CPU, whoever else comes by meanwhile) has just begun.
+	 */
+	if (call && attached_ns && (!call->start_ns || call->number != number))
+		done.start_ns = done.now_ns;
 	if (call && call->start_ns && call->start_ns >= attached_ns && call->number == number) {
 		done.start_ns = call->start_ns;
 		call->start_ns = 0;

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls whose beginning the kernel left out: its probe was busy with that of another thread."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from anaros.kinds import Kind
+from anaros.store.rundir import RunDirectory
+from anaros.store.segments import load
+
+ROOT = Path(__file__).resolve().parents[2]
+THREADS, WAIT_S = 8, 60
+Command = Callable[..., list[str]]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
+    pytest.mark.skipif(
+        not (ROOT / "ebpf/syscalls.bpf.o").exists(), reason="ebpf/syscalls.bpf.o is not built"
+    ),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
+]
+
+#: More threads than CPUs, that come between each other wherever they are.
+CROWD = """
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+static void *work(void *unused)
+{
+    char bytes[77];
+    int file = open("/dev/zero", O_RDONLY);
+    for (;;) {
+        if (read(file, bytes, sizeof(bytes)) != sizeof(bytes))
+            return unused;
+        usleep(20);
+    }
+}
+int main(void)
+{
+    pthread_t thread;
+    for (int i = 1; i < THREADS; i++)
+        pthread_create(&thread, NULL, work, NULL);
+    work(NULL);
+}
+"""
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program whose threads read all the time."""
+    (tmp_path / "a.c").write_text(CROWD)
+    words = ["cc", "-O1", "-pthread", f"-DTHREADS={THREADS}", "-o", "crowd", "a.c"]
+    subprocess.run(words, check=True, cwd=tmp_path)
+    process = subprocess.Popen([tmp_path / "crowd"])
+    yield process
+    process.kill()
+    process.wait(WAIT_S)
+
+
+def test_a_call_begins_at_its_end_rather_than_with_us(
+    anaros: Command, crowd: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """Only what was under way when we came began then: at most one call of each thread."""
+    run = tmp_path / "run"
+    words = anaros("attach", "--duration", "2", "--output", run, crowd.pid)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    opened = RunDirectory.open(run)
+    reads = load(opened, kinds=[Kind.FILE_READ])
+    assert len(reads) > 100
+    since_ns = opened.meta()["attach"]["calls_since_ns"]
+    assert int((reads.start_ns == since_ns).sum()) <= THREADS
