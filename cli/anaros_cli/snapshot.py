@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +96,14 @@ class Snapshot:
     kernels_told: bool
 
 
-def _shares(columns: Columns, begin_ns: int) -> dict[str, float | None]:
+def _shares(columns: Columns, begin_ns: int, meta: Mapping[str, Any]) -> dict[str, float | None]:
     # Not of CPU time: nearly all records are the scheduler's, and that share hardly moves.
     kinds = [kind for kind in coverage.ABOUT if not kind.name.startswith("SCHED_")]
     about = columns.take(np.flatnonzero(np.isin(columns.kind, kinds)))
-    return {**coverage.shares_of(coverage.reckon(about, begin_ns)), "cpu_time": None}
+    until_ns = (meta.get("attach") or {}).get("witnessed_until_ns") or None
+    attached = bool(meta.get("attached"))
+    ledger = coverage.reckon(about, begin_ns, attached=attached, until_ns=until_ns)
+    return {**coverage.shares_of(ledger), "cpu_time": None}
 
 
 def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Snapshot:
@@ -158,7 +161,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         slowest=report.slowest(timeline, None, unseen),
         memory=memory,
         drops=drops,
-        coverage=_shares(columns, begin),
+        coverage=_shares(columns, begin, meta),
         shed=shed.away(meta),
         budget_percent=(meta.get("budget") or {}).get("percent"),
         device_times_unread=unread,

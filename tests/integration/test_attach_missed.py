@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from anaros import report
 from anaros.kinds import Kind
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
 
 ROOT = Path(__file__).resolve().parents[2]
-THREADS, WAIT_S = 8, 60
+THREADS, WAIT_S = 24, 60
 Command = Callable[..., list[str]]
 
 pytestmark = [
@@ -35,9 +37,9 @@ CROWD = """
 static void *work(void *unused)
 {
     char bytes[77];
-    int file = open("/dev/zero", O_RDONLY);
     for (;;) {
-        if (read(file, bytes, sizeof(bytes)) != sizeof(bytes))
+        int file = open("/dev/zero", O_RDONLY);
+        if (read(file, bytes, sizeof(bytes)) != sizeof(bytes) || close(file) != 0)
             return unused;
         usleep(20);
     }
@@ -67,13 +69,24 @@ def crowd(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_call_begins_at_its_end_rather_than_with_us(
     anaros: Command, crowd: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    """Only what was under way when we came began then: at most one call of each thread."""
+    """Only what was under way when we came began then: of each thread no call but the first."""
     run = tmp_path / "run"
     words = anaros("attach", "--duration", "2", "--output", run, crowd.pid)
     done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     opened = RunDirectory.open(run)
-    reads = load(opened, kinds=[Kind.FILE_READ])
-    assert len(reads) > 100
+    calls = load(opened, kinds=[Kind.FILE_OPEN, Kind.FILE_READ])
+    assert len(calls) > 100
     since_ns = opened.meta()["attach"]["calls_since_ns"]
-    assert int((reads.start_ns == since_ns).sum()) <= THREADS
+    ends_ns = calls.start_ns + calls.duration_ns
+    early = calls.start_ns == since_ns
+    for tid in set(calls.tid[early].tolist()):
+        own = calls.tid == tid
+        assert (own & early).sum() == 1
+        later = calls.start_ns[own & ~early]
+        assert not len(later) or int(ends_ns[own & early][0]) <= int(later.min())
+    shown = subprocess.run(
+        anaros("xray", "--json", run), capture_output=True, text=True, timeout=WAIT_S, check=True
+    )
+    share = json.loads(shown.stdout)["coverage"]["file_bytes"]
+    assert share == pytest.approx(report.build(opened)["coverage"]["shares"]["file_bytes"], rel=0.1)
