@@ -127,11 +127,19 @@ def _children() -> set[int]:
     for listed in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
             found.update(map(int, listed.read_text().split()))
-    return {pid for pid in found if _command(pid)}
+    return {pid for pid in found if not _has_ended(pid)}
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether it was waited for or not. One that has only begun may have no words yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except OSError:
+        return True
+    return state in ("Z", "X")
 
 
 def _command(pid: int) -> str:
-    """Empty for one that has ended, whether it was waited for or not."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
