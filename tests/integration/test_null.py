@@ -3,6 +3,9 @@
 
 A module that passes under the overlay needs no second run: nothing is better than passed. One
 that does not is run bare as well, and both must fail alike.
+
+All modules run at once, in the background: each test waits for the result of its own, and none
+longer than a test may take.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,25 +55,51 @@ def interpreter() -> str | None:
     return None
 
 
-def results(command: list[str], folder: Path) -> dict[str, str]:
-    """What each module gave, by its name."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
-    }
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=1200,
-        check=False,
-        cwd=folder,
-        env=environment,
-    )
-    found = dict(RESULT.findall(done.stdout))
-    return found or {"output": done.stdout[-2000:]}
+#: Together less than what a test may take; see tests/guard.py.
+PATIENCE_S, PATIENCE_BARE_S = 300, 150
+
+
+class Results:
+    """What modules give under a command, as far as they have ended."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        }
+        self.output = folder / "output"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=environment,
+            )
+
+    def of(self, module: str, patience_s: float) -> str:
+        """Waits for one, and says what it gave; what takes longer ends them all."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            ended = self.process.poll() is not None
+            said = self.output.read_text(errors="replace")
+            seen = dict(RESULT.findall(said)).get(module)
+            if seen is not None:
+                return seen
+            assert not ended, f"no result for {module}: {said[-2000:]}"
+            if time.monotonic() > deadline:
+                self.close()
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 def regrtest(python: str, *modules: str) -> list[str]:
@@ -87,17 +117,22 @@ def python() -> str:
 @pytest.fixture(scope="module")
 def recorded(
     anaros: Callable[..., list[str]], python: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+) -> Iterator[Results]:
     folder = tmp_path_factory.mktemp("null")
     command = anaros("run", "--output", folder / "run", "--", *regrtest(python, *MODULES))
-    return results(command, folder)
+    found = Results(command, folder)
+    yield found
+    found.close()
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_cpython_gives_the_same_result(
-    python: str, recorded: dict[str, str], module: str, tmp_path: Path
+    python: str, recorded: Results, module: str, tmp_path: Path
 ) -> None:
-    seen = recorded.get(module)
-    assert seen is not None, f"no result for {module}: {recorded}"
+    seen = recorded.of(module, PATIENCE_S)
     if seen != "passed":
-        assert results(regrtest(python, module), tmp_path).get(module) == seen
+        bare = Results(regrtest(python, module), tmp_path)
+        try:
+            assert bare.of(module, PATIENCE_BARE_S) == seen
+        finally:
+            bare.close()
