@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 Command = Callable[..., list[str]]
+#: Takes the supervisor, the target, and how many descriptors the former had before if something
+#: is to come; returns how many it has.
+Follow = Callable[..., int]
+
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +37,37 @@ def anaros() -> Command:
         return [sys.executable, "-c", code, *map(str, words)]
 
     return command
+
+
+def _follows(supervisor: int, target: int, had: int) -> int:
+    """How many descriptors a supervisor has that is done with attaching; else 0."""
+    folder = Path(f"/proc/{supervisor}")
+    try:
+        held = [path.read_text() for path in (folder / "fdinfo").iterdir()]
+        states = [(path / "stat").read_text() for path in (folder / "task").iterdir()]
+    except OSError:  # one that it closes meanwhile
+        return 0
+    if len(held) <= had or not any(f"Pid:\t{target}\n" in text for text in held):
+        return 0
+    return len(held) if all(text.rpartition(") ")[2][0] == "S" for text in states) else 0
+
+
+@pytest.fixture
+def until_it_follows() -> Follow:
+    """Waits until an attachment has all its probes in place.
+
+    It waits for the target's end then, and none of its threads has anything left to do.
+    """
+
+    def wait(supervisor: int, target: int, had: int = 0) -> int:
+        deadline = time.monotonic() + PATIENCE_S
+        in_a_row = 0
+        while in_a_row < 5:
+            assert time.monotonic() < deadline, "it does not attach"
+            assert Path(f"/proc/{supervisor}/fd").exists(), "it has ended"
+            held = _follows(supervisor, target, had)
+            in_a_row = in_a_row + 1 if held else 0
+            time.sleep(0.02)
+        return held
+
+    return wait

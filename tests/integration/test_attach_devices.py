@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,8 @@ from anaros.store.segments import load
 ROOT = Path(__file__).resolve().parents[2]
 SIM = ROOT / "tests/native/cuda_sim"
 Command = Callable[..., list[str]]
+#: Given a target and the command: attached meanwhile, by the process that it gives.
+Attachment = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
@@ -36,7 +36,7 @@ pytestmark = [
 ]
 
 CUDA = """
-    import ctypes, sys, time
+    import ctypes, sys
 
     def ready():
         print("ready", flush=True)
@@ -48,7 +48,7 @@ CUDA = """
     else:
         ready()
         cuda = ctypes.CDLL(LIBRARY)
-        time.sleep(1.5)
+        ready()
     pointer = ctypes.c_void_p
     device, context, module, kernel, stream = (ctypes.c_int(), *(pointer() for _ in range(4)))
     memory = ctypes.c_uint64()
@@ -120,27 +120,28 @@ def program(code: str, *prefix: str, **names: object) -> Iterator[subprocess.Pop
         started.communicate()
 
 
-def probes() -> set[str]:
-    """BPF programs of attachments on this machine that see system calls."""
-    shown = subprocess.run(["bpftool", "prog"], capture_output=True, text=True, check=True)
-    return set(re.findall(r"^(\d+): .*name call_exit\b", shown.stdout, re.MULTILINE))
+@pytest.fixture
+def attachment(anaros: Command, until_it_follows: Callable[..., int]) -> Attachment:
+    """What it says is checked."""
 
+    @contextmanager
+    def attached(pid: int, run: Path) -> Iterator[subprocess.Popen[str]]:
+        command = anaros("attach", pid, "--output", run)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            until_it_follows(process.pid, pid)
+            yield process
+            process.terminate()
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            process.communicate()
+        assert (process.returncode, err) == (0, "")
+        assert out.endswith(f"{run}\n")
 
-@contextmanager
-def attachment(command: list[str], run: Path) -> Iterator[None]:
-    """Attached meanwhile; what it says is checked."""
-    before = probes()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not probes() - before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.5)  # the libraries are looked for next
-    assert process.poll() is None, process.communicate()
-    yield
-    process.terminate()
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, "")
-    assert out.endswith(f"{run}\n")
+    return attached
 
 
 def of(run: Path, *kinds: Kind) -> Columns:
@@ -154,11 +155,20 @@ def calls(run: Path) -> Counter[str]:
 
 @pytest.mark.parametrize("early", [True, False], ids=["mapped before", "mapped later"])
 def test_cuda_calls_are_counted(
-    anaros: Command, library: Path, tmp_path: Path, early: bool
+    attachment: Attachment,
+    until_it_follows: Callable[..., int],
+    library: Path,
+    tmp_path: Path,
+    early: bool,
 ) -> None:
     run = tmp_path / "run"
     with program(CUDA, EARLY=early, LIBRARY=str(library), LAUNCHES=300) as target:
-        with attachment(anaros("attach", target.pid, "--output", run), run):
+        with attachment(target.pid, run) as supervisor:
+            if not early:
+                had = len(list(Path(f"/proc/{supervisor.pid}/fd").iterdir()))
+                go(target)
+                assert line(target) == "ready\n"
+                until_it_follows(supervisor.pid, target.pid, had)
             go(target)
             device, host, stream = (int(word) for word in line(target).split())
             assert line(target) == "ready\n"
@@ -187,11 +197,13 @@ def test_cuda_calls_are_counted(
     assert of(run, Kind.GPU_FREE).object.tolist() == [device]
 
 
-def test_calls_beyond_the_rate_are_counted(anaros: Command, library: Path, tmp_path: Path) -> None:
+def test_calls_beyond_the_rate_are_counted(
+    attachment: Attachment, library: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     with (
         program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=40_000) as target,
-        attachment(anaros("attach", target.pid, "--output", run), run),
+        attachment(target.pid, run),
     ):
         go(target)
         line(target)
@@ -229,7 +241,7 @@ OPENCL = """
 """
 
 
-def test_opencl_calls_are_told(anaros: Command, tmp_path: Path) -> None:
+def test_opencl_calls_are_told(attachment: Attachment, tmp_path: Path) -> None:
     pyopencl = pytest.importorskip("pyopencl", reason="pyopencl is not installed")
     try:
         pyopencl.get_platforms()
@@ -238,7 +250,7 @@ def test_opencl_calls_are_told(anaros: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with (
         program(OPENCL) as target,
-        attachment(anaros("attach", target.pid, "--output", run), run),
+        attachment(target.pid, run),
     ):
         go(target)
         right, queue, host = line(target).split()
@@ -270,7 +282,7 @@ COLLECTIVES = """
 """
 
 
-def test_a_deleted_library_of_collectives(anaros: Command, tmp_path: Path) -> None:
+def test_a_deleted_library_of_collectives(attachment: Attachment, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("a C compiler is missing: install build-essential")
     (tmp_path / "nccl.c").write_text(textwrap.dedent(COLLECTIVES))
@@ -292,7 +304,7 @@ def test_a_deleted_library_of_collectives(anaros: Command, tmp_path: Path) -> No
     run = tmp_path / "run"
     with (
         program(code, LIBRARY=str(made)) as target,
-        attachment(anaros("attach", target.pid, "--output", run), run),
+        attachment(target.pid, run),
     ):
         go(target)
         assert line(target) == "done\n"
@@ -311,12 +323,14 @@ def test_a_deleted_library_of_collectives(anaros: Command, tmp_path: Path) -> No
     assert library["symbols"] == ["ncclAllReduce", "ncclReduce"]
 
 
-def test_what_others_call_is_not_recorded(anaros: Command, library: Path, tmp_path: Path) -> None:
+def test_what_others_call_is_not_recorded(
+    attachment: Attachment, library: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     with (
         program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=3) as target,
         program(CUDA, EARLY=True, LIBRARY=str(library), LAUNCHES=50) as other,
-        attachment(anaros("attach", target.pid, "--output", run), run),
+        attachment(target.pid, run),
     ):
         go(other)
         line(other)
