@@ -171,12 +171,15 @@ def test_xray_of_a_running_run_without_a_terminal(
     file = tmp_path / "input"
     file.write_bytes(b"x" * 1000)
     with running(environment, file):
-        time.sleep(0.5)
-        found = json.loads(anaros("xray", "--live", "--json", env=environment).stdout)
+        until = time.monotonic() + 60
+        names: list[str] = []
+        while str(file) not in names and time.monotonic() < until:
+            found = json.loads(anaros("xray", "--live", "--json", env=environment).stdout)
+            names = [busy["name"] for busy in found["files"]]
+        assert str(file) in names
         assert found["live"] is True
         assert found["records"] > 0
         assert found["drops"]["shim"] == 0
-        assert str(file) in [busy["name"] for busy in found["files"]]
         once = anaros("xray", env=environment)
         assert "live" in once.stdout.splitlines()[0]
         assert "\x1b" not in once.stdout
