@@ -10,6 +10,7 @@ longer than a test may take.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -122,6 +123,8 @@ def recorded(
     command = anaros("run", "--output", folder / "run", "--", *regrtest(python, *MODULES))
     found = Results(command, folder)
     yield found
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        found.process.wait(60)  # it has its run to write
     found.close()
 
 
