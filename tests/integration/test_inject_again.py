@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -73,7 +74,7 @@ def reads(process: subprocess.Popen[str]) -> int:
 
 
 @contextlib.contextmanager
-def injected(command: list[str], process: subprocess.Popen[str]) -> Iterator[None]:
+def injected(command: list[str], process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     """An attachment at work that is killed in the end."""
     anaros = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -81,7 +82,7 @@ def injected(command: list[str], process: subprocess.Popen[str]) -> Iterator[Non
         assert anaros.poll() is None, anaros.communicate()
         made = reads(process)
         until(lambda: reads(process) > made + 100, "the program stands still")
-        yield
+        yield anaros
     finally:
         anaros.kill()
         anaros.communicate(timeout=WAIT_S)
@@ -112,6 +113,30 @@ def test_the_next_attachment_takes_it_out(
     assert session.recover(first), "nobody records into the rings of the first"
     assert not shared.exists()
     assert len(load(RunDirectory.open(first), kinds=[Kind.FILE_READ]).kind) > 0
+
+
+def test_a_program_that_cannot_be_left_is_told(
+    anaros: Command, server: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    before = parts(server.pid)
+    with injected(anaros("attach", "--inject", "--output", first, server.pid), server) as attached:
+        server.send_signal(signal.SIGSTOP)
+        attached.send_signal(signal.SIGINT)
+        _, said = attached.communicate(timeout=WAIT_S)
+        assert attached.returncode == 0, said
+        server.send_signal(signal.SIGCONT)
+    plane = RunDirectory.open(first).meta()["kernel_plane"]
+    stays = f"the shim stays in process {server.pid}, without work: "
+    assert [line for line in plane["missing"] if line.startswith(stays)]
+    # To be stopped may interrupt a call, with or without us; its reads go on.
+    said_by_server = Path(f"/proc/{server.pid}/fd/1").resolve()
+    size = said_by_server.stat().st_size
+    until(lambda: said_by_server.stat().st_size > size, "the program stands still")
+    words = anaros("attach", "--inject", "--duration", "0.5", "--output", second, server.pid)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert parts(server.pid) == before
 
 
 FORKS = """

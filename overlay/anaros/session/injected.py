@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from anaros.capture.attach.targets import alive
 from anaros.capture.inject.injection import Ejected, Injected, inject, prepare
 from anaros.errors import InjectError
 
@@ -53,11 +54,16 @@ class Injections:
         while self._all:
             injected = self._all.pop()
             for one in (injected, *injected.children()):
-                with contextlib.suppress(InjectError):  # it ended meanwhile
-                    told = _outcome(one, one.detach())
-                    self._told.append(told)
-                    if told["kept"] is not None:
-                        self._kept.append((one, told))
+                try:
+                    left = one.detach()
+                except InjectError as problem:
+                    if not alive(one.pid):
+                        continue
+                    left = Ejected(0, 0, one.slots, unloaded=False, reason=problem.fact, stops=())
+                told = _outcome(one, left)
+                self._told.append(told)
+                if told["kept"] is not None:
+                    self._kept.append((one, told))
 
     def settle(self) -> None:
         """Unloads, after ``detach``, what a thread was in: by then most have come out."""
