@@ -448,7 +448,8 @@ def test_a_static_program(anaros: Command, static: Path, tmp_path: Path) -> None
         assert done.returncode == 0
     reads = reads_of(run, 123)
     assert len(reads) > 50
-    assert (reads.duration_ns > 0).all()
+    # Of one whose beginning the kernel did not show only the end is told, with 0 ns.
+    assert (reads.duration_ns > 0).mean() > 0.9
     opens = records(run, Kind.FILE_OPEN)
     assert len(opens) > 50
     assert (opens.status >= 3).all()
