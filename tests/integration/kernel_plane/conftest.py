@@ -13,23 +13,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def built(folder: Path, name: str) -> str:
-    program = folder / name
-    source = Path(__file__).with_name(f"{name}.c")
-    command = ["gcc", "-std=c11", "-O2", "-Wall", "-Werror", "-pthread", source, "-o", program]
-    subprocess.run(command, check=True)
-    return str(program)
-
-
 @pytest.fixture(scope="session")
 def workload(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The C helper, built."""
+    from kernel_programs import built
+
     return built(tmp_path_factory.mktemp("kernel_plane"), "workload")
 
 
 @pytest.fixture(scope="session")
 def waits(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The C helper that waits, built."""
+    from kernel_programs import built
+
     return built(tmp_path_factory.mktemp("waits"), "waits")
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import built
 from kernel_harness import NEEDS, Run, record
+from kernel_programs import built
 from test_kernel_files import number
 
 from anaros.kinds import Kind
