@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 Command = Callable[..., list[str]]
 #: Takes the supervisor, the target, and how many descriptors the former had before if something
@@ -71,3 +74,15 @@ def until_it_follows() -> Follow:
         return held
 
     return wait
+
+
+@pytest.fixture
+def room() -> Iterator[Any]:
+    """Shared memory with an arena and the library beside it."""
+    from inject_room import Room
+
+    made = Room()
+    try:
+        yield made
+    finally:
+        made.close()

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from inject_room import Room
 
-from anaros.capture.inject.injection import Injected, inject, prepare
+from anaros.capture.inject.injection import Injected, inject
 from anaros.capture.inject.maps import mappings
-from anaros.capture.rings.arena import Arena, Segment, remove_folder, shared_memory_root
+from anaros.capture.rings.arena import shared_memory_root
 from anaros.errors import InjectError
 
 SOURCES = Path(__file__).parents[1] / "native" / "live"
@@ -31,38 +32,6 @@ pytestmark = [
 ]
 
 Run = Callable[..., "subprocess.Popen[str]"]
-
-
-class Room:
-    """The shared memory of one attachment."""
-
-    def __init__(self) -> None:
-        self.folder = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-        self.arena = Arena.create(self.folder)
-        self.arena.recording = True
-        self.segment = Segment.create(self.folder / "segment-0")
-        self.library = prepare(self.folder, [os.geteuid()])
-
-    def records(self) -> int:
-        """How many came so far."""
-        self.arena.drain(self.segment)
-        return self.segment.rows
-
-    def close(self) -> None:
-        """Removes it."""
-        self.segment.close()
-        self.arena.close()
-        remove_folder(self.folder)
-
-
-@pytest.fixture
-def room() -> Iterator[Room]:
-    """Shared memory with an arena and the library beside it."""
-    made = Room()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -220,7 +189,7 @@ def test_the_program_goes_on_when_we_are_killed(run: Run) -> None:
     process = run("server")
     script = (
         "import sys, os; sys.path[:0] = sys.argv[2].split(':')\n"
-        "from tests.integration.test_inject import Room, inject\n"
+        "from inject_room import Room\nfrom anaros.capture.inject.injection import inject\n"
         "room = Room(); print(room.folder, flush=True); inject(int(sys.argv[1]), room.library)\n"
         "import time; time.sleep(60)\n"
     )

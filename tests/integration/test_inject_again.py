@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from inject_room import Room
 
 from anaros import session
 from anaros.capture.inject.injection import inject, prepare
@@ -195,21 +196,6 @@ def test_children_are_left_too(tmp_path: Path) -> None:
         process.kill()
         process.communicate(timeout=WAIT_S)
         remove_folder(folder)
-
-
-class Room:
-    """The shared memory of one attachment."""
-
-    def __init__(self) -> None:
-        self.folder = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-        self.arena = Arena.create(self.folder)
-        self.arena.recording = True
-        self.library = prepare(self.folder, [os.geteuid()])
-
-    def close(self) -> None:
-        """Removes it."""
-        self.arena.close()
-        remove_folder(self.folder)
 
 
 def test_what_another_one_reads_is_not_taken(server: subprocess.Popen[str]) -> None:

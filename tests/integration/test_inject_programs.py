@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inject_room import Room
 
-from anaros.capture.inject.injection import inject, prepare
+from anaros.capture.inject.injection import inject
 from anaros.capture.inject.maps import mappings
-from anaros.capture.rings.arena import Arena, Segment, remove_folder, shared_memory_root
 from anaros.kinds import Kind
 from anaros.records import Columns
 
@@ -32,34 +32,12 @@ pytestmark = [
 ]
 
 
-class Room:
-    """The shared memory of one attachment."""
-
-    def __init__(self) -> None:
-        self.folder = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-        self.arena = Arena.create(self.folder)
-        self.arena.start_clock()
-        self.arena.recording = True
-        self.segment = Segment.create(self.folder / "segment-0")
-        self.library = prepare(self.folder, [os.geteuid()])
-
-    def columns(self) -> Columns:
-        """All that came so far."""
-        self.arena.drain(self.segment)
-        return self.segment.columns()
-
-    def close(self) -> None:
-        """Removes it."""
-        self.segment.close()
-        self.arena.close()
-        remove_folder(self.folder)
-
-
 @pytest.fixture
 def room() -> Iterator[Room]:
     """Shared memory with an arena and the library beside it."""
     made = Room()
     try:
+        made.arena.start_clock()
         yield made
     finally:
         made.close()

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from inject_room import Room
 
-from anaros.capture.inject.injection import inject, prepare
+from anaros.capture.inject.injection import inject
 from anaros.capture.inject.maps import mappings
-from anaros.capture.rings.arena import Arena, Segment, remove_folder, shared_memory_root
+from anaros.capture.rings.arena import shared_memory_root
 from anaros.errors import InjectError
 from anaros.govern.cgroups import cgroup2_mounts
 
@@ -33,38 +34,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
     pytest.mark.skipif(os.uname().machine != "x86_64", reason="built for x86-64 only"),
 ]
-
-
-class Room:
-    """The shared memory of one attachment."""
-
-    def __init__(self) -> None:
-        self.folder = shared_memory_root() / f"anaros-{os.geteuid()}-{os.urandom(6).hex()}"
-        self.arena = Arena.create(self.folder)
-        self.arena.recording = True
-        self.segment = Segment.create(self.folder / "segment-0")
-        self.library = prepare(self.folder, [os.geteuid()])
-
-    def records(self) -> int:
-        """How many came so far."""
-        self.arena.drain(self.segment)
-        return self.segment.rows
-
-    def close(self) -> None:
-        """Removes it."""
-        self.segment.close()
-        self.arena.close()
-        remove_folder(self.folder)
-
-
-@pytest.fixture
-def room() -> Iterator[Room]:
-    """Shared memory with an arena and the library beside it."""
-    made = Room()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
