@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The second loader: BCC, for kernels without BTF.
 
-The handlers in ``ebpf/handlers`` are compiled with the front ``ebpf/bcc/anaros.bcc.c`` when a run
-starts, by the clang in BCC's library. They read what tracepoints say of themselves and nothing
+The handlers in ``ebpf/handlers`` are compiled with the front in ``ebpf/bcc`` when a run starts, by
+the clang in BCC's library. They read what tracepoints say of themselves and nothing
 else, so the kernel's headers are not needed; what no tracepoint says is named in ``MISSING``.
 Nothing here is imported where the kernel has BTF.
 """
@@ -29,6 +29,9 @@ _PROC, _DISKS = Path("/proc"), Path("/sys/block")
 _KTHREADD = 2
 _NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+#: Together one text, in this order: BCC rewrites only what it is given as such.
+_SOURCES = ("anaros", "sched", "process", "block")
 
 #: BCC attaches each by its name.
 PROGRAMS = (
@@ -147,6 +150,18 @@ def _flags(plan: Plan, cpus: int) -> list[str]:
     ]
 
 
+def _text() -> bytes:
+    """What BCC compiles; what it says of it names the file and the line."""
+    parts = []
+    try:
+        for name in _SOURCES:
+            path = Path(artifacts.built("ebpf", f"bcc/{name}.bcc.c"))
+            parts += [f'#line 1 "{path.name}"\n'.encode(), path.read_bytes()]
+    except AnarosError as problem:
+        raise KernelPlaneError(problem.fact, problem.remedy) from problem
+    return b"".join(parts)
+
+
 @contextlib.contextmanager
 def _headers(folder: Path) -> Iterator[None]:
     """Lets BCC's library, and nobody that we start, find the headers here rather than installed.
@@ -177,14 +192,10 @@ def load(plan: Plan) -> Loaded:
     check_host()
     bcc = module()
     libbpf = Libbpf()
-    try:
-        source = Path(artifacts.built("ebpf", "bcc/anaros.bcc.c"))
-    except AnarosError as problem:
-        raise KernelPlaneError(problem.fact, problem.remedy) from problem
     flags = _flags(plan, libbpf.lib.libbpf_num_possible_cpus())
     try:
-        with _headers(source.parent):
-            made = bcc.BPF(text=source.read_bytes(), cflags=flags)
+        with _headers(artifacts.folder("ebpf") / "bcc"):
+            made = bcc.BPF(text=_text(), cflags=flags)
     except Exception as problem:
         raise KernelPlaneError(
             f"{_NO_BTF}, and BCC cannot load the probes: {problem}", "run with --no-kernel"
