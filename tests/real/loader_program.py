@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data loader with worker processes, as training has one: `loader_program.py FOLDER`.
+"""A PyTorch data loader with worker processes, as training has one: `loader_program.py FOLDER`.
 
-Each file of the folder is read by one of the workers. Prints how many and how many bytes.
+Each file of the folder is read by one of the workers. Prints how many batches and how many bytes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import grain.python as grain
-import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+BATCH, WORKERS = 8, 2
 
 
-class Files:
-    """Random access to the files of a folder, as arrays."""
+class Files(Dataset[torch.Tensor]):
+    """Random access to the files of a folder, as tensors."""
 
     def __init__(self, folder: str) -> None:
         self._paths = sorted(Path(folder).glob("*.sample"))
@@ -22,24 +24,16 @@ class Files:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, place: int) -> np.ndarray:
+    def __getitem__(self, place: int) -> torch.Tensor:
         with self._paths[place].open("rb", buffering=0) as file:
-            return np.frombuffer(file.read(), np.uint8)
+            return torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
 
 
 def main() -> None:
     print("waits", flush=True)
     sys.stdin.readline()
-    source = Files(sys.argv[1])
-    sampler = grain.IndexSampler(len(source), shuffle=True, seed=1, num_epochs=1)
-    loader = grain.DataLoader(
-        data_source=source,
-        sampler=sampler,
-        operations=[grain.Batch(8)],
-        worker_count=2,
-        worker_buffer_size=2,
-    )
-    batches = [len(batch.reshape(-1)) for batch in loader]
+    loader = DataLoader(Files(sys.argv[1]), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    batches = [batch.numel() for batch in loader]
     print(len(batches), sum(batches))
 
 
