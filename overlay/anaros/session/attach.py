@@ -92,6 +92,7 @@ class _Parts:
             self.kernel.keep_no_more()
         if self.injections is not None:
             self.injections.detach()
+            self.injections.settle()
         if self.calls is not None:
             self.calls.detach()
         if self.devices is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from anaros.capture.attach.targets import alive
-from anaros.capture.inject.injection import Ejected, Injected, inject, prepare
+from anaros.capture.inject.injection import Ejected, Injected, Stops, inject, prepare
 from anaros.errors import InjectError
 
 #: For a thread that sleeps in a call of the shim's; the run is over, the program waits for nothing.
@@ -35,8 +36,8 @@ class Injections:
 
     def __init__(self, arena: Arena, folder: Path, processes: Sequence[Process]) -> None:
         self._all: list[Injected] = []
-        self._told: list[dict[str, object]] = []
-        self._kept: list[tuple[Injected, dict[str, object]]] = []
+        self._told: list[dict[str, Any]] = []
+        self._kept: list[tuple[Injected, dict[str, Any]]] = []
         arena.start_clock()
         arena.recording = True
         library = prepare(folder, [process.uid for process in processes])
@@ -45,6 +46,7 @@ class Injections:
                 self._all.append(inject(process.pid, library))
         except BaseException:
             self.detach()
+            self.settle()
             raise
         #: Since when in ns all of them record.
         self.since_ns = time.monotonic_ns()
@@ -55,7 +57,7 @@ class Injections:
             injected = self._all.pop()
             for one in (injected, *injected.children()):
                 try:
-                    left = one.detach()
+                    left = one.detach(0.0)  # whoever is inside is waited for by `settle`
                 except InjectError as problem:
                     if not alive(one.pid):
                         continue
@@ -70,9 +72,11 @@ class Injections:
         while self._kept:
             one, told = self._kept.pop()
             with contextlib.suppress(InjectError):
-                told["kept"] = one.detach(_PATIENCE_S).reason
+                left = one.detach(_PATIENCE_S)
+                told["kept"] = left.reason
+                _add_stops(told, left.stops)
 
-    def told(self) -> list[dict[str, object]]:
+    def told(self) -> list[dict[str, Any]]:
         """What became of each, after ``detach``."""
         return self._told
 
@@ -83,15 +87,26 @@ class Injections:
                 yield f"the shim stays in process {one['pid']}, without work: {one['kept']}"
 
 
-def _outcome(injected: Injected, left: Ejected) -> dict[str, object]:
-    stops = (injected.stops, *left.stops)
-    return {
+def _outcome(injected: Injected, left: Ejected) -> dict[str, Any]:
+    told: dict[str, Any] = {
         "pid": injected.pid,
         "words": injected.slots,
         "words_refused": injected.refused,
         "words_left": left.left,
         "pointers": injected.pointers,
-        "borrowed_ns": [stop.borrowed_ns for stop in stops if stop.borrowed_ns],
-        "longest_stop_ns": max(stop.longest_ns for stop in stops),
+        "borrowed_ns": [],
+        "longest_stop_ns": 0,
+        "stopped_ns": 0,
         "kept": left.reason,
     }
+    _add_stops(told, (injected.stops, *left.stops))
+    return told
+
+
+def _add_stops(told: dict[str, Any], stops: Iterable[Stops]) -> None:
+    """Adds what threads were stopped for; the sum is the most that one can have been."""
+    for stop in stops:
+        if stop.borrowed_ns:
+            told["borrowed_ns"].append(stop.borrowed_ns)
+        told["longest_stop_ns"] = max(told["longest_stop_ns"], stop.longest_ns)
+        told["stopped_ns"] += stop.borrowed_ns + stop.longest_ns

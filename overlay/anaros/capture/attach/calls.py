@@ -10,6 +10,7 @@ import time
 from anaros import artifacts
 from anaros.capture.kernel.more import SHARED, Part, share
 from anaros.capture.kernel.probes import Loaded, Loading, Program
+from anaros.capture.kernel.release import release
 from anaros.errors import KernelPlaneError
 
 TYPE_CHECKING = False
@@ -23,6 +24,13 @@ _PROGRAMS = {
     "call_enter": None,
     "cookie_send": "sockets that were opened before may have no number until they are asked for",
     "cookie_recv": "sockets that were opened before may have no number until they are asked for",
+}
+#: The tracepoint of each.
+_POINTS = {
+    "call_exit": "sys_exit",
+    "call_enter": "sys_enter",
+    "cookie_send": "sock_send_length",
+    "cookie_recv": "sock_recv_length",
 }
 _SEED = "seed_files"
 #: What the kernel counted, for the time in which calls are told; and the map each goes through.
@@ -186,8 +194,7 @@ class Calls:
         """Records no more; a second call does nothing."""
         if self._begun and not self.until_ns:
             self.conclude()
-        while self._links:
-            self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
+        release(self._libbpf, self._links, _POINTS)
 
     def free(self) -> None:
         """Frees what was loaded, after ``detach``; a second call does nothing."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 from anaros import artifacts
 from anaros.capture.kernel.probes import Plan, Program, load_object
+from anaros.capture.kernel.release import release
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -288,8 +289,7 @@ class More:
         self._add_up()
         while self._totals:
             self._libbpf.lib.bpf_link__destroy(self._totals.pop())
-        while self._links:
-            self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
+        release(self._libbpf, self._links, {each.name: each.tracepoint for each in PROGRAMS})
 
     def free(self) -> None:
         """Frees what was loaded, and waits for what is being; after ``stop``."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anaros.capture.kernel.cufile import CuFile
 from anaros.capture.kernel.more import More
 from anaros.capture.kernel.probes import PROGRAMS, Loaded, Loading, Program
+from anaros.capture.kernel.release import release
 from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
 
@@ -433,12 +434,10 @@ class KernelPlane:
 
     def detach(self) -> None:
         """Detaches the probes; what lies in the rings can still be consumed."""
-        self.keep_no_more()
-        while self._links:
-            self._libbpf.lib.bpf_link__destroy(self._links.popitem()[1])
+        self.settle()  # what came last goes first: see `release`
+        release(self._libbpf, self._links, {each.name: each.tracepoint for each in PROGRAMS})
         if self._cufile is not None:
             self._cufile.stop()
-        self.settle()
 
     def stop(self) -> None:
         """Detaches the probes, ships what still lies in the ring, and frees everything.
