@@ -35,6 +35,20 @@ struct {
 	__type(value, struct anaros_task);
 } tasks SEC(".maps");
 
+/*
+ * What is kept of the target's threads, by the low bits of their tids: a lookup
+ * here is a load, in task storage a call and four cache lines. A thread whose
+ * place another one holds is kept in its storage instead. Mapped so that each
+ * lies on one line.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the loader sets the size */
+	__type(key, u32);
+	__type(value, struct anaros_task);
+} threads SEC(".maps");
+
 /* The processes of the target by tgid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -128,12 +142,61 @@ static __always_inline bool anaros_marked(const struct task_struct *task)
 	return marked;
 }
 
+static __always_inline struct anaros_task *anaros_place(u32 tid)
+{
+	u32 key = tid & ((1u << config.thread_bits) - 1);
+
+	return bpf_map_lookup_elem(&threads, &key);
+}
+
+/* What is kept of a thread that may be the target's; NULL where it is not. */
+static __always_inline struct anaros_task *anaros_kept(struct task_struct *task)
+{
+	u32 tid = task->pid;
+	struct anaros_task *place = anaros_place(tid);
+
+	if (place && place->tid == tid)
+		return place;
+	return bpf_task_storage_get(&tasks, task, NULL, 0);
+}
+
 /* What is known of a thread of the target; NULL for any other. */
 static __always_inline struct anaros_task *anaros_task(struct task_struct *task)
 {
-	if (!anaros_marked(task))
+	return anaros_marked(task) ? anaros_kept(task) : NULL;
+}
+
+/* Begins to follow a thread; NULL: there is no memory. A second call changes nothing. */
+static __always_inline struct anaros_task *anaros_follow(struct task_struct *task)
+{
+	u32 tid = task->pid, holder;
+	struct anaros_task *place = anaros_place(tid);
+	struct anaros_task *stored = bpf_task_storage_get(&tasks, task, NULL, 0);
+	bool fresh = !stored;
+
+	if (fresh)
+		stored = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!stored || !place)
 		return NULL;
-	return bpf_task_storage_get(&tasks, task, NULL, 0);
+	holder = __sync_val_compare_and_swap(&place->tid, 0, tid);
+	if (holder && holder != tid)
+		return stored;
+	if (holder && fresh) { /* the end of an earlier thread was missed */
+		__builtin_memset(place, 0, sizeof(*place));
+		place->tid = tid;
+	}
+	return place;
+}
+
+/* The thread that held this place ends: what it does from now on is kept in its storage. */
+static __always_inline void anaros_unfollow(u32 tid)
+{
+	struct anaros_task *place = anaros_place(tid);
+
+	if (!place || place->tid != tid)
+		return;
+	__builtin_memset(place, 0, __builtin_offsetof(struct anaros_task, tid));
+	__sync_lock_test_and_set(&place->tid, 0); /* free once all of it is empty */
 }
 
 /*
@@ -149,7 +212,7 @@ static __always_inline struct anaros_task *anaros_current_task(u32 probe)
 
 	if (state || !bpf_map_lookup_elem(&tree, &pid))
 		return state;
-	state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	state = anaros_follow(task);
 	if (!state)
 		anaros_count(probe, ANAROS_COUNTER_UNTRACKED);
 	return state;

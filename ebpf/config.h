@@ -23,7 +23,8 @@ struct anaros_config {
 	anaros_u8 switch_has_state; /* sched_switch passes the state as its fourth argument */
 	anaros_u8 drop_has_socket;  /* kfree_skb passes the receiving socket as its fourth */
 	anaros_u8 page_shift;
-	anaros_u8 padding[5];
+	anaros_u8 thread_bits; /* of a tid: its place in the map threads */
+	anaros_u8 padding[4];
 	anaros_u64 irq_min_ns; /* a shorter interrupt is added up, not shipped */
 	anaros_u64
 	    lock_min_ns; /* a shorter wait for a lock of the kernel is added up, not shipped */

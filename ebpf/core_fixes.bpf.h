@@ -123,7 +123,9 @@ static __always_inline u32 anaros_task_cpu(const struct task_struct *task)
  * from BTF, from a per-CPU structure that a pointer leads to: the run queue.
  *
  * Where that distance is not known: interrupts of either sort have stacks of
- * their own, so what lies on the task's stack was done by the task.
+ * their own, so what lies on the task's stack was done by the task. That is
+ * certain of one in a system call, for which nothing needs to be read; x86 lets
+ * an interrupt that hits a program itself use that program's stack.
  */
 s64 preempt_distance SEC(".data.kernel") = 0;
 
@@ -148,11 +150,34 @@ static __always_inline u64 anaros_preempt_count(const struct task_struct *task)
 	return queue + preempt_distance;
 }
 
+/* A kernel with PREEMPT_RT runs soft interrupts on the stack of whoever raised them. */
+struct task_struct___rt {
+	int softirq_disable_cnt;
+} ANAROS_KERNEL_TYPE;
+
+/* Has a program called the kernel, and is that on x86? */
+static __always_inline bool anaros_in_call(const struct task_struct *task)
+{
+	const struct task_struct___rt *rt = (const void *)task;
+	const struct pt_regs___entry *entry;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	    bpf_core_field_exists(rt->softirq_disable_cnt) ||
+	    task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return false;
+	entry = (const void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return bpf_core_field_exists(entry->orig_ax) && (s64)entry->orig_ax >= 0;
+}
+
 static __always_inline enum anaros_context anaros_context(const u64 *ctx)
 {
 	const struct task_struct *task = anaros_look(bpf_get_current_task_btf());
+	/* The low halves do: the verifier lets them out of a pointer, and 4 GiB is far. */
+	bool on_stack = (u32)(u64)ctx - (u32)(u64)task->stack < ANAROS_STACK_BYTES;
 	u32 count = 0;
 
+	if (on_stack && anaros_in_call(task))
+		return ANAROS_CONTEXT_TASK;
 	if (preempt_distance && bpf_core_field_exists(task->se.cfs_rq->rq)) {
 		if (bpf_probe_read_kernel(&count, sizeof(count),
 					  (void *)anaros_preempt_count(task)))
@@ -161,10 +186,7 @@ static __always_inline enum anaros_context anaros_context(const u64 *ctx)
 			return ANAROS_CONTEXT_INTERRUPT;
 		return count & 0x0100 ? ANAROS_CONTEXT_SOFTIRQ : ANAROS_CONTEXT_TASK;
 	}
-	/* The low halves do: the verifier lets them out of a pointer, and 4 GiB is far. */
-	if ((u32)(u64)ctx - (u32)(u64)task->stack < ANAROS_STACK_BYTES)
-		return ANAROS_CONTEXT_TASK;
-	return ANAROS_CONTEXT_INTERRUPT;
+	return on_stack ? ANAROS_CONTEXT_TASK : ANAROS_CONTEXT_INTERRUPT;
 }
 
 /*

@@ -7,11 +7,6 @@
 
 #define ANCESTORS_MAX 32
 
-static __always_inline struct anaros_task *anaros_follow(struct task_struct *task)
-{
-	return bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-}
-
 static __always_inline long anaros_program(anaros_event ctx, char *text, u32 size)
 {
 	const struct linux_binprm *program = (void *)ctx[2];
@@ -61,6 +56,7 @@ int seed_tasks(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	if (anaros_task(task)) {
+		add_task(task); /* the loader's mark has no place yet */
 		add_process(task->tgid);
 		return 0;
 	}
@@ -90,9 +86,15 @@ SEC("tp_btf/sched_process_exec")
 int process_exec(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
+	u32 tid = task->pid, old_tid = ctx[1];
 
-	if (anaros_task(task))
-		anaros_on_exec(ctx, task);
+	if (!anaros_task(task))
+		return 0;
+	if (old_tid != tid) { /* it took its leader's */
+		anaros_unfollow(old_tid);
+		anaros_follow(task);
+	}
+	anaros_on_exec(ctx, task);
 	return 0;
 }
 
@@ -101,7 +103,9 @@ int process_exit(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 
-	if (anaros_task(task))
-		anaros_on_exit(task);
+	if (!anaros_task(task))
+		return 0;
+	anaros_on_exit(task);
+	anaros_unfollow(task->pid);
 	return 0;
 }

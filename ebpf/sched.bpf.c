@@ -56,9 +56,9 @@ int sched_switch(u64 *ctx)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (leaves)
-		left = bpf_task_storage_get(&tasks, prev, NULL, 0);
+		left = anaros_kept(prev);
 	if (enters)
-		came = bpf_task_storage_get(&tasks, next, NULL, 0);
+		came = anaros_kept(next);
 	anaros_on_switch(ctx, prev, left, next, came, now);
 	return 0;
 }

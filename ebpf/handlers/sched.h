@@ -222,6 +222,11 @@ static __always_inline void anaros_on_switch(anaros_event event, anaros_thread p
 					     struct anaros_task *left, anaros_thread next,
 					     struct anaros_task *came, u64 now)
 {
+	u32 cpu = bpf_get_smp_processor_id();
+	struct anaros_switch_ends *ends = anaros_find(switch_ends, &cpu);
+
+	if (ends)
+		ends->running_tid = came ? anaros_tid(next) : 0;
 	if (left)
 		leave(prev, left, next, came, anaros_left_with(event, prev), now);
 	if (came) {
@@ -230,6 +235,18 @@ static __always_inline void anaros_on_switch(anaros_event event, anaros_thread p
 		came->waking_ns = 0;
 		came->waker = 0;
 	}
+}
+
+/* Of the target? The last switch on this CPU has mostly told, which spares two cache lines. */
+static __always_inline bool is_ours(anaros_thread current)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct anaros_switch_ends *ends = anaros_find(switch_ends, &cpu);
+	u32 tid = anaros_tid(current);
+
+	if (tid && ends && ends->running_tid == tid)
+		return true;
+	return anaros_task(current);
 }
 
 static __always_inline void anaros_on_waking(anaros_event event, struct anaros_task *task)
@@ -245,7 +262,7 @@ static __always_inline void anaros_on_waking(anaros_event event, struct anaros_t
 	if (context == ANAROS_CONTEXT_INTERRUPT)
 		return; /* whoever was interrupted has nothing to do with it */
 	waker = anaros_current();
-	if (anaros_task(waker))
+	if (is_ours(waker))
 		task->waker = ANAROS_WAKER_TARGET;
 	else if (context == ANAROS_CONTEXT_SOFTIRQ)
 		return;

@@ -40,24 +40,32 @@ enum anaros_usage {
 	ANAROS_USAGE_AT_END = 2,
 };
 
+/*
+ * What is kept of a thread, on one cache line: each switch and each wake-up asks
+ * for it, and finds it in no cache of a machine that is busy.
+ */
 struct anaros_task {
 	u64 off_ns;    /* left the CPU; 0 = it runs, or was never seen to leave */
 	u64 waking_ns; /* last wake-up since it came in; 0 = none */
 	u64 argument;  /* of what it sleeps in */
 	u64 moved_ns;  /* to another CPU, since it was on one; 0 = not */
-	u32 state;     /* left with; 0 = preempted */
-	u32 iowait;
 	u32 waker_pid;
 	u32 waker_tid;
-	u32 waker; /* enum anaros_waker */
 	u32 over_pid;
-	u32 over_tid; /* took the CPU when this thread was preempted */
-	u32 over_foreign;
-	u32 cause;     /* of anaros/switch.h */
-	u32 throttled; /* its cgroup has used up its quota */
-	u32 moved_from;
-	u32 moved_to;
+	u32 over_tid;   /* took the CPU when this thread was preempted */
+	u16 moved_from; /* CPUs */
+	u16 moved_to;
+	u16 cause; /* of anaros/switch.h */
+	u8 state;  /* left with; 0 = preempted */
+	u8 waker;  /* enum anaros_waker */
+	u8 iowait;
+	u8 over_foreign;
+	u8 throttled; /* its cgroup has used up its quota */
+	u8 padding;
+	u32 tid; /* whose this is; kept by the front */
 };
+
+_Static_assert(sizeof(struct anaros_task) == 64, "one cache line");
 
 /* Whose a request to a block device is. */
 enum owner {

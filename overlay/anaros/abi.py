@@ -4,4 +4,4 @@
 from __future__ import annotations
 
 NATIVE = 0x3757E602
-LIBBPF = 0x0A2006FF
+LIBBPF = 0x235FF432

@@ -63,8 +63,10 @@ _Static_assert(sizeof(struct anaros_switch) == 64, "one cache line");
 
 /* The ends of a CPU's ring, each on a line of its own; both only grow. */
 struct anaros_switch_ends {
-	anaros_u64 head; /* slots written; by the probe */
-	anaros_u64 head_padding[7];
+	anaros_u64 head;        /* slots written; by the probe */
+	anaros_u32 running_tid; /* the target's thread on this CPU, for the probe alone; 0 = none */
+	anaros_u32 running_padding;
+	anaros_u64 head_padding[6];
 	anaros_u64 tail; /* slots read; by the drain */
 	anaros_u64 tail_padding[7];
 };

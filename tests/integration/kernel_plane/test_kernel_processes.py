@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 
 from kernel_harness import INTERRUPTIBLE, MS, NEEDS, Samples, kernel, probes, record
@@ -42,6 +43,23 @@ def test_threads_are_not_processes(workload: str) -> None:
     assert exits.status.tolist() == [5 << 8]
     started = run.of(Kind.SCHED_WAKEUP, tid=run.pid)
     assert len(set(started.object.tolist()) - {run.pid}) == 50
+
+
+def test_a_thread_that_becomes_another_program_is_followed_on() -> None:
+    """It takes the number of its process: what was kept of it under its own goes with it."""
+    script = (
+        "import os, threading; "
+        "other = threading.Thread(target=os.execv, args=('/bin/sleep', ['sleep', '0.05'])); "
+        "other.start(); other.join()"
+    )
+    run = record([sys.executable, "-c", script])
+    became = run.of(Kind.PROC_EXEC).start_ns[-1]
+    naps = run.of(Kind.SCHED_OFFCPU, tid=run.pid)
+    naps = naps.take((naps.start_ns > became) & (naps.duration_ns > 45 * MS))
+    assert len(naps) == 1
+    assert run.of(Kind.PROC_EXIT).pid.tolist() == [run.pid]
+    assert run.status == 0
+    assert run.drops["process"] == 0
 
 
 def test_a_daemon_stays_in_the_tree(workload: str) -> None:

@@ -47,8 +47,11 @@ def test_every_record_is_of_the_kernel_and_of_the_tree(workload: str) -> None:
     assert (records.kind[foreign & own] == Kind.SCHED_RUNQUEUE).all()
 
 
-def test_wakeups_link_the_two_threads(workload: str) -> None:
-    run = record([workload, "pingpong", "500"])
+@pytest.mark.parametrize("thread_bits", [probes.THREAD_BITS, 0], ids=["places", "one-place"])
+def test_wakeups_link_the_two_threads(workload: str, thread_bits: int) -> None:
+    """Also where one of them finds its place taken by the other."""
+    settings = probes.Settings(thread_bits=thread_bits)
+    run = record([workload, "pingpong", "500"], settings=settings)
     first, second = run.said["first"], run.said["second"]
     edges = run.of(Kind.SCHED_WAKEUP)
     there = edges.take((edges.tid == first) & (edges.object == second))
@@ -92,7 +95,7 @@ def test_own_threads_that_ran_instead_are_not_other_tenants(workload: str) -> No
     forks = set(run.of(Kind.PROC_FORK).object.tolist())
     delays = run.of(Kind.SCHED_RUNQUEUE)
     mutual = delays.take(np.isin(delays.size_bytes, list(forks)) & np.isin(delays.pid, list(forks)))
-    assert total_ms(mutual) > 20
+    assert total_ms(mutual) > 1, "however many others are in their way"
     assert not (mutual.flags & FLAG_OTHER_TENANT).any()
 
 

@@ -42,7 +42,8 @@ ffi.cdef(
         uint8_t switch_has_state;
         uint8_t drop_has_socket;
         uint8_t page_shift;
-        uint8_t padding[5];
+        uint8_t thread_bits;
+        uint8_t padding[4];
         uint64_t irq_min_ns;
         uint64_t lock_min_ns;
     };

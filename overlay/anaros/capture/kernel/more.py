@@ -87,6 +87,7 @@ SHARED = (
     "ring",
     "counters",
     "tasks",
+    "threads",
     "tree",
     "named",
     "scratch",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 RING_BYTES = 2 << 20
+#: All tids of a machine with up to 32 CPUs; 64 bytes each.
+THREAD_BITS = 15
 #: All rings of switches together, as long as that leaves each CPU enough. A drain that is woken
 #: on a busy machine waits some ten milliseconds for a CPU itself; a switch takes one microsecond.
 _SWITCH_SLOTS_ALL, _SWITCH_SLOTS_MIN = 65536, 4096
@@ -49,6 +51,8 @@ class Settings:
         backlog_min: Packets that make a poll without a device (loopback) worth a record.
         irq_min_ns: A shorter interrupt is added up, not shipped.
         lock_min_ns: A shorter wait for a lock of the kernel is added up, not shipped.
+        thread_bits: How many low bits of a tid tell its place among the threads that are followed;
+            those that find theirs taken are followed all the same, at a higher cost.
         stats: Let the kernel measure the run time of the programs (some 30 ns per event).
     """
 
@@ -64,6 +68,7 @@ class Settings:
         backlog_min: int = 8,
         irq_min_ns: int = 50_000,
         lock_min_ns: int = 10_000,
+        thread_bits: int = THREAD_BITS,
         stats: bool = False,
     ) -> None:
         self.ring_bytes = ring_bytes
@@ -75,6 +80,7 @@ class Settings:
         self.backlog_min = backlog_min
         self.irq_min_ns = irq_min_ns
         self.lock_min_ns = lock_min_ns
+        self.thread_bits = thread_bits
         self.stats = stats
 
 
@@ -321,12 +327,18 @@ def open_object(libbpf: Libbpf, path: str, plan: Plan) -> Any:
     config.irq_min_ns = settings.irq_min_ns
     config.lock_min_ns = settings.lock_min_ns
     config.page_shift = os.sysconf("SC_PAGESIZE").bit_length() - 1
+    config.thread_bits = settings.thread_bits
     config.switch_has_state = plan.switch_has_state
     config.drop_has_socket = plan.drop_has_socket
     ring = lib.bpf_object__find_map_by_name(loaded, b"ring")
     lib.bpf_map__set_max_entries(ring, settings.ring_bytes)
-    for rings, entries in ((b"switches", cpus * config.switch_slots), (b"switch_ends", cpus)):
-        lib.bpf_map__set_max_entries(lib.bpf_object__find_map_by_name(loaded, rings), entries)
+    sizes = {
+        b"switches": cpus * config.switch_slots,
+        b"switch_ends": cpus,
+        b"threads": 1 << settings.thread_bits,
+    }
+    for name, entries in sizes.items():
+        lib.bpf_map__set_max_entries(lib.bpf_object__find_map_by_name(loaded, name), entries)
     return loaded
 
 
