@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_table import Cover, Figure, Told
 
 from anaros import report
 from anaros.store import sql
@@ -134,16 +135,50 @@ def tool(*words: str | Path, **more: Any) -> str:
     return done.stdout
 
 
+class Gate:
+    """Holds a program back until it is watched: before it, somebody waits for a word."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "gate"
+        self._word = -1
+        os.mkfifo(self._path)
+
+    @property
+    def wait(self) -> str:
+        """What a shell does to wait."""
+        return f"read word <{self._path}"
+
+    def before(self, *words: str | Path) -> list[str]:
+        """A command that waits, and is this one then."""
+        return ["sh", "-c", f'{self.wait}; exec "$@"', "sh", *map(str, words)]
+
+    def reached(self) -> bool:
+        """Whether somebody waits."""
+        try:
+            self._word = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        return True
+
+    def open(self) -> None:
+        """Lets it go on."""
+        os.write(self._word, b"go\n")
+        os.close(self._word)
+
+
 class Watched:
     """One program with Anaros: its processes, and in the end what the run says of it.
 
     Args:
         way: `run` or `attach`.
         folder: Where the run and the outputs go.
+        told: Where the figures are kept.
+        name: What they are kept by.
     """
 
-    def __init__(self, way: str, folder: Path) -> None:
+    def __init__(self, way: str, folder: Path, told: Told, name: str) -> None:
         self.way = way
+        self._told, self._name = told, name
         self.path = folder / "run"
         self._said = folder / "said"
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -208,7 +243,24 @@ class Watched:
         assert self._program.returncode == code, self.said()
         if self.way == "attach":
             assert self._processes[-1].returncode == 0, self.said("anaros")
-        return Seen(self.path)
+        seen = Seen(self.path)
+        self._told.covers.append(Cover(self._name, self.way, seen.coverage))
+        return seen
+
+    def same(
+        self, what: str, theirs: float, ours: float, within: float = 0.01, spare: float = 0
+    ) -> None:
+        """A figure that the program or its tool tells, too.
+
+        Args:
+            what: The figure, with its unit.
+            theirs: What they tell.
+            ours: What the run tells.
+            within: How much of theirs ours may be away.
+            spare: How much more.
+        """
+        self._told.figures.append(Figure(self._name, self.way, what, theirs, ours))
+        assert abs(ours - theirs) <= within * abs(theirs) + spare, f"{what}: {ours}, not {theirs}"
 
     def detach(self) -> Seen:
         """Lets the program go on."""

@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-from real_harness import Seen, Watched, needs
+from real_harness import Gate, Seen, Watched, needs
 
 pytestmark = needs("fio")
 
@@ -25,33 +24,6 @@ class Figures(NamedTuple):
     writes: int
 
 
-class Gate:
-    """Holds fio back until it is watched: it runs a command that waits for a word."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "gate"
-        self._word = -1
-        os.mkfifo(self._path)
-
-    @property
-    def option(self) -> str:
-        """For fio."""
-        return f"--exec_prerun=sh -c 'read word <{self._path}'"
-
-    def reached(self) -> bool:
-        """Whether somebody waits."""
-        try:
-            self._word = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
-        return True
-
-    def open(self) -> None:
-        """Lets it go on."""
-        os.write(self._word, b"go\n")
-        os.close(self._word)
-
-
 def fio(watched: Watched, folder: Path, engine: str, *options: str) -> tuple[Seen, Figures]:
     """Each block of a file that is not in memory once, in any order."""
     data, told, gate = folder / "data", folder / "told", Gate(folder)
@@ -61,7 +33,8 @@ def fio(watched: Watched, folder: Path, engine: str, *options: str) -> tuple[See
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     command = ["fio", "--name=job", f"--filename={data}", f"--size={BYTES}", f"--bs={BLOCK}"]
     command += [f"--ioengine={engine}", "--thread", "--output-format=json", f"--output={told}"]
-    watched.start(*command, gate.option, *options, ready=gate.reached, more=True, cwd=folder)
+    command.append(f"--exec_prerun=sh -c '{gate.wait}'")
+    watched.start(*command, *options, ready=gate.reached, more=True, cwd=folder)
     gate.open()
     seen = watched.end()
     text = told.read_text()
@@ -85,16 +58,22 @@ def of_data(seen: Seen, kind: str) -> list[int]:
 def test_system_calls(watched: Watched, tmp_path: Path) -> None:
     seen, figures = fio(watched, tmp_path, "sync", "--rw=randrw")
     assert figures.read_bytes + figures.written_bytes == BYTES
-    assert of_data(seen, "file.read") == [figures.reads, figures.read_bytes]
-    assert of_data(seen, "file.write") == [figures.writes, figures.written_bytes]
+    for what, theirs, kind in (
+        ("read", figures[:2], "file.read"),
+        ("written", figures[2:], "file.write"),
+    ):
+        ours = of_data(seen, kind)
+        watched.same(f"bytes {what}", theirs[0], ours[1], within=0)
+        watched.same(f"blocks {what}", theirs[1], ours[0], within=0)
     assert seen.share("file_bytes") >= 0.999
 
 
 def test_io_uring(watched: Watched, tmp_path: Path) -> None:
     seen, figures = fio(watched, tmp_path, "io_uring", "--rw=randrw", "--direct=1", "--iodepth=8")
     assert figures.read_bytes + figures.written_bytes == BYTES
-    both = [figures.reads + figures.writes, figures.read_bytes + figures.written_bytes]
-    assert of_data(seen, "file.uring") == both
+    count, size = of_data(seen, "file.uring")
+    watched.same("bytes", BYTES, size, within=0)
+    watched.same("blocks", figures.reads + figures.writes, count, within=0)
     if watched.way == "attach":
         assert seen.share("file_bytes") >= 0.999
     else:
@@ -113,11 +92,11 @@ def test_libaio(watched: Watched, tmp_path: Path) -> None:
         " SELECT sum(size_bytes)::BIGINT FROM records JOIN opened USING (pid)"
         " WHERE kind = 'block.io' AND start_ns >= since_ns"
     )
-    assert size == pytest.approx(BYTES, rel=0.01)
+    watched.same("bytes, of block.io", BYTES, size)
 
 
 def test_mmap(watched: Watched, tmp_path: Path) -> None:
     seen, figures = fio(watched, tmp_path, "mmap", "--rw=randread")
     assert figures.read_bytes == BYTES
     filled = of_data(seen, "file.fill")[1] + of_data(seen, "file.readahead")[1]
-    assert filled == pytest.approx(BYTES, rel=0.01)
+    watched.same("bytes read, filled", BYTES, filled)

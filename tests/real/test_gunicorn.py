@@ -48,16 +48,17 @@ def test_workers(watched: Watched, tmp_path: Path) -> None:
     os.kill(int(number.read_text()), 15)
     seen = watched.end()
     served = len(log.read_text().splitlines())
-    assert seen.requests == served
+    watched.same("lines of its log, requests", served, seen.requests, within=0)
     # What is under way when the time is over is answered, and not counted.
     assert requests <= served <= requests + CLIENTS
-    assert seen.bytes("net.send") == pytest.approx(size, rel=0.01, abs=2 * CLIENTS * BODY)
+    more = 2 * CLIENTS * BODY
+    watched.same("bytes that wrk read, sent", size, seen.bytes("net.send"), spare=more)
     # Which of the workers takes a connection is theirs to settle.
     ((read,),) = seen.ask(
         "SELECT sum(size_bytes)::BIGINT FROM records"
         " WHERE kind = 'file.read' AND name LIKE '%/application.py.data'"
     )
-    assert read == served * BODY
+    watched.same("bytes of the file read", served * BODY, read, within=0)
     assert seen.share("socket_bytes") >= 0.999
     # Python's libraries that are loaded later are read by the loader, past the shim.
     assert seen.share("file_bytes") >= 0.99

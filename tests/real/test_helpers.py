@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from real_harness import Watched, needs
+from real_harness import Gate, Watched, needs
 
 pytestmark = needs("gcc")
 
@@ -59,9 +59,8 @@ def helpers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_what_a_static_and_a_setuid_helper_moved(
     watched: Watched, helpers: dict[str, Path], public: Path
 ) -> None:
-    data, gate = public / "data", public / "gate"
+    data, gate = public / "data", Gate(public)
     data.write_bytes(os.urandom(BYTES))
-    os.mkfifo(gate)
     # Where the file system takes no notice of setuid, there is nothing to see.
     setuid = Path(shutil.copy(helpers["setuid"], public))
     os.chown(setuid, NOBODY, NOBODY)
@@ -71,21 +70,9 @@ def test_what_a_static_and_a_setuid_helper_moved(
     os.chown(theirs, NOBODY, NOBODY)
     copies = {"static": public / "static", "setuid": theirs / "setuid", "plain": public / "plain"}
     programs = {**helpers, "setuid": setuid}
-    script = f"read word <{gate}\n" + "\n".join(
-        f"{programs[name]} {data} {copies[name]} || exit" for name in copies
-    )
-    word = []
-
-    def reached() -> bool:
-        try:
-            word.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError:
-            return False
-        return True
-
-    watched.start("sh", "-c", script, ready=reached)
-    os.write(word[0], b"go\n")
-    os.close(word[0])
+    steps = [f"{programs[name]} {data} {copies[name]} || exit" for name in copies]
+    watched.start("sh", "-c", "\n".join([gate.wait, *steps]), ready=gate.reached)
+    gate.open()
     seen = watched.end()
     assert watched.said() == f"{BYTES}\n" * 3
     assert copies["setuid"].stat().st_uid == NOBODY
@@ -96,10 +83,9 @@ def test_what_a_static_and_a_setuid_helper_moved(
     )
     told = 3 if watched.way == "attach" else 1
     pieces = told * BYTES // PIECE
-    assert found == [
-        ("file.read", told, pieces, told * BYTES),
-        ("file.write", told, pieces, told * BYTES),
-    ]
+    assert [row[:3] for row in found] == [("file.read", told, pieces), ("file.write", told, pieces)]
+    watched.same("bytes read call by call", told * BYTES, found[0][3], within=0)
+    watched.same("bytes written call by call", told * BYTES, found[1][3], within=0)
     if watched.way == "attach":
         assert seen.share("file_bytes") >= 0.999
         return
@@ -107,6 +93,6 @@ def test_what_a_static_and_a_setuid_helper_moved(
     assert set(missed) == {"static", "setuid"}
     for reason, row in missed.items():
         assert row["program"] == str(programs[reason])
-        assert row["read_bytes"] == pytest.approx(BYTES, rel=0.001)
-        assert row["written_bytes"] == pytest.approx(BYTES, rel=0.001)
+        watched.same(f"{reason}, bytes read", BYTES, row["read_bytes"], within=0.001)
+        watched.same(f"{reason}, bytes written", BYTES, row["written_bytes"], within=0.001)
     assert seen.named("read", "written") >= 0.999
