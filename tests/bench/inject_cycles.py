@@ -33,7 +33,7 @@ def cycle(pid: int) -> tuple[float, float, float, str]:
         injected = inject(pid, prepare(folder, [Path(f"/proc/{pid}").stat().st_uid]))
         time.sleep(_RECORDED_S)
         started = time.monotonic()
-        left = injected.detach()
+        left = injected.detach(0.0)
         took = time.monotonic() - started
         if left.reason is not None:
             late = injected.detach(_PATIENCE_S)

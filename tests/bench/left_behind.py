@@ -3,22 +3,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import re
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from anaros.capture.inject.maps import mappings
 
+#: What bpftool calls each kind of object, and how we do.
+KINDS = {"prog": "BPF programs", "map": "BPF maps", "link": "BPF links"}
 
-def _listed(kind: str) -> int | None:
-    """How many BPF objects of a kind the machine has; None where it cannot be told."""
+_HELD = re.compile(r"^(prog|map|link)_id:\t(\d+)$", re.MULTILINE)
+
+
+def unheld() -> set[tuple[str, int]] | None:
+    """BPF objects that no process has: no descriptor of them, nor of a program that uses them.
+
+    Those that somebody else has come and go; what nobody has goes as soon as the kernel comes to
+    it, unless it was left behind.
+
+    Returns:
+        The kind and number of each; None where they cannot be told.
+    """
     try:
-        shown = subprocess.run(["bpftool", "-j", kind], capture_output=True, check=True)
+        listed = {kind: _listed(kind) for kind in KINDS}
     except (OSError, subprocess.CalledProcessError):
         return None
-    return len(json.loads(shown.stdout or b"[]"))
+    held = set(_of_processes())
+    for program in listed["prog"]:
+        if ("prog", program["id"]) in held:
+            held.update(("map", number) for number in program.get("map_ids", ()))
+    return {(kind, one["id"]) for kind, objects in listed.items() for one in objects} - held
+
+
+def _listed(kind: str) -> list[dict[str, object]]:
+    shown = subprocess.run(["bpftool", "-j", kind], capture_output=True, check=True)
+    objects: list[dict[str, object]] = json.loads(shown.stdout or b"[]")
+    return objects
+
+
+def _of_processes() -> Iterator[tuple[str, int]]:
+    for folder in Path("/proc").glob("[0-9]*/fdinfo"):
+        with contextlib.suppress(OSError):
+            for file in folder.iterdir():
+                with contextlib.suppress(OSError):
+                    for kind, number in _HELD.findall(file.read_text()):
+                        yield kind, int(number)
 
 
 def _resident_kib(pid: int | str) -> int:
@@ -31,16 +65,19 @@ def _descriptors(pid: int | str) -> int:
 
 
 def held(pid: int) -> dict[str, int | None]:
-    """All of it, by name; the BPF objects are all of the machine's.
+    """All of it, by name; of the machine's BPF objects those that nobody has.
 
     Args:
         pid: The process that is attached to.
     """
     gc.collect()
+    objects = unheld()
+    counts = {
+        name: None if objects is None else sum(one[0] == kind for one in objects)
+        for kind, name in KINDS.items()
+    }
     return {
-        "BPF programs": _listed("prog"),
-        "BPF maps": _listed("map"),
-        "BPF links": _listed("link"),
+        **counts,
         "descriptors": _descriptors("self"),
         "threads": threading.active_count(),
         "KiB": _resident_kib("self"),

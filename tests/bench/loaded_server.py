@@ -20,6 +20,8 @@ from pathlib import Path
 
 _ANSWER = Path(__file__)
 _CLIENTS, _PAUSE_S, _PATIENCE_S = 3, 0.004, 120
+#: How often the thread that accepts looks up from its poll: until then no shim is unloaded.
+_POLL_S = 0.1
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +65,7 @@ def main() -> None:
         while os.getppid() == own:
             time.sleep(0.2)
         os._exit(0)
-    server.serve_forever()
+    server.serve_forever(poll_interval=_POLL_S)
 
 
 if __name__ == "__main__":
