@@ -32,7 +32,7 @@ HIDDEN = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
 ROOT = Path(__file__).resolve().parents[3]
 OBSERVER = Path(__file__).with_name("bcc_observer.py")
 #: What a wait has to last does not depend on who looks at the clock first.
-SETTINGS = {"runqueue_min_ns": 0}
+SETTINGS = {"runqueue_min_ns": 0, "backlog_min": 1}
 TIMEOUT_S = 180
 
 
@@ -196,6 +196,11 @@ FIELDS = {
     Kind.PROC_EXIT: WHO,
     Kind.SCHED_MIGRATE: (*WHO, "object", "address"),
 }
+NETWORK = {
+    Kind.TCP_STATE: (*WHO, "flags", "status", "address"),
+    Kind.TCP_RETRANSMIT: (*WHO, "flags"),
+}
+POLL = (*WHO, "flags", "object", "size_bytes", "address")
 
 
 def compare(both: Both) -> None:
@@ -219,6 +224,16 @@ def compare(both: Both) -> None:
         assert abs(sums[0] - sums[1]) < 0.1 * wall_ns, kind
 
 
+def network(workload: str) -> str:
+    """Connections, segments that are lost, and datagrams that wait and find no room."""
+    shape = "tc qdisc add dev lo root tbf rate 16mbit burst 4kb latency 200ms"
+    inside = (
+        f"ip link set lo up && {workload} tcp 50 && {workload} loss 300 && {shape} &&"
+        f" {workload} flood 40 1000"
+    )
+    return f"unshare -n sh -c '{inside}';"
+
+
 @pytest.fixture(scope="module")
 def both(workload: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """One program under both loaders, beside a foreign hog of a CPU and one of the disk."""
@@ -228,7 +243,7 @@ def both(workload: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
     script = (
         f"{workload} pingpong 200; {workload} echo 50; {workload} spin 30 0 & {workload} spin 30 0;"
         f"wait; /bin/true & wait; {workload} spin 100 1; {workload} write {direct} 16 65536;"
-        f"{workload} buffered {direct} 1048576; sync; exit 3"
+        f"{workload} buffered {direct} 1048576; sync; {network(workload)} exit 3"
     )
     disk = ["dd", "if=/dev/zero", f"of={other}", "bs=4k", "count=100000", "oflag=direct"]
     tenants: list[subprocess.Popen[bytes]] = []
@@ -281,6 +296,49 @@ def test_both_loaders_record_the_same_requests(both: Both) -> None:
     assert both.lost or own[0].address.tolist() == own[1].address.tolist()
     # Those of others that were under way at either end are seen by one of them at most.
     assert min(foreign) > 0
+
+
+def test_both_loaders_record_the_same_network(both: Both) -> None:
+    """States, retransmissions, drops by name, queues and polls; but what BCC does not know."""
+    ours, theirs = both.ours, both.theirs
+    assert not theirs.of(Kind.TCP_STATE).object.any(), "no cookie is guessed"
+    for kind, fields in NETWORK.items():
+        assert differ(ours.rows(kind, *fields), theirs.rows(kind, *fields)) <= both.lost, kind
+    # A packet that is dropped after its socket was found; what a socket leaves unread is not.
+    fields = (*WHO, "flags", "status", "address")
+    first, second = (seen.rows(Kind.NIC_DROP, *fields) for seen in (ours, theirs))
+    assert (second - first).total() <= both.lost
+    polls = [seen.rows(Kind.NIC_POLL, *POLL) for seen in (ours, theirs)]
+    assert (polls[1] - polls[0]).total() <= both.lost
+    assert len(theirs.of(Kind.NIC_POLL)) > 0
+    if len(ours.of(Kind.TCP_RETRANSMIT)) == 0:
+        pytest.skip("no network namespace of its own")
+    reasons = [
+        {name for name in seen.names if name[0] == NameClass.REASON} for seen in (ours, theirs)
+    ]
+    assert reasons[1] <= reasons[0]
+    numbers = {text: number for _, number, text in reasons[1]}
+    for reason in ("SOCKET_FILTER", "SOCKET_RCVBUFF"):
+        told = [
+            sum(many for row, many in seen.items() if row[-1] == numbers[reason])
+            for seen in (first, second)
+        ]
+        assert told[0] >= 1
+        assert abs(told[0] - told[1]) <= both.lost, reason
+
+
+def test_both_loaders_time_the_same_queues(both: Both) -> None:
+    waits = []
+    for seen in (both.ours, both.theirs):
+        queued = seen.of(Kind.NIC_QUEUE)
+        # BCC knows of a wait where the packet enters the queue, a moment later.
+        waits.append(queued.take(queued.duration_ns > 100_000))
+    if len(waits[0]) == 0:
+        pytest.skip("no network namespace of its own, or no tbf")
+    fields = (*WHO, "flags", "status", "object", "size_bytes")
+    assert differ(*(rows(queued, *fields) for queued in waits)) <= both.lost + 2
+    longest, other = (int(queued.duration_ns.max()) for queued in waits)
+    assert abs(longest - other) < 0.1 * longest
 
 
 def test_headers_that_are_installed_change_nothing(workload: str, tmp_path: Path) -> None:

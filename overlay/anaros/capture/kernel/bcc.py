@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,7 +33,7 @@ _NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 #: Together one text, in this order: BCC rewrites only what it is given as such.
-_SOURCES = ("anaros", "sched", "process", "block")
+_SOURCES = ("anaros", "sched", "process", "block", "net")
 
 #: BCC attaches each by its name.
 PROGRAMS = (
@@ -49,6 +51,15 @@ PROGRAMS = (
             ("block", "block", "block_rq_complete", "block.io"),
             ("block", "block", "block_rq_merge", "merges of block requests"),
             ("block", "block", "block_bio_frontmerge", "merges of block requests"),
+            ("sock", "net", "inet_sock_set_state", "tcp.state and accepted sockets"),
+            ("sock", "net", "sock_send_length", "sockets without a state"),
+            ("tcp", "net", "tcp_destroy_sock", "the end of sockets"),
+            ("tcp", "net", "tcp_retransmit_skb", "tcp.retransmit"),
+            ("skb", "net", "kfree_skb", "nic.drop"),
+            ("napi", "net", "napi_poll", "nic.poll"),
+            ("net", "net", "net_dev_queue", "nic.poll"),
+            ("qdisc", "net", "qdisc_enqueue", "nic.queue"),
+            ("net", "net", "net_dev_start_xmit", "nic.queue"),
         )
     ),
     *(
@@ -69,7 +80,8 @@ _UNTOLD = "this kernel has no BTF, and no tracepoint tells it"
 MISSING = (
     f"no sync.futex, mem.fault and sched.throttle, nor what a thread slept in: {_UNTOLD}",
     f"no proc.io and proc.cpu, nor the status in proc.exit: {_UNTOLD}",
-    "nothing of the probes net and cuFile, nor of those that come later: they take BTF",
+    f"no tcp.bytes, sizes in tcp.state, tcp.retransmit and nic.drop, nor cookies: {_UNTOLD}",
+    "nothing of the probe cuFile, nor of those that come later: they take BTF",
 )
 
 
@@ -124,6 +136,34 @@ def check_host() -> None:
         )
 
 
+def _format(category: str, point: str) -> str:
+    """What the kernel says of the fields of a tracepoint; empty where it has none of that name."""
+    for events in _TRACING:
+        with contextlib.suppress(OSError):
+            return (events / category / point / "format").read_text()
+    return ""
+
+
+def _reasons() -> dict[str, int]:
+    """Why packets are dropped, by the kernel's own names; empty before 5.17."""
+    told = _format("skb", "kfree_skb").partition("print fmt:")[2]
+    return {name: int(number) for number, name in re.findall(r'{ (\d+), "(\w+)" }', told)}
+
+
+def _offered() -> dict[str, int]:
+    """What not every kernel has, of what the front can use."""
+    drop, reasons = _format("skb", "kfree_skb"), _reasons()
+    offered = {
+        "HAS_IRQ_VECTORS": _format("irq_vectors", "local_timer_entry"),
+        "HAS_SEND_LENGTH": _format("sock", "sock_send_length"),
+        "HAS_QDISC_ENQUEUE": _format("qdisc", "qdisc_enqueue"),
+        "HAS_DROP_REASON": " reason;" in drop,
+        "HAS_DROP_SOCKET": " rx_sk;" in drop,
+    }
+    full = {name: reasons.get(name, 0) for name in ("CPU_BACKLOG", "FULL_RING")}
+    return {**{name: 1 for name, there in offered.items() if there}, **full}
+
+
 def _flags(plan: Plan, cpus: int) -> list[str]:
     settings = plan.settings
     page = os.sysconf("SC_PAGESIZE")
@@ -139,8 +179,7 @@ def _flags(plan: Plan, cpus: int) -> list[str]:
         "SWITCH_SLOTS": settings.switch_slots or switch_slots(cpus),
         "CPUS": cpus,
     }
-    if any((events / "irq_vectors").is_dir() for events in _TRACING):
-        values["HAS_IRQ_VECTORS"] = 1
+    values |= _offered()
     include = artifacts.folder("ebpf"), artifacts.folder("shim") / "include"
     return [
         *(f"-DANAROS_{name}={value}" for name, value in values.items()),
@@ -245,7 +284,7 @@ class BccPlane(KernelPlane):
                 yield program, function.fd
 
     def _survey(self) -> None:
-        """What no event tells: threads of the kernel, and devices with an I/O scheduler."""
+        """What no event tells: threads of the kernel, devices with an I/O scheduler, names."""
         kernels, schedulers = self._object["kernels"], self._object["schedulers"]
         for pid, parent in _parents().items():
             if _KTHREADD in (pid, parent):
@@ -255,6 +294,11 @@ class BccPlane(KernelPlane):
                 major, minor = map(int, (disk / "dev").read_text().split(":"))
                 if "[none]" not in (disk / "queue/scheduler").read_text():
                     schedulers[schedulers.Key(major << 20 | minor)] = schedulers.Leaf(1)
+        interfaces, names = self._object["interfaces"], self._object["reason_names"]
+        for number, name in socket.if_nameindex():
+            interfaces[interfaces.Key(name.encode())] = interfaces.Leaf(number)
+        for reason, number in _reasons().items():
+            names[names.Key(number)] = names.Leaf(reason.encode()[:31])
 
     def _seed(self, targets: Iterable[Target]) -> None:
         """Marks the threads of each and of all who descend from one.
