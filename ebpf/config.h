@@ -48,7 +48,8 @@ enum anaros_probe {
 	ANAROS_PROBE_URING = 12,
 	ANAROS_PROBE_QUEUE = 13,
 	ANAROS_PROBE_LISTEN = 14,
-	ANAROS_PROBE_COUNT = 15,
+	ANAROS_PROBE_FLOW = 15,
+	ANAROS_PROBE_COUNT = 16,
 };
 
 /* One counter per probe and per CPU; nothing here is ever reset. */

@@ -13,4 +13,5 @@
 #include "uring.bpf.c"
 #include "queue.bpf.c"
 #include "listen.bpf.c"
+#include "flow.bpf.c"
 #include "forget.bpf.c"

@@ -34,6 +34,7 @@ class Kind(IntEnum):
     NET_SHUTDOWN = 0x0208
     NET_CLOSE = 0x0209
     NET_BACKLOG = 0x020A
+    NET_FLOW = 0x020B
     POLL_WAIT = 0x0301
     GPU_LAUNCH = 0x0401
     GPU_COPY_H2D = 0x0402
@@ -153,6 +154,7 @@ KIND_NAMES: dict[int, str] = {
     0x0208: "net.shutdown",
     0x0209: "net.close",
     0x020A: "net.backlog",
+    0x020B: "net.flow",
     0x0301: "poll.wait",
     0x0401: "gpu.launch",
     0x0402: "gpu.copy_h2d",

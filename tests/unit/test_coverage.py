@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from anaros import coverage
 from anaros.coverage import QUANTITIES, Quantity
+from anaros.coverage.model import Total
 from anaros.coverage.owners import by_program
 from anaros.coverage.series import by_second
 from anaros.kinds import Kind
@@ -293,6 +294,46 @@ def _tell_socket(machine: Machine, cookie: int, moved: list[int], kind: Kind, st
     machine.record(
         kind, 1, object=cookie, status=status, address=1, size_bytes=received, context=sent
     )
+
+
+def test_sockets_other_than_tcp_are_compared_while_their_probe_is_there() -> None:
+    machine = Machine()
+    udp, unix = 200, 201
+
+    def flow(cookie: int, began_ns: int, received: int, sent: int) -> None:
+        machine.record(
+            *(Kind.NET_FLOW, 1),
+            flags=FLAG_KERNEL,
+            object=cookie,
+            start_ns=began_ns,
+            duration_ns=machine.later() - began_ns,
+            size_bytes=received,
+            context=sent,
+        )
+
+    def call(kind: Kind, cookie: int, size: int) -> None:
+        machine.record(kind, 1, object=cookie, size_bytes=size, duration_ns=10)
+        machine.later()
+
+    call(Kind.NET_SEND, udp, 70)  # nobody counts yet
+    began_ns = machine.later()
+    call(Kind.NET_SEND, udp, 1000)
+    call(Kind.NET_RECV, udp, 500)
+    flow(udp, began_ns, 600, 1000)  # 100 of them past the shim
+    machine.later(SECOND)
+    began_ns = machine.later()
+    call(Kind.NET_SEND, udp, 3)
+    flow(udp, began_ns, 0, 3)
+    call(Kind.NET_SEND, unix, 40)
+    flow(0, began_ns, 0, 40)
+    found = machine.ledger()
+    totals = {each: found.totals[each] for each in SOCKET_BYTES}
+    assert totals == {
+        Quantity.RECEIVED_BYTES: Total(500, 600, 500),
+        Quantity.SENT_BYTES: Total(1003, 1003, 1003),
+    }
+    assert found.unwitnessed_bytes == 70 + 40
+    assert found.programs.kernel_received.tolist() == [600]
 
 
 def test_a_socket_is_of_those_who_moved_its_bytes() -> None:

@@ -42,6 +42,7 @@ ABOUT = (
     Kind.SCHED_THROTTLE,
     Kind.TCP_STATE,
     Kind.TCP_BYTES,
+    Kind.NET_FLOW,
     Kind.PROC_FORK,
     Kind.PROC_EXEC,
     Kind.PROC_SHIM,
@@ -52,7 +53,7 @@ ABOUT = (
 #: Those of which ``context`` counts.
 WITH_CONTEXT = (
     *(Kind.FILE_URING, Kind.GPU_GRAPH, Kind.TCP_STATE),
-    *(Kind.TCP_BYTES, Kind.PROC_SHIM, Kind.PROC_IO),
+    *(Kind.TCP_BYTES, Kind.NET_FLOW, Kind.PROC_SHIM, Kind.PROC_IO),
 )
 
 #: Operations of io_uring that read, and that write: vectored, into fixed buffers, plain.
@@ -83,7 +84,8 @@ class Ledger:
             before it could record; in no total.
         stdio_bytes: Of the bytes seen in files, what passed through streams of C, which count
             them as the program asked for them.
-        unwitnessed_bytes: Seen on sockets that are not TCP, which the kernel counts for nobody.
+        unwitnessed_bytes: Seen on sockets that the kernel counts for nobody: other families than
+            the Internet's, and others than TCP before their probe was there.
     """
 
     rows: Rows
@@ -287,11 +289,16 @@ class _Spans:
     @classmethod
     def of(cls, owner: U64, found: Growth) -> _Spans:
         """Those of the owners of readings whose growths these are."""
-        owners, number = np.unique(owner[found.place], return_inverse=True)
+        return cls.over(owner[found.place], found.begin_ns, found.end_ns)
+
+    @classmethod
+    def over(cls, owner: U64, begin_ns: I64, end_ns: I64) -> _Spans:
+        """From the first to the last of the times of each owner."""
+        owners, number = np.unique(owner, return_inverse=True)
         begin = np.full(len(owners), np.iinfo(np.int64).max)
         end = np.zeros(len(owners), np.int64)
-        np.minimum.at(begin, number, found.begin_ns)
-        np.maximum.at(end, number, found.end_ns)
+        np.minimum.at(begin, number, begin_ns)
+        np.maximum.at(end, number, end_ns)
         return cls(owners, begin, end)
 
     def hold(self, owner: U64, time_ns: U64) -> Mask:
@@ -389,59 +396,110 @@ def _uring(frame: _Frame, quantity: Quantity) -> tuple[U64, U64]:
 
 @dataclass(frozen=True, slots=True)
 class _Sockets:
-    """By program: what its TCP sockets moved by the kernel's count, and by the shim's records."""
+    """By program: what its sockets moved by the kernel's count, and by the shim's records."""
 
     received: tuple[U64, U64]
     sent: tuple[U64, U64]
 
 
-def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets, int]:
-    """The two quantities of TCP sockets, and what was seen on sockets that nobody witnesses."""
-    told = frame.witnessed(frame.of(Kind.TCP_STATE, Kind.TCP_BYTES))
-    everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
-    calls = everything.take(
-        np.flatnonzero(frame.calls(everything) & (everything.flags & FLAG_PEEK == 0))
-    )
-    cookies = np.unique(told.object)
-    socket = np.minimum(np.searchsorted(cookies, calls.object), max(len(cookies) - 1, 0))
-    known = cookies[socket] == calls.object if len(cookies) else np.zeros(len(calls), np.bool_)
-    unwitnessed = int(calls.size_bytes[~known].sum())
-    nothing = np.zeros(len(frame.images), np.uint64)
-    if not len(told):
-        return _Sockets((nothing, nothing), (nothing, nothing)), unwitnessed
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What the kernel counted on sockets, from when to when; each array has shape (N,)."""
+
+    cookie: U64
+    image: I64
+    received: I64
+    sent: I64
+    begin_ns: I64
+    end_ns: I64
+
+    def and_(self, other: _Moved) -> _Moved:
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return _Moved(*(np.concatenate(pair) for pair in pairs))
+
+    def spans(self) -> _Spans:
+        return _Spans.over(self.cookie, self.begin_ns, self.end_ns)
+
+
+def _tcp(frame: _Frame, told: Columns) -> _Moved:
+    """By how much the counts of TCP sockets grew."""
     ends = (told.kind == Kind.TCP_STATE) & (told.status == _TCP_CLOSE)
     read = told.take(np.flatnonzero(ends | (told.kind == Kind.TCP_BYTES)))
     closed = (read.kind == Kind.TCP_STATE) & (read.status == _TCP_CLOSE)
     began = _first_told(told, read, frame.origin_ns)
     found, earlier = growth(read.object, read.start_ns, closed, began, frame.origin_ns)
-    whose = np.searchsorted(cookies, read.object[found.place])
-    holder = np.full(len(cookies), -1, np.int64)
-    holder[whose] = frame.images.at(read.pid[found.place], read.start_ns[found.place])
+    return _Moved(
+        read.object[found.place],
+        frame.images.at(read.pid[found.place], read.start_ns[found.place]),
+        grown(read.size_bytes, found, earlier),
+        grown(read.context, found, earlier),
+        found.begin_ns,
+        found.end_ns,
+    )
+
+
+def _flows(frame: _Frame) -> _Moved:
+    """What was moved through each socket that is not TCP, as far as they are told one by one."""
+    told = frame.of(Kind.NET_FLOW)
+    told = told.take(np.flatnonzero(told.object != 0))
+    end = told.start_ns + told.duration_ns
+    if frame.until_ns is not None:
+        whole = np.flatnonzero(end <= np.uint64(frame.until_ns))
+        told, end = told.take(whole), end[whole]
+    return _Moved(
+        told.object,
+        frame.images.at(told.pid, told.start_ns),
+        told.size_bytes.astype(np.int64),
+        told.context.astype(np.int64),
+        told.start_ns.astype(np.int64),
+        end.astype(np.int64),
+    )
+
+
+def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets, int]:
+    """The two quantities of sockets, and what was seen on those that nobody witnesses."""
+    told = frame.witnessed(frame.of(Kind.TCP_STATE, Kind.TCP_BYTES))
+    everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
+    calls = everything.take(
+        np.flatnonzero(frame.calls(everything) & (everything.flags & FLAG_PEEK == 0))
+    )
+    ended = calls.start_ns + calls.duration_ns
+    tcp, flows = _tcp(frame, told), _flows(frame)
+    by_tcp = np.isin(calls.object, told.object)
+    # The probe of the others comes while the program runs: what was before is not compared.
+    by_flow = flows.spans().hold(calls.object, ended)
+    unwitnessed = int(calls.size_bytes[~(by_tcp | by_flow)].sum())
     if frame.attached:
-        ended = calls.start_ns + calls.duration_ns
-        known &= _Spans.of(read.object, found).hold(calls.object, ended)
+        by_tcp &= tcp.spans().hold(calls.object, ended)
+    nothing = np.zeros(len(frame.images), np.uint64)
+    if not len(told) and not len(flows.cookie):
+        return _Sockets((nothing, nothing), (nothing, nothing)), unwitnessed
+    moved = tcp.and_(flows)
+    cookies = np.unique(np.concatenate([told.object, flows.cookie]))
+    whose = np.searchsorted(cookies, moved.cookie)
+    holder = np.full(len(cookies), -1, np.int64)
+    holder[whose] = moved.image
     by_image = []
-    for quantity, kind, value in (
-        (Quantity.RECEIVED_BYTES, Kind.NET_RECV, read.size_bytes),
-        (Quantity.SENT_BYTES, Kind.NET_SEND, read.context),
+    for quantity, kind, amount in (
+        (Quantity.RECEIVED_BYTES, Kind.NET_RECV, moved.received),
+        (Quantity.SENT_BYTES, Kind.NET_SEND, moved.sent),
     ):
-        amount = grown(value, found, earlier)
         witnessed = np.zeros(len(cookies), np.uint64)
         np.add.at(witnessed, whose, amount.astype(np.uint64))
-        mine = np.flatnonzero(known & (calls.kind == kind))
+        mine = np.flatnonzero((by_tcp | by_flow) & (calls.kind == kind))
+        size, socket = calls.size_bytes[mine], np.searchsorted(cookies, calls.object[mine])
         seen = np.zeros(len(cookies), np.uint64)
-        np.add.at(seen, socket[mine], calls.size_bytes[mine])
+        np.add.at(seen, socket, size)
         counted[quantity] = _Counted(
-            frame.at(calls.size_bytes[mine], calls.start_ns[mine] + calls.duration_ns[mine]),
-            frame.spread(amount, found.begin_ns, found.end_ns),
+            frame.at(size, ended[mine]),
+            frame.spread(amount, moved.begin_ns, moved.end_ns),
             seen,
             witnessed,
         )
         caller = frame.images.at(calls.pid[mine], calls.start_ns[mine])
-        size = calls.size_bytes[mine]
         shim = nothing.copy()
         np.add.at(shim, caller[caller >= 0], size[caller >= 0])
-        kernel = by_program(socket[mine], caller, size, witnessed, holder, len(shim))
+        kernel = by_program(socket, caller, size, witnessed, holder, len(shim))
         by_image.append((kernel, shim))
     return _Sockets(*by_image), unwitnessed
 

@@ -64,6 +64,7 @@ def _roles() -> dict[int, int]:
         Kind.GPU_MIGRATE: Role.NONE,
         Kind.GPU_TIMING: Role.NONE,
         Kind.NET_BACKLOG: Role.NONE,
+        Kind.NET_FLOW: Role.NONE,
         Kind.FILE_URING: Role.NONE,
         Kind.FILE_FILL: Role.NONE,
         Kind.FILE_READAHEAD: Role.NONE,

@@ -35,6 +35,7 @@ _KINDS = {
     **dict.fromkeys(
         (
             *(Kind.FILE_FILL, Kind.FILE_READAHEAD, Kind.FILE_FAULT, Kind.NET_BACKLOG),
+            Kind.NET_FLOW,
             *(Kind.GPU_EXECUTE, Kind.GPU_TRANSFER, Kind.GPU_MIGRATE, Kind.GPU_COLLECTIVE),
             *(Kind.GPU_UNKNOWN, Kind.GPU_TIMING, Kind.BLOCK_ISSUE),
         ),

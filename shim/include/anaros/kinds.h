@@ -38,6 +38,7 @@
 	ANAROS_KIND(0x0208, NET_SHUTDOWN, "net.shutdown", "socket cookie", "shutdown") \
 	ANAROS_KIND(0x0209, NET_CLOSE, "net.close", "socket cookie", "close of a socket") \
 	ANAROS_KIND(0x020a, NET_BACKLOG, "net.backlog", "socket cookie of the listener", "once a second where something waits or was turned away; size_bytes is the packets that it did not take, context the connections that wait to be accepted, address how many may") \
+	ANAROS_KIND(0x020b, NET_FLOW, "net.flow", "socket cookie, 0 = all of a family", "what the process received, size_bytes, and sent, context, through a socket that is not TCP within this second; status is its protocol, or with object 0 the family; address is the calls that received, from bit 32 on those that sent") \
 	ANAROS_KIND(0x0301, POLL_WAIT, "poll.wait", "epoll descriptor, else 0", "epoll_wait, epoll_pwait2, poll, ppoll, select, pselect; status is what was ready") \
 	ANAROS_KIND(0x0401, GPU_LAUNCH, "gpu.launch", "stream or queue", "a kernel is enqueued; address is the kernel's handle, size_bytes the threads or work items") \
 	ANAROS_KIND(0x0402, GPU_COPY_H2D, "gpu.copy_h2d", "stream or queue", "host to device; address is the host side") \

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anaros.capture.rings.names import socket_name
 from anaros.kinds import Kind, NameClass
 from anaros.records import RECORD_DTYPE, Columns
 
@@ -54,7 +55,8 @@ class Samples:
         record = np.frombuffer(sample[:64], RECORD_DTYPE)[0]
         if record["kind"] == Kind.META_NAME:
             assert len(sample) == 64 + record["size_bytes"]
-            self.names.append((record, sample[64:].decode()))
+            spelled = socket_name if record["status"] == NameClass.SOCKET else bytes.decode
+            self.names.append((record, spelled(sample[64:])))
         else:
             assert len(sample) % 64 == 0
             self.records.append(sample)
@@ -161,7 +163,7 @@ def extend(plane: kernel.KernelPlane) -> None:
     while not plane.extended():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    assert plane.missing() == ()
+    assert plane.missing() == (), plane.missing()
 
 
 @contextlib.contextmanager

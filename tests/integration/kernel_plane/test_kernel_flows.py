@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from kernel_harness import MS, NEEDS, record
+from kernel_harness import MS, NEEDS, Run, record
 
-from anaros.kinds import Kind
+from anaros.kinds import Kind, NameClass
 
 pytestmark = NEEDS
 
@@ -84,7 +84,7 @@ def test_bytes_of_a_flow_are_those_of_the_program(ends: tuple[str, str]) -> None
         run = record(["ip", "netns", "exec", here, *python, SEND], more=True)
         assert receiver.stdout.read() == f"{BYTES}\n"
     assert run.status == 0
-    assert not any(run.drops.values())
+    assert not run.drops["net"]
     states = run.of(Kind.TCP_STATE)
     # The end of a socket may come after that of its program: then the last walk has told of it.
     told = run.of(Kind.TCP_BYTES)
@@ -103,3 +103,64 @@ def test_bytes_of_a_flow_are_those_of_the_program(ends: tuple[str, str]) -> None
     assert int(waits.size_bytes.sum()) > BYTES / 4
     assert float(waits.duration_ns.max()) / MS > 1
     assert (waits.status == 0).all()
+
+
+DATAGRAMS = """
+import socket
+def cookie(word, s):
+    SO_COOKIE = 57
+    print(word, int.from_bytes(s.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), "little"))
+    if word != "unix":
+        print(word + "_port", s.getsockname()[1])
+there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+there.bind(("127.0.0.1", 0))
+here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+here.connect(there.getsockname())
+there6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+there6.bind(("::1", 0))
+here6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+left, right = socket.socketpair()
+for i in range(100):
+    here.send(bytes(1000))
+    there.recv(10, socket.MSG_PEEK)
+    assert len(there.recv(600)) == 600  # the rest of it is gone
+    here6.sendto(bytes(30), there6.getsockname())
+    there6.recv(2000)
+    left.send(bytes(77))
+    right.recv(100)
+assert here.connect_ex(("127.0.0.1", 1)) == 0
+here.send(bytes(5))
+for word, s in (("here", here), ("there", there), ("here6", here6), ("there6", there6)):
+    cookie(word, s)
+"""
+
+
+def moved(run: Run, cookie: int) -> tuple[int, int, int, int]:
+    """Bytes received and sent through a socket, and in how many calls."""
+    told = run.of(Kind.NET_FLOW)
+    told = told.take(told.object == cookie)
+    calls = told.address.astype(np.int64)
+    sums = told.size_bytes, told.context, calls & 0xFFFFFFFF, calls >> 32
+    received, sent, receives, sends = (int(each.sum()) for each in sums)
+    return received, sent, receives, sends
+
+
+def test_datagrams_are_told_by_socket_and_other_families_together() -> None:
+    run = record([sys.executable, "-S", "-c", DATAGRAMS], more=True)
+    assert run.status == 0
+    said = run.said
+    assert moved(run, said["here"]) == (0, 100_005, 0, 101)
+    assert moved(run, said["there"]) == (60_000, 0, 100, 0)
+    assert moved(run, said["here6"]) == (0, 3000, 0, 100)
+    assert moved(run, said["there6"]) == (3000, 0, 100, 0)
+    told = run.of(Kind.NET_FLOW)
+    of_unix = told.take((told.object == 0) & (told.status == 1))
+    assert int(of_unix.size_bytes.sum()) == int(of_unix.context.sum()) == 7700
+    assert set(told.status[told.object != 0].tolist()) == {17}
+    assert (told.pid == run.pid).all()
+    here, there = (f"127.0.0.1:{said[word]}" for word in ("here_port", "there_port"))
+    assert run.name(NameClass.SOCKET, said["here"]) == [
+        f"udp {here} -> {there}",
+        f"udp {here} -> 127.0.0.1:1",
+    ]
+    assert run.name(NameClass.SOCKET, said["there6"]) == [f"udp [::1]:{said['there6_port']}"]

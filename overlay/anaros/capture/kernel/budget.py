@@ -103,6 +103,7 @@ UNITS: dict[str, Unit] = {
         ("queue_complete", "queue_issue"), "requests", needs="block", emptied=("queue", "depths")
     ),
     "listen": Unit(("listen_end",), "packets"),
+    "flow": Unit(("flow_receive", "flow_send"), "packets"),
     "calls": Unit(("call_exit", "call_enter", "cookie_send", "cookie_recv"), "switches"),
 }
 

@@ -67,6 +67,8 @@ PROGRAMS = (
     Program("queue_issue", "queue", "block_rq_issue", "block.issue"),
     Program("queue_complete", "queue", "block_rq_complete", "block.issue"),
     Program("listen_end", "listen", "inet_sock_set_state", "the last net.backlog of a listener"),
+    Program("flow_send", "flow", "sock_send_length", "net.flow"),
+    Program("flow_receive", "flow", "sock_recv_length", "net.flow"),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
@@ -80,6 +82,7 @@ TOTALS: tuple[tuple[str, str, str | None], ...] = (
     ("usage_sockets", "net", "sockets"),
     ("file_totals", "file", None),
     ("listen_totals", "listen", "sockets"),
+    ("flow_totals", "flow", "flows"),
 )
 
 #: Maps of anaros.bpf.o; whatever else the object has is its own.

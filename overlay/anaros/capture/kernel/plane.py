@@ -41,6 +41,7 @@ PROBES = (
     "uring",
     "queue",
     "listen",
+    "flow",
 )
 
 #: In the order of ``enum anaros_counter`` in ebpf/config.h.
