@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anaros import coverage, pofc, report, shed
+from anaros import coverage, delays, pofc, report, shed
 from anaros.kinds import Kind, NameClass
 from anaros.pofc.memory import standing
-from anaros.records import U64, Columns
+from anaros.records import FLAG_KERNEL, U64, Columns
 from anaros.store import segments
 from anaros.store.names import Names
 from anaros.store.rundir import RunDirectory
@@ -61,11 +61,14 @@ class Snapshot:
         requests: Count, ``per_second``, ``p50_ms`` and ``p99_ms``, as in the report.
         stages: The rows of the report's stage table.
         slowest: What the slowest 1 % waited for, as in the report.
+        delays: Who and what delayed it, as in the report; None without the kernel plane.
         memory: The device memory that is held at its end, as `pofc.memory.standing` tells, with
             ``allocations_per_second`` of the window; None where there is none.
         drops: Records lost in the whole run, as in the report.
         coverage: Of what the kernel counted in the window the share that was seen, as ``shares``
             in the report's coverage, but of CPU time.
+        coverage_age_s: Where the window tells no share, how old the one is that was told before.
+        kernel_plane: Whether the kernel plane is at work; None: unknown.
         shed: Probes that are away now, to stay within the budget.
         budget_percent: That budget; None: there is none.
         device_times_unread: Device commands whose times were not asked in time, likewise.
@@ -84,9 +87,12 @@ class Snapshot:
     requests: dict[str, Any]
     stages: list[dict[str, Any]]
     slowest: dict[str, Any]
+    delays: list[dict[str, Any]] | None
     memory: dict[str, Any] | None
     drops: dict[str, Any]
     coverage: dict[str, float | None]
+    coverage_age_s: float | None
+    kernel_plane: bool | None
     shed: tuple[str, ...]
     budget_percent: float | None
     device_times_unread: int | None
@@ -159,9 +165,12 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         requests=report.requests_of(summary, window_s),
         stages=report.stages_of(summary, timeline.coverage.launches),
         slowest=report.slowest(timeline, None, unseen),
+        delays=_delays(columns, names),
         memory=memory,
         drops=drops,
         coverage=_shares(columns, begin, meta),
+        coverage_age_s=None,
+        kernel_plane=(meta.get("kernel_plane") or {}).get("active"),
         shed=shed.away(meta),
         budget_percent=(meta.get("budget") or {}).get("percent"),
         device_times_unread=unread,
@@ -170,6 +179,36 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         kernels=kernels,
         kernels_told=kernels_told,
     )
+
+
+class Looks:
+    """Looks at the last ``seconds`` of a run, one after the other: see `take`.
+
+    Args:
+        run: The run.
+        seconds: How far to look back.
+        source: Where the newest facts of a running run come from.
+    """
+
+    def __init__(self, run: RunDirectory, seconds: float, source: Source | None = None) -> None:
+        self._run, self._seconds, self._source = run, seconds, source
+        self._known: tuple[float, dict[str, float | None]] | None = None
+
+    def __call__(self) -> Snapshot:
+        """The next look; it tells the coverage of one before where it has none itself."""
+        seen, now = take(self._run, self._seconds, self._source), time.monotonic()
+        if any(share is not None for share in seen.coverage.values()):
+            self._known = now, seen.coverage
+        elif self._known is not None:
+            told, shares = self._known
+            seen = replace(seen, coverage=shares, coverage_age_s=now - told)
+        return seen
+
+
+def _delays(columns: Columns, names: Names) -> list[dict[str, Any]] | None:
+    if not (columns.flags & FLAG_KERNEL).any():
+        return None
+    return delays.told(delays.Summary.of(_of(columns, delays.ABOUT)).groups, names)
 
 
 def _of(columns: Columns, kinds: Sequence[Kind]) -> Columns:

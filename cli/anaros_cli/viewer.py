@@ -38,7 +38,7 @@ def _show(path: Path) -> None:
         ) from error
     run = _awaited(path)
     source = SharedMemory(run)
-    watch(lambda: snapshot.take(run, _SECONDS, source), terminal.console(screen))
+    watch(snapshot.Looks(run, _SECONDS, source), terminal.console(screen))
 
 
 def _awaited(path: Path) -> RunDirectory:

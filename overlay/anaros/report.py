@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anaros import coverage, pofc, shed
+from anaros import coverage, delays, pofc, shed
 from anaros.capture.program.census import census
 from anaros.device_time import device_time_of
 from anaros.errors import UsageError
@@ -95,6 +95,7 @@ def _explained(run: RunDirectory, tables: pofc.Tables, window: Window | None) ->
         "device_time": device_time_of(run, meta, tables),
         "memory": memory_of(tables.memory, tables.calls, meta),
         "offload": offload_of(run, tallied, window),
+        **_delays(run, tables, window),
         "drops": drops_of(meta),
         "coverage": _coverage(run, meta, tables),
         "overhead": _overhead(meta, coverage.cost_of(run, tables.columns), (end - begin) / 1e9),
@@ -118,6 +119,22 @@ def _throttled(meta: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         }
         for group in groups
     ]
+
+
+def _delays(run: RunDirectory, tables: pofc.Tables, window: Window | None) -> dict[str, Any]:
+    """``delays``, ``faults`` and ``network`` of the report; None without the kernel plane."""
+    if not tables.calls.kernel.any():
+        return dict.fromkeys(("delays", "faults", "network"))
+    if window is None:
+        found = delays.summary_of(run, tables.calls, tables.columns)
+    else:
+        found = delays.summary_within(run, window)
+    names = read_names(run)
+    return {
+        "delays": delays.told(found.groups, names),
+        "faults": delays.faults_of(found),
+        "network": delays.network_told(found, names),
+    }
 
 
 def waits_told(unseen: Mapping[str, npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_] | None:

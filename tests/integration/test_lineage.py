@@ -308,7 +308,8 @@ def test_the_questions_of_the_docs_have_answers(watch: Watch, tmp_path: Path) ->
     assert any("FROM links" in question for question in questions)
     for question in questions:
         answer = sql.query(RunDirectory.open(tmp_path / "run"), question)
-        assert answer.rows
+        # Nobody may have delayed it; tests/unit/test_delays.py asks that of a run that was.
+        assert answer.rows or "FROM delays" in question
         if "FROM links" in question:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
             (row,) = (row for row in rows if row["name"] == str(tmp_path / "data"))

@@ -12,7 +12,7 @@ import pytest
 
 from anaros.capture.rings.live import Losses
 from anaros.kinds import Kind, NameClass
-from anaros.records import Columns
+from anaros.records import FLAG_KERNEL, FLAG_OTHER_TENANT, Columns
 from anaros.store.names import Names, write_names
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import write_segment
@@ -165,3 +165,30 @@ def test_only_the_busiest_are_shown() -> None:
     columns.duration_ns[:] = np.arange(count)
     found = snapshot._busiest(columns, Names(), NameClass.FILE, (Kind.FILE_READ,), by_bytes=False)
     assert [busy.name for busy in found] == [f"{count - n:#x}" for n in range(snapshot.TOP_MAX)]
+
+
+def test_a_look_tells_the_coverage_of_one_before(
+    monkeypatch: pytest.MonkeyPatch, run: RunDirectory
+) -> None:
+    known: dict[str, float | None] = {"file_bytes": 0.5, "socket_bytes": None}
+    unknown: dict[str, float | None] = dict.fromkeys(known)
+    told = iter([unknown, known, unknown, known])
+    monkeypatch.setattr(snapshot, "_shares", lambda *_: next(told))
+    looks = snapshot.Looks(run, 5)
+    seen = [looks() for _ in range(4)]
+    assert [look.coverage for look in seen] == [unknown, known, known, known]
+    assert [look.coverage_age_s is None for look in seen] == [True, True, False, True]
+
+
+def test_who_delays_it_is_told(run: RunDirectory) -> None:
+    assert snapshot.take(run, 5).delays is None
+    waited = columns_of(
+        start_ns=[18 * SECOND_NS] * 2,
+        duration_ns=[5_000_000, 2_000_000],
+        kind=[Kind.SCHED_RUNQUEUE] * 2,
+        flags=[FLAG_KERNEL | FLAG_OTHER_TENANT] * 2,
+        size_bytes=[77, 77],
+    )
+    write_segment(run, waited, 9)
+    (row,) = snapshot.take(run, 5).delays or ()
+    assert (row["delayed_by_pids"], row["count"], row["total_ms"]) == ([77], 2, 7.0)

@@ -36,9 +36,12 @@ SNAPSHOT = Snapshot(
         "threshold_ms": 9.876,
         "waits": {"runqueue": None, "io": 0.45, "lock": 0.0, "device": 0.2},
     },
+    delays=None,
     memory=None,
     drops={"shim": 3, "kernel": None, "by_probe": {}},
     coverage=dict.fromkeys(("file_bytes", "socket_bytes", "launches", "cpu_time")),
+    coverage_age_s=None,
+    kernel_plane=None,
     shed=(),
     budget_percent=None,
     device_times_unread=0,
@@ -188,3 +191,38 @@ def test_probes_that_are_away_are_told() -> None:
     said = drawn(frame(without, 80))
     assert "budget 0.5 %: without net, sched; what they tell is unknown" in said
     assert "budget" not in drawn(frame(SNAPSHOT, 80))
+
+
+def test_a_coverage_that_the_window_does_not_tell_says_why() -> None:
+    def said(**changes: Any) -> str:
+        return drawn(frame(dataclasses.replace(SNAPSHOT, **changes), 80))
+
+    assert "coverage" not in said()
+    assert "coverage: — (without the kernel plane)" in said(kernel_plane=False)
+    assert "coverage: — (the kernel counted nothing in this time)" in said(kernel_plane=True)
+    short = said(kernel_plane=True, window_s=0.7)
+    assert "coverage: — (it takes 2 s, two readings of the kernel)" in short
+    known = {**SNAPSHOT.coverage, "file_bytes": 0.9979}
+    assert "\ncoverage: 99.7 % of file bytes\n" in said(coverage=known, kernel_plane=True)
+    before = said(coverage=known, coverage_age_s=3.5, kernel_plane=True)
+    assert "coverage: 99.7 % of file bytes · 3.50 s ago" in before
+
+
+def test_who_delays_it_is_three_rows() -> None:
+    row = {
+        "cause": "run queue",
+        "on": None,
+        "owner": "other",
+        "delayed_by": "backup",
+        "delayed_by_pids": [4242],
+        "delayed_by_count": 1,
+        "delayed": "serve",
+        "delayed_pids": [77],
+        "count": 9,
+        "total_ms": 812.0,
+        "longest_ms": 20.1,
+        "at_most": False,
+    }
+    text = drawn(frame(dataclasses.replace(SNAPSHOT, delays=[row] * 4), 80))
+    assert text.count("backup (4242)") == 3
+    assert drawn(frame(dataclasses.replace(SNAPSHOT, delays=[]), 80)) == drawn(frame(SNAPSHOT, 80))

@@ -42,9 +42,9 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
 
     RUN is a run directory or its name; without one it is the latest. Four times a second it
     shows the last seconds: the stages, the rate and times of requests, what the slowest waited
-    for, what was lost, the device memory held, and the busiest files, sockets and kernels.
-    `q` or Ctrl-C ends the view, never the run. Of a finished run, and where stdout is no
-    terminal, it prints one frame.
+    for, who delayed it, what was lost, the device memory held, and the busiest files, sockets
+    and kernels. `q` or Ctrl-C ends the view, never the run. Of a finished run, and where stdout
+    is no terminal, it prints one frame.
 
     \b
     Example:
@@ -67,9 +67,7 @@ def xray(run: str | None, live: bool, seconds: float, once: bool, as_json: bool)
 
         source = SharedMemory(opened)
 
-    def look() -> Snapshot:
-        return snapshot.take(opened, seconds, source)
-
+    look = snapshot.Looks(opened, seconds, source)
     if as_json:
         from dataclasses import asdict
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from anaros_cli.views import format as fmt
 from anaros_cli.views.budget import budget, missed, throttled
+from anaros_cli.views.delays import delays, memory_line, network_line, shown
 from anaros_cli.views.device import device_time, kernels, streams
 from anaros_cli.views.memory import memory
 from anaros_cli.views.offload import offload
@@ -66,6 +67,8 @@ def frame(report: Mapping[str, Any], width: int) -> RenderableType:
         parts += [_slowest(report["slowest"], width), Text()]
     else:
         parts += [_no_requests(report), Text(), calls(report["calls"], width), Text()]
+    if delayed := shown(report["delays"]):
+        parts += [delays(delayed, width), Text()]
     told = device_time(report["device_time"])
     if told:
         parts += [Text(fmt.flow(told, width)), Text()]
@@ -198,11 +201,17 @@ def calls(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
 
 
 def _facts(report: Mapping[str, Any], width: int) -> Table:
-    """What the numbers are worth: what was seen, lost, added and changed."""
+    """What memory and the network did, and what the numbers are worth: what was lost and added."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     coverage = report["coverage"]
+    for label, parts in (
+        ("memory", memory_line(report["faults"])),
+        ("network", network_line(report["network"])),
+    ):
+        if parts:
+            table.add_row(label, Text(fmt.flow(parts, width)))
     table.add_row("seen", fmt.flow(_seen(coverage), width))
     if covered := [*_covered(coverage), *missed(report["budget"])]:
         table.add_row("coverage", fmt.flow(covered, width))

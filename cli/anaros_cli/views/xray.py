@@ -13,6 +13,7 @@ from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
 from anaros_cli.views.budget import away
+from anaros_cli.views.delays import delays, shown
 from anaros_cli.views.kernels import shortened_kernel
 from anaros_cli.views.memory import standing
 from anaros_cli.views.report import shares, stages, waits
@@ -21,6 +22,10 @@ from anaros_cli.views.report import shares, stages, waits
 _OTHER_COLUMNS = (("calls", 10), ("bytes", 10), ("time", 9))
 _OTHER_COLUMNS_CLOSE = (("calls", 9), ("bytes", 9), ("time", 8))
 _CLOSE = 60
+#: Rows of the table of delays.
+_DELAYS_MAX = 3
+#: The kernel's counts are read once a second, and a share takes two readings.
+_READINGS_S = 2.0
 #: What the time of kernels is: that of the calls to launch them, or that on the device.
 _KERNEL_TIME = ("in calls", "on GPU")
 
@@ -47,6 +52,8 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
         slowest = Text(fmt.flow([f"slowest 1 %  {first}", *others], width))
         slowest.stylize("bold", 0, len("slowest 1 %"))
         parts += [slowest, Text()]
+    if delayed := shown(snapshot.delays):
+        parts += [delays(delayed, width, _DELAYS_MAX), Text()]
     if snapshot.memory is not None:
         parts += [standing(snapshot.memory, width), Text()]
     for title, things in (
@@ -90,7 +97,7 @@ def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     )
     seen.stylize("red" if lost else "", len(seen) - len(dropped))
     lines = [Text(fmt.flow(times, width)), seen]
-    if covered := shares(snapshot.coverage):
+    if covered := _coverage(snapshot):
         first, *others = covered
         lines.append(Text(fmt.flow([f"coverage: {first}", *others], width)))
     if snapshot.shed:
@@ -100,6 +107,20 @@ def _rates(snapshot: Snapshot, width: int) -> RenderableType:
     if unread:
         lines.append(Text(f"device times not read: {fmt.count(unread)}", "yellow"))
     return Group(*lines)
+
+
+def _coverage(snapshot: Snapshot) -> list[str]:
+    """The shares, or those of a while ago, or why there are none."""
+    told, age_s = shares(snapshot.coverage), snapshot.coverage_age_s
+    if told:
+        return told if age_s is None else [*told, f"{fmt.duration(age_s * 1e9)} ago"]
+    if snapshot.kernel_plane is None:
+        return []
+    if not snapshot.kernel_plane:
+        return [f"{fmt.UNKNOWN} (without the kernel plane)"]
+    if snapshot.window_s < _READINGS_S:
+        return [f"{fmt.UNKNOWN} (it takes {_READINGS_S:.0f} s, two readings of the kernel)"]
+    return [f"{fmt.UNKNOWN} (the kernel counted nothing in this time)"]
 
 
 def _busy(title: str, things: Sequence[Busy], width: int, time: str) -> Table:

@@ -9,7 +9,7 @@ error: its results are computed each time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -81,6 +81,31 @@ def read(
     if files is None:
         return None
     return {name: columnar.read_parquet(path) for name, path in files.items()}
+
+
+def kept(
+    run: RunDirectory,
+    names: Sequence[str],
+    compute: Callable[[], Mapping[str, Mapping[str, Array]]],
+    *,
+    keep: bool = True,
+) -> Mapping[str, Mapping[str, Array]]:
+    """Results as they were kept if the segments are the same, else computed, and kept.
+
+    Args:
+        run: The run.
+        names: Their names.
+        compute: Computes all of them, by name.
+        keep: Whether what was computed is worth its files.
+    """
+    key_of = key(run)
+    found = read(run, names, key_of)
+    if found is not None:
+        return found
+    computed = compute()
+    if keep:
+        write(run, computed, key_of)
+    return computed
 
 
 def fresh(

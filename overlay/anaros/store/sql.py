@@ -13,6 +13,7 @@
     migrations  managed memory that moved, by allocation and where to    (likewise)
     links     one row for each read that a copy to a device has bytes of  (likewise)
     busy      the times in which a stream or queue had work              (likewise)
+    delays    one row for each time that something delayed the target: who, how, on what
     accepts   how long a connection waited to be accepted
     coverage  what the shim saw and what the kernel counted, by second   (likewise)
     overhead  what recording cost, by second                             (likewise)
@@ -27,7 +28,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import IntEnum
@@ -45,12 +46,8 @@ from anaros.store.rundir import RunDirectory
 _MEMORY_VIEWS = ("memory", "allocations", "copies", "migrations")
 VIEWS = (
     *("records", "requests", "spans", *_MEMORY_VIEWS),
-    *("links", "busy", "accepts", "coverage", "overhead", "names", "segments"),
+    *("links", "busy", "delays", "accepts", "coverage", "overhead", "names", "segments"),
 )
-
-
-#: States of a socket, by the kernel's numbers.
-_TCP_ESTABLISHED, _TCP_SYN_RECEIVED = 1, 3
 
 #: What a query is begun with and divided by; near words of a syntax error.
 _KEYWORDS = (
@@ -232,8 +229,10 @@ def _build(
     _add_records(connection, run)
     if "segments" in wanted:
         _add_segments(connection, run)
+    if "delays" in wanted:
+        _add_delays(connection, run)
     if "accepts" in wanted:
-        _add_accepts(connection)
+        _add_accepts(connection, run)
     if wanted & {"requests", "spans"}:
         _add_derived(connection, run, derive)
     if wanted.intersection(_MEMORY_VIEWS):
@@ -344,7 +343,7 @@ _NAMES_BY_OBJECT = """
 _NAME = """
     CASE WHEN n.changes IS NULL THEN n.name ELSE coalesce(
         list_last(list_filter(n.changes, lambda x: x.start_ns <= r.start_ns)).name, n.name
-    ) END AS name
+    ) END
 """
 
 
@@ -371,7 +370,7 @@ def _add_records(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> No
     connection.execute(
         "CREATE VIEW records AS SELECT r.start_ns, r.duration_ns, r.pid, r.tid,"
         " r.kind_word AS kind, r.kind AS kind_value, r.flags, r.status, r.object, r.size_bytes,"
-        f" r.address, r.context, {_NAME}, {_start_s(run)},"
+        f" r.address, r.context, {_NAME} AS name, {_start_s(run)},"
         f" {failures.FAILED_SQL} {joined}"
     )
 
@@ -396,17 +395,45 @@ def _add_segments(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
         connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", sorted(rows))
 
 
-def _add_accepts(connection: duckdb.DuckDBPyConnection) -> None:
-    """The kernel tells when a connection was ready, the call that took it when it was taken."""
+def _add_delays(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """What delayed the target, with the names of who did."""
+    from anaros.delays import CAUSES, OWNERS, delays_of
+
+    _register(connection, "delays", delays_of(run).as_dict())
+    causes, resources = (_listed(words) for words in zip(*CAUSES, strict=True))
+    source = 'SELECT *, "by" AS named, by_class AS name_class FROM derived_delays WHERE count > 0'
+    joined = _NAMES_JOINED.format(records=source)
     connection.execute(
-        "CREATE VIEW accepts AS SELECT s.start_ns, s.start_s,"
-        " a.start_ns + a.duration_ns - s.start_ns AS waited_ns,"
-        " a.pid, a.tid, a.object, a.address AS listener, a.name"
-        " FROM records a JOIN records s ON a.object = s.object"
-        f" WHERE a.kind_value = {Kind.NET_ACCEPT} AND s.kind_value = {Kind.TCP_STATE}"
-        f" AND s.status = {_TCP_ESTABLISHED} AND s.address = {_TCP_SYN_RECEIVED}"
-        " AND a.start_ns + a.duration_ns >= s.start_ns"
+        "CREATE VIEW delays AS SELECT r.start_ns, r.duration_ns, nullif(r.pid, 0) AS pid,"
+        f" nullif(r.tid, 0) AS tid, {resources}[r.cause + 1] AS resource,"
+        f" {causes}[r.cause + 1] AS cause, {_listed(OWNERS)}[r.owner + 1] AS owner,"
+        f" r.count, {_NAME} AS delayed_by,"
+        f' CASE r.by_class WHEN {NameClass.PROCESS.value} THEN r."by" END AS delayed_by_pid,'
+        f" nullif(r.thing, 0) AS thing, {_start_s(run)} {joined}"
     )
+
+
+def _add_accepts(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
+    """The kernel tells when a connection was ready, the call that took it when it was taken."""
+    from anaros.delays import accepts_of
+
+    columns = segments.load(run, kinds=(Kind.NET_ACCEPT, Kind.TCP_STATE))
+    _register(connection, "accepts", accepts_of(columns).as_dict())
+    source = f"SELECT *, object AS named, {NameClass.SOCKET.value} AS name_class"
+    joined = _NAMES_JOINED.format(records=f"{source} FROM derived_accepts")
+    connection.execute(
+        f"CREATE VIEW accepts AS SELECT r.start_ns, {_start_s(run)}, r.waited_ns, r.pid, r.tid,"
+        f" r.object, r.listener, {_NAME} AS name {joined}"
+    )
+
+
+def _register(
+    connection: duckdb.DuckDBPyConnection, name: str, arrays: Mapping[str, Array]
+) -> None:
+    """A table ``derived_NAME`` of arrays."""
+    connection.register("computed", arrays)
+    connection.execute(f"CREATE TABLE derived_{name} AS SELECT * FROM computed")
+    connection.unregister("computed")
 
 
 def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, derive: Deriver) -> None:
@@ -417,18 +444,15 @@ def _add_derived(connection: duckdb.DuckDBPyConnection, run: RunDirectory, deriv
     if sources is None:
         timeline = derive(run)
         for name, table in (("requests", timeline.requests), ("spans", timeline.spans)):
-            connection.register("computed", table.as_dict())
-            connection.execute(f"CREATE TABLE derived_{name} AS SELECT * FROM computed")
-            connection.unregister("computed")
+            _register(connection, name, table.as_dict())
     else:
         for name, path in sources.items():
             source = f"read_parquet({quoted(str(path))})"
             connection.execute(f"CREATE VIEW derived_{name} AS SELECT * FROM {source}")
     start_s = _start_s(run)
-    stages = ", ".join(map(quoted, STAGES))
     connection.execute(f"CREATE VIEW requests AS SELECT *, {start_s} FROM derived_requests")
     connection.execute(
-        f"CREATE VIEW spans AS SELECT * REPLACE ([{stages}][stage + 1] AS stage), {start_s}"
+        f"CREATE VIEW spans AS SELECT * REPLACE ({_listed(STAGES)}[stage + 1] AS stage), {start_s}"
         " FROM derived_spans"
     )
 
@@ -440,9 +464,7 @@ def _add_memory(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> Non
     with pofc.tables(run) as found:
         memory = found.memory or pofc.Map.empty()
     for name, table in memory.tables().items():
-        connection.register("computed", table)
-        connection.execute(f"CREATE TABLE derived_{name} AS SELECT * FROM computed")
-        connection.unregister("computed")
+        _register(connection, name, table)
     sort = f"{_words(pofc.Memory)}[memory + 1] AS memory"
     start_s = _start_s(run)
     connection.execute(
@@ -471,9 +493,7 @@ def _add_links(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None
     """What was read for the copies to devices, as it was kept or computed now."""
     from anaros import pofc
 
-    connection.register("computed", pofc.links(run).as_dict())
-    connection.execute("CREATE TABLE derived_links AS SELECT * FROM computed")
-    connection.unregister("computed")
+    _register(connection, "links", pofc.links(run).as_dict())
     source = "SELECT *, read_address AS address FROM derived_links"
     joined = _NAMES_JOINED.format(records=_KINDS_JOINED.format(source=source))
     connection.execute(
@@ -481,7 +501,7 @@ def _add_links(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None
         " r.copy_address, r.read_ns, r.read_tid, r.kind_word AS kind, r.object, r.read_bytes,"
         f" r.read_address, r.size_bytes, {_words(pofc.Evidence)}[evidence + 1] AS evidence,"
         " round(r.probability::DOUBLE, 3) AS probability, r.again = 1 AS again,"
-        f" nullif(r.request, -1) AS request, {_NAME}, {_start_s(run)} {joined}"
+        f" nullif(r.request, -1) AS request, {_NAME} AS name, {_start_s(run)} {joined}"
     )
 
 
@@ -491,9 +511,7 @@ def _add_busy(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
     from anaros.pofc.streams import UNKNOWN_NS
 
     with pofc.tables(run) as tables:
-        connection.register("computed", pofc.busy(run, tables).as_dict())
-        connection.execute("CREATE TABLE derived_busy AS SELECT * FROM computed")
-    connection.unregister("computed")
+        _register(connection, "busy", pofc.busy(run, tables).as_dict())
     connection.execute(
         "CREATE VIEW busy AS SELECT * REPLACE (nullif(tid, 0) AS tid, told = 1 AS told,"
         f" nullif(end_ns, {UNKNOWN_NS}) AS end_ns),"
@@ -505,13 +523,11 @@ def _add_coverage(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
     """The rows of the ledger, as they were kept or reckoned now."""
     from anaros.coverage import QUANTITIES, ledger_of
 
-    connection.register("computed", ledger_of(run).rows.as_dict())
-    connection.execute("CREATE TABLE derived_ledger AS SELECT * FROM computed")
-    connection.unregister("computed")
-    words = ", ".join(map(quoted, QUANTITIES))
+    _register(connection, "ledger", ledger_of(run).rows.as_dict())
+    quantity = f"{_listed(QUANTITIES)}[quantity + 1] AS quantity"
     connection.execute(
-        f"CREATE VIEW coverage AS SELECT * REPLACE ([{words}][quantity + 1] AS quantity),"
-        f" {_start_s(run)} FROM derived_ledger"
+        f"CREATE VIEW coverage AS SELECT * REPLACE ({quantity}), {_start_s(run)}"
+        " FROM derived_ledger"
     )
 
 
@@ -520,9 +536,7 @@ def _add_overhead(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
     from anaros.coverage import cost_of
 
     found = cost_of(run).as_dict()
-    connection.register("computed", found)
-    connection.execute("CREATE TABLE derived_overhead AS SELECT * FROM computed")
-    connection.unregister("computed")
+    _register(connection, "overhead", found)
     known = [name for name in found if name not in ("start_ns", "records")]
     told = ", ".join(f"nullif({name}, -1) AS {name}" for name in known)
     connection.execute(
@@ -532,7 +546,12 @@ def _add_overhead(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> N
 
 def _words(words: type[IntEnum]) -> str:
     """The names of numbers from 0, as a list of SQL."""
-    return f"[{', '.join(quoted(each.name.lower()) for each in words)}]"
+    return _listed([each.name.lower() for each in words])
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Words as a list of SQL."""
+    return f"[{', '.join(map(quoted, words))}]"
 
 
 def _pofc(run: RunDirectory) -> DerivedTables:

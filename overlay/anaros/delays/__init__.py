@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who and what delayed a run, by how much and on which resource, by the kernel plane's records.
+
+`summary_of` adds up a run, `Summary.of` the records of a window; `told`, `faults_of` and
+`network_told` are what the report makes of it, with names. docs/report.md says what each is.
+"""
+
+from anaros.delays.derive import ABOUT, Summary, delays_of, summary_of, summary_within
+from anaros.delays.model import CAUSES, OWNERS, Delays
+from anaros.delays.network import KINDS as NETWORK_KINDS
+from anaros.delays.network import Accepts, accepts_of
+from anaros.delays.told import faults_of, network_told, told
+
+__all__ = [
+    "ABOUT",
+    "CAUSES",
+    "NETWORK_KINDS",
+    "OWNERS",
+    "Accepts",
+    "Delays",
+    "Summary",
+    "accepts_of",
+    "delays_of",
+    "faults_of",
+    "network_told",
+    "summary_of",
+    "summary_within",
+    "told",
+]
