@@ -3,8 +3,8 @@
  * Sockets and NIC. A socket of the target carries storage, which what a listener
  * accepts inherits.
  */
-#include "handlers/packet.h"
 #include "usage.bpf.h"
+#include "handlers/packet.h"
 
 #define REASON_PREFIX 16 /* "SKB_DROP_REASON_" */
 #define REASON_TEXT   128
@@ -141,7 +141,8 @@ int nic_drop(u64 *ctx)
 {
 	struct sk_buff *packet = (void *)ctx[0];
 
-	anaros_on_drop(anaros_drop_socket(ctx), packet->sk, anaros_drop_reason(ctx), packet->len);
+	anaros_on_drop(ctx[0], anaros_drop_socket(ctx), packet->sk, anaros_drop_reason(ctx),
+		       packet->queue_mapping, packet->len);
 	return 0;
 }
 

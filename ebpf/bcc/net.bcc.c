@@ -247,7 +247,7 @@ TRACEPOINT_PROBE(skb, kfree_skb)
 #ifdef ANAROS_HAS_DROP_SOCKET
 	to = (u64)args->rx_sk;
 #endif
-	anaros_on_drop(to, 0, reason, 0);
+	anaros_on_drop((u64)args->skbaddr, to, 0, reason, 0, 0);
 	return 0;
 }
 

@@ -132,14 +132,16 @@ static __always_inline void name_reason(u32 reason, u64 now)
 /*
  * Of a packet that was to go to one socket, or came from another. A queue that
  * was full has dropped packets of anybody: nobody can tell whose. It concerns the
- * target while it uses the network.
+ * target while it uses the network. One that did not come out of the queue of an
+ * interface was dropped there.
  */
-static __always_inline void anaros_on_drop(anaros_socket to, anaros_socket from, u32 reason,
-					   u32 bytes)
+static __always_inline void anaros_on_drop(u64 key, anaros_socket to, anaros_socket from,
+					   u32 reason, u32 queue, u32 bytes)
 {
 	struct socket_owner *owner = anaros_owner(to);
-	u64 now = bpf_ktime_get_ns(), cookie = 0;
+	u64 now = bpf_ktime_get_ns(), cookie = 0, place = 0;
 	struct anaros_record *record;
+	struct packet *packet;
 	u32 pid = 0;
 
 	if (owner) {
@@ -162,6 +164,11 @@ static __always_inline void anaros_on_drop(anaros_socket to, anaros_socket from,
 	}
 	if (reason)
 		name_reason(reason, now);
+	packet = anaros_find(packets, &key);
+	if (packet) {
+		place = (u64)queue << 32 | packet->interface;
+		anaros_drop(packets, &key);
+	}
 	record = anaros_reserve(ANAROS_PROBE_NET, ANAROS_KIND_NIC_DROP);
 	if (!record)
 		return;
@@ -171,6 +178,7 @@ static __always_inline void anaros_on_drop(anaros_socket to, anaros_socket from,
 	record->address = reason;
 	record->object = cookie;
 	record->size_bytes = bytes;
+	record->context = place;
 	anaros_submit(record);
 }
 
@@ -202,6 +210,7 @@ static __always_inline void anaros_on_poll(bool device, u32 interface, u32 work,
 		return;
 	record->start_ns = now;
 	record->object = interface;
+	record->status = work >= budget;
 	record->size_bytes = work;
 	record->address = budget;
 	record->context = queue;

@@ -82,9 +82,9 @@
 	ANAROS_KIND(0x0505, SCHED_THROTTLE, "sched.throttle", "0", "the thread was ready but its cgroup had used up its quota of CPU; address is the CPU") \
 	ANAROS_KIND(0x0601, BLOCK_IO, "block.io", "device (major << 20 | minor)", "issue to complete; address is the sector, context the ns from insert to issue, status the error, or 0 read, 1 write, 2 flush, 3 discard; pid 0 = nobody can tell for whom") \
 	ANAROS_KIND(0x0602, BLOCK_ISSUE, "block.issue", "inode, 0 = unknown", "what a block.io that starts at the same time met: status is the requests in the queue of the device, size_bytes their bytes; context is the pid that had most of them, from bit 32 on how many, from bit 48 on the queue of the hardware; address is the offset in the file") \
-	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget, context the number of the NAPI, 0 = unknown") \
+	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget, status is 1 where it was used up, context the number of the NAPI, 0 = unknown") \
 	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie, status the transmit queue") \
-	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address") \
+	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address; context is the interface in whose queue, 0 = in none, from bit 32 on its transmit queue") \
 	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old; where it closes size_bytes and context are the bytes that the program received and sent through it") \
 	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
 	ANAROS_KIND(0x0803, TCP_BYTES, "tcp.bytes", "socket cookie", "bytes that the program received, size_bytes, and sent, context, through the socket so far, once a second; status is its state, address the smoothed round trip in us, 0 = unknown") \

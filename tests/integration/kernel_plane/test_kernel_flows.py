@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,6 +105,49 @@ def test_bytes_of_a_flow_are_those_of_the_program(ends: tuple[str, str]) -> None
     assert int(waits.size_bytes.sum()) > BYTES / 4
     assert float(waits.duration_ns.max()) / MS > 1
     assert (waits.status == 0).all()
+
+
+def queue_drops(namespace: str) -> int:
+    """By the kernel's own count, of all queues of the link's near end."""
+    show = ["tc", "-n", namespace, "-s", "-j", "qdisc", "show", "dev", "near"]
+    shown = subprocess.run(show, check=True, capture_output=True, text=True)
+    return int(json.loads(shown.stdout)[0]["drops"])
+
+
+@pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3 is not installed")
+def test_what_a_full_queue_drops_is_told_packet_by_packet(ends: tuple[str, str]) -> None:
+    here, there = ends
+    small = ("root", "tbf", "rate", "20mbit", "burst", "4kb", "limit", "8kb")
+    subprocess.run(["tc", "-n", here, "qdisc", "replace", "dev", "near", *small], check=True)
+    inside = ["ip", "netns", "exec", there, "iperf3", "-s", "-1", "--forceflush"]
+    with subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            while "listening" not in (line := server.stdout.readline()):
+                assert line, "iperf3 does not listen"
+            before = queue_drops(here)
+            flood = ["-u", "-b", "100M", "-l", "1000", "-k", "2000", "--connect-timeout", "5000"]
+            load = ["iperf3", "-c", THERE, *flood, "--logfile", "/dev/null"]
+            run = record(["ip", "netns", "exec", here, *load])
+            dropped = queue_drops(here) - before
+        finally:
+            server.kill()
+    assert run.status == 0
+    assert dropped > 100
+    drops = run.of(Kind.NIC_DROP)
+    # Those of the kernel itself (neighbours, routers) are nobody's.
+    in_queue = drops.take(drops.context != 0)
+    assert dropped - 5 - dropped / 100 <= len(in_queue) <= dropped
+    reasons = {run.name(NameClass.REASON, number)[0] for number in set(in_queue.address.tolist())}
+    assert all(reason.startswith("QDISC_") for reason in reasons)
+    near = json.loads(
+        subprocess.run(
+            ["ip", "-n", here, "-j", "link", "show", "near"], check=True, capture_output=True
+        ).stdout
+    )
+    assert set(in_queue.context.tolist()) == {near[0]["ifindex"]}
+    assert (in_queue.pid == run.pid).all()
+    assert in_queue.size_bytes.min() > 50
 
 
 DATAGRAMS = """
