@@ -208,7 +208,7 @@ class Looks:
 def _delays(columns: Columns, names: Names) -> list[dict[str, Any]] | None:
     if not (columns.flags & FLAG_KERNEL).any():
         return None
-    return delays.told(delays.Summary.of(_of(columns, delays.ABOUT)).groups, names)
+    return delays.told(delays.Summary.of(columns).groups, names)
 
 
 def _of(columns: Columns, kinds: Sequence[Kind]) -> Columns:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from anaros import report
-from anaros.delays import Summary, accepts_of, told
-from anaros.delays.events import delays
+from anaros.delays import Summary, told
 from anaros.delays.groups import grouped
 from anaros.delays.model import Cause, Delays
+from anaros.delays.network import accepts_of
 from anaros.kinds import Kind, NameClass
 from anaros.records import FLAG_KERNEL, FLAG_OTHER_TENANT, Columns
 from anaros.store import derived, sql
@@ -197,7 +197,7 @@ def test_groups_agree_with_a_loop() -> None:
     expected: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for *key, duration in zip(*(a.tolist() for a in arrays.values()), durations, strict=True):
         expected[tuple(key)].append(int(duration))
-    groups = grouped(found)
+    groups = grouped([found])
     keys = zip(*(getattr(groups, name).tolist() for name in arrays), strict=True)
     figures = zip(
         *(getattr(groups, name).tolist() for name in ("count", "total_ns", "longest_ns")),
@@ -206,7 +206,7 @@ def test_groups_agree_with_a_loop() -> None:
     assert dict(zip(keys, figures, strict=True)) == {
         key: (len(all_of), sum(all_of), max(all_of)) for key, all_of in expected.items()
     }
-    assert len(grouped(delays(Columns.empty()))) == 0
+    assert len(Summary.of(Columns.empty()).groups) == 0
 
 
 def test_connections_wait_from_when_they_were_ready_until_they_were_taken() -> None:
@@ -221,7 +221,8 @@ def test_connections_wait_from_when_they_were_ready_until_they_were_taken() -> N
         {**taken, "start_ns": 60, "duration_ns": 5, "object": 4},
         {**taken, "start_ns": 61, "duration_ns": 5, "object": 9},
     )
-    found = accepts_of(columns)
+    calls = columns.kind == Kind.NET_ACCEPT
+    found = accepts_of(columns.take(~calls), columns.take(calls))
     assert found.object.tolist() == [1, 2]
     assert found.start_ns.tolist() == [12, 10]
     assert found.waited_ns.tolist() == [23, 45]

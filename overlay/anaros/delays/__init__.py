@@ -5,18 +5,14 @@
 `network_told` are what the report makes of it, with names. docs/report.md says what each is.
 """
 
-from anaros.delays.derive import ABOUT, Summary, delays_of, summary_of, summary_within
+from anaros.delays.derive import ABOUT, Summary, accepts_of, delays_of, summary_of, summary_within
 from anaros.delays.model import CAUSES, OWNERS, Delays
-from anaros.delays.network import KINDS as NETWORK_KINDS
-from anaros.delays.network import Accepts, accepts_of
 from anaros.delays.told import faults_of, network_told, told
 
 __all__ = [
     "ABOUT",
     "CAUSES",
-    "NETWORK_KINDS",
     "OWNERS",
-    "Accepts",
     "Delays",
     "Summary",
     "accepts_of",

@@ -21,7 +21,7 @@ from anaros.store.rundir import RunDirectory
 #: Kinds of record that anything here is about, and of which ``context`` is needed.
 ABOUT = (*events.KINDS, *network.KINDS, Kind.MEM_FAULTS, Kind.MEM_OOM)
 _WITH_CONTEXT = (*events.WITH_CONTEXT, *network.WITH_CONTEXT, Kind.MEM_FAULTS)
-_WITHOUT_CONTEXT = tuple(set(ABOUT) - set(_WITH_CONTEXT))
+_WITHOUT_CONTEXT = tuple(kind for kind in ABOUT if kind not in _WITH_CONTEXT)
 
 _TABLES = ("delays", "network", "drops", "faults")
 
@@ -45,11 +45,16 @@ class Summary:
     @classmethod
     def of(cls, columns: Columns) -> Summary:
         """What N records, sorted by their start, tell."""
+        return cls.of_kinds(_split(columns))
+
+    @classmethod
+    def of_kinds(cls, here: Mapping[Kind, Columns]) -> Summary:
+        """What the records of each kind tell."""
         return cls(
-            grouped(events.delays(columns)),
-            network.network_of(columns),
-            network.drops_of(columns),
-            _faults(columns),
+            grouped(events.delays(here)),
+            network.network_of(here),
+            network.drops_of(here[Kind.NIC_DROP]),
+            _faults(here[Kind.MEM_FAULTS], here[Kind.MEM_OOM]),
         )
 
 
@@ -66,7 +71,7 @@ def summary_of(run: RunDirectory, tallied: Calls, columns: Columns | None = None
     """
 
     def compute() -> dict[str, Mapping[str, Array]]:
-        found = Summary.of(_about(run, tallied, columns))
+        found = Summary.of_kinds(_by_kind(run, tallied, columns))
         return {
             "delays": found.groups.as_dict(),
             "network": found.network,
@@ -85,23 +90,37 @@ def summary_within(run: RunDirectory, window: tuple[int, int]) -> Summary:
 
 def delays_of(run: RunDirectory) -> Delays:
     """Each delay of a run by itself."""
-    return events.delays(segments.load(run, kinds=events.KINDS))
+    here = _split(segments.load(run, kinds=events.KINDS))
+    return Delays.concatenate(events.delays(here))
 
 
-def _about(run: RunDirectory, tallied: Calls, columns: Columns | None) -> Columns:
-    def here(kinds: Sequence[Kind]) -> list[Kind]:
-        return [kind for kind in kinds if (tallied.kind == kind).any()]
-
-    if columns is None:
-        return segments.load(run, kinds=here(ABOUT))
-    plain = columns.take(np.flatnonzero(np.isin(columns.kind, here(_WITHOUT_CONTEXT))))
-    wanted = here(_WITH_CONTEXT)
-    parts = [segments.load(run, kinds=wanted)] if wanted else []
-    return Columns.concatenate([plain, *parts])
+def accepts_of(run: RunDirectory) -> network.Accepts:
+    """How long each connection of a run waited to be accepted."""
+    here = _split(segments.load(run, kinds=(Kind.TCP_STATE, Kind.NET_ACCEPT)))
+    return network.accepts_of(here[Kind.TCP_STATE], here[Kind.NET_ACCEPT])
 
 
-def _faults(columns: Columns) -> dict[str, Array]:
-    of = columns.take(np.flatnonzero(columns.kind == Kind.MEM_FAULTS))
-    killed = int((columns.kind == Kind.MEM_OOM).sum())
-    row = {"minor": int(of.size_bytes.sum()), "major": int(of.context.sum()), "killed": killed}
+def _split(columns: Columns, kinds: Sequence[Kind] = ABOUT) -> dict[Kind, Columns]:
+    """The records of each kind, in their order."""
+    about = np.zeros(1 << 16, np.bool_)
+    about[list(kinds)] = True
+    some = np.flatnonzero(about[columns.kind])
+    found = columns.kind[some]
+    return {kind: columns.take(some[found == kind]) for kind in kinds}
+
+
+def _by_kind(run: RunDirectory, tallied: Calls, columns: Columns | None) -> dict[Kind, Columns]:
+    """The records of a run, by kind; those whose context is needed are read for it."""
+    wanted = ABOUT if columns is None else _WITH_CONTEXT
+    present = [kind for kind in wanted if (tallied.kind == kind).any()]
+    here = _split(segments.load(run, kinds=present) if present else Columns.empty(), wanted)
+    return here if columns is None else {**here, **_split(columns, _WITHOUT_CONTEXT)}
+
+
+def _faults(told: Columns, killed: Columns) -> dict[str, Array]:
+    row = {
+        "minor": int(told.size_bytes.sum()),
+        "major": int(told.context.sum()),
+        "killed": len(killed),
+    }
     return {name: np.array([value], np.uint64) for name, value in row.items()}

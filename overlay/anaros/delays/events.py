@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from anaros.delays.model import Cause, Delays, Owner
@@ -43,34 +45,38 @@ _PLAIN = {
 }
 
 
-def delays(columns: Columns) -> Delays:
-    """The delays that N records tell of.
+def delays(here: Mapping[Kind, Columns]) -> list[Delays]:
+    """The delays that records tell of, in parts of one cause each.
 
     Args:
-        columns: The records, by their start; others than ``KINDS`` are passed over.
-
-    Returns:
-        The delays by cause, each cause by its start.
+        here: The records of each of ``KINDS``, by their start: see `anaros.delays.kinds.split`.
     """
-    here = {kind: columns.take(np.flatnonzero(columns.kind == kind)) for kind in KINDS}
-    return Delays.concatenate(
-        [
-            _run_queue(here[Kind.SCHED_RUNQUEUE]),
-            *(_plain(here[kind], kind) for kind in _PLAIN),
-            _frozen(here[Kind.CGROUP_FREEZE]),
-            _interrupts(here[Kind.IRQ_TOTAL]),
-            *(_longest(here[kind], cause) for kind, cause in _LONG.items()),
-            *_disk(here[Kind.BLOCK_IO]),
-            _faults(here[Kind.MEM_FAULT], here[Kind.FILE_FAULT]),
-            _locks(here[Kind.SYNC_KERNEL_TOTAL]),
-        ]
-    )
+    return [
+        _run_queue(here[Kind.SCHED_RUNQUEUE]),
+        *(_plain(here[kind], kind) for kind in _PLAIN),
+        _frozen(here[Kind.CGROUP_FREEZE]),
+        Delays.concatenate(
+            [
+                _interrupts(here[Kind.IRQ_TOTAL]),
+                *(_longest(here[kind], Cause.INTERRUPT) for kind in (Kind.IRQ_HARD, Kind.IRQ_SOFT)),
+            ]
+        ),
+        *_disk(here[Kind.BLOCK_IO]),
+        _faults(here[Kind.MEM_FAULT], here[Kind.FILE_FAULT]),
+        Delays.concatenate(
+            [
+                _locks(here[Kind.SYNC_KERNEL_TOTAL]),
+                _longest(here[Kind.SYNC_KERNEL], Cause.KERNEL_LOCK),
+            ]
+        ),
+    ]
 
 
 def _run_queue(found: Columns) -> Delays:
     """Who held the processor until then; nobody where it was idle."""
+    somebody = found.size_bytes != 0
     other = found.flags & FLAG_OTHER_TENANT != 0
-    owner = np.where(found.size_bytes == 0, Owner.NOBODY, np.where(other, Owner.OTHER, Owner.OWN))
+    owner = somebody.view(np.uint8) * (Owner.OWN + other.view(np.uint8))
     return Delays.of(
         len(found),
         Cause.RUN_QUEUE,
@@ -79,7 +85,7 @@ def _run_queue(found: Columns) -> Delays:
         pid=found.pid,
         tid=found.tid,
         owner=owner,
-        by_class=np.where(found.size_bytes == 0, 0, NameClass.PROCESS),
+        by_class=somebody.view(np.uint8) * np.uint8(NameClass.PROCESS),
         by=found.size_bytes,
     )
 
@@ -127,14 +133,6 @@ def _interrupts(found: Columns) -> Delays:
     )
 
 
-#: A single interrupt or wait that was long, and is in a sum, too: what it is keyed by.
-_LONG = {
-    Kind.IRQ_HARD: Cause.INTERRUPT,
-    Kind.IRQ_SOFT: Cause.INTERRUPT,
-    Kind.SYNC_KERNEL: Cause.KERNEL_LOCK,
-}
-
-
 def _longest(found: Columns, cause: Cause) -> Delays:
     """Long ones, which the sums of their second count and add up already."""
     interrupt = cause is Cause.INTERRUPT
@@ -155,22 +153,21 @@ def _disk(found: Columns) -> list[Delays]:
     """What kept the target's requests: those of others before them, and the queue above."""
     other = found.flags & FLAG_OTHER_TENANT != 0
     own = ~other & (found.pid != 0)
-    queued = found.take(np.flatnonzero(own & (found.context >= _QUEUED_NS_MIN)))
-    parts = [
-        Delays.of(
-            len(queued),
-            Cause.DISK_QUEUE,
-            start_ns=queued.start_ns - queued.context,
-            duration_ns=queued.context,
-            pid=queued.pid,
-            tid=queued.tid,
-            thing=queued.object,
-        )
-    ]
+    kept = found.take(np.flatnonzero(own & (found.context >= _QUEUED_NS_MIN)))
+    queued = Delays.of(
+        len(kept),
+        Cause.DISK_QUEUE,
+        start_ns=kept.start_ns - kept.context,
+        duration_ns=kept.context,
+        pid=kept.pid,
+        tid=kept.tid,
+        thing=kept.object,
+    )
+    ahead = []
     for device in np.unique(found.object[own]):
         here = found.object == device
-        parts.append(_ahead(found.take(np.flatnonzero(own & here)), found.take(~own & here)))
-    return parts
+        ahead.append(_ahead(found.take(np.flatnonzero(own & here)), found.take(~own & here)))
+    return [queued, Delays.concatenate(ahead)]
 
 
 def _ahead(mine: Columns, others: Columns) -> Delays:

@@ -15,6 +15,8 @@ from anaros.records import U32, U64
 
 #: A number below this is its own place in a table: all pids are, and all interrupts.
 _DENSE = 1 << 22
+#: Below this a number is its own rank.
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,12 @@ class Groups:
         return cls(**{name: arrays[name] for name in cls.__slots__})
 
 
-def grouped(delays: Delays) -> Groups:
-    """The groups of N delays, by their cause."""
-    # One cause after the other, so that most columns of a group have few values.
-    parts = [
-        _group(delays.take(delays.cause == cause))
-        for cause in np.flatnonzero(np.bincount(delays.cause))
-    ]
+def grouped(parts: Sequence[Delays]) -> Groups:
+    """The groups of delays; each part is of one cause, and no cause has two parts."""
+    found = [_group(part) for part in parts if len(part)]
     return Groups(
         **{
-            name: np.concatenate([np.zeros(0, dtype), *(part[name] for part in parts)])
+            name: np.concatenate([np.zeros(0, dtype), *(group[name] for group in found)])
             for name, dtype in _DTYPES.items()
         }
     )
@@ -90,11 +88,14 @@ def _codes(
     columns: Sequence[npt.NDArray[Any]],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
     """For each row the number of its group, and for each group a row of it."""
-    code = np.zeros(len(columns[0]), np.int64)
+    code, many = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:
-        ranks, many = _ranks(column)
-        if many > 1:  # the groups so far are at most as many as the rows: no overflow
-            code, _ = _ranks(code * many + ranks)
+        if not column.strides[0]:
+            continue  # the same for all
+        ranks, values = _ranks(column)
+        if many * values > _DENSE:
+            code, many = _ranks(code)
+        code, many = code * values + ranks, many * values
     code, many = _ranks(code)
     first = np.zeros(many, np.intp)
     first[code] = np.arange(len(code))
@@ -102,11 +103,14 @@ def _codes(
 
 
 def _ranks(column: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
-    """The values as numbers from 0 on, in their order, and how many there are."""
-    if int(column.max()) < _DENSE:
-        seen = np.zeros(int(column.max()) + 1, np.int64)
+    """The values as numbers from 0 on, in their order, and how many numbers there are."""
+    most = int(column.max())
+    if most < _FEW:
+        return column.astype(np.int64), most + 1
+    if most < _DENSE:
+        seen = np.zeros(most + 1, np.int64)
         seen[column] = 1
-        places = np.cumsum(seen)
-        return places[column] - 1, int(places[-1])
+        places = np.cumsum(seen) - 1
+        return places[column], int(places[-1]) + 1
     values, ranks = np.unique(column, return_inverse=True)
     return ranks.astype(np.int64), len(values)

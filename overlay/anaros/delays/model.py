@@ -99,21 +99,20 @@ class Delays:
         """The arrays by name; nothing is copied."""
         return {name: getattr(self, name) for name in self.__slots__}
 
-    def take(self, index: npt.NDArray[Any] | slice) -> Delays:
-        """The delays that ``index`` (positions, a mask or a slice) selects."""
-        return Delays(**{name: column[index] for name, column in self.as_dict().items()})
-
     @classmethod
     def of(cls, many: int, cause: Cause, **arrays: Any) -> Delays:
         """``many`` delays of one cause; what is not given is 0.
 
-        But each is one, and the longest itself, unless that is given.
+        But each is one, and the longest itself, unless that is given. What is the same for all
+        takes no memory.
         """
         longest_ns = arrays.get("duration_ns", 0)
         given = {"cause": cause, "count": 1, "longest_ns": longest_ns, **arrays}
         return cls(
             **{
-                name: np.zeros(many, dtype) + np.asarray(given.get(name, 0)).astype(dtype)
+                name: np.broadcast_to(
+                    np.asarray(given.get(name, 0)).astype(dtype, copy=False), (many,)
+                )
                 for name, dtype in _DTYPES.items()
             }
         )

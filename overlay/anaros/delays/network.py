@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +51,16 @@ class Accepts:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def accepts_of(columns: Columns) -> Accepts:
+def accepts_of(states: Columns, calls: Columns) -> Accepts:
     """Which connections waited to be accepted: the kernel tells since when, the call until when.
 
     Args:
-        columns: N records in any order, of all kinds.
+        states: Records of changes of states, in any order.
+        calls: Those of calls that accepted.
     """
-    state = columns.status == _TCP_ESTABLISHED
-    state &= (columns.kind == Kind.TCP_STATE) & (columns.address == _TCP_SYN_RECEIVED)
-    ready = columns.take(np.flatnonzero(state))
+    established = (states.status == _TCP_ESTABLISHED) & (states.address == _TCP_SYN_RECEIVED)
+    ready = states.take(np.flatnonzero(established))
     ready = ready.take(np.argsort(ready.object, kind="stable"))
-    calls = columns.take(np.flatnonzero(columns.kind == Kind.NET_ACCEPT))
     place = np.searchsorted(ready.object, calls.object)
     known = place < len(ready)
     known[known] = ready.object[place[known]] == calls.object[known]
@@ -82,12 +82,11 @@ def accepts_of(columns: Columns) -> Accepts:
 UNKNOWN = -1
 
 
-def network_of(columns: Columns) -> dict[str, npt.NDArray[np.int64]]:
-    """What N records tell of the network, as one row: each array has shape (1,)."""
-    here = {kind: columns.take(np.flatnonzero(columns.kind == kind)) for kind in KINDS}
+def network_of(here: Mapping[Kind, Columns]) -> dict[str, npt.NDArray[np.int64]]:
+    """What the records of each of ``KINDS`` tell, as one row: each array has shape (1,)."""
     again, backlog = here[Kind.TCP_RETRANSMIT], here[Kind.NET_BACKLOG]
     polls = here[Kind.NIC_POLL]
-    waited = accepts_of(columns).waited_ns
+    waited = accepts_of(here[Kind.TCP_STATE], here[Kind.NET_ACCEPT]).waited_ns
     trips = here[Kind.TCP_BYTES].address
     trips = trips[trips > 0] * np.uint64(1000)
     row = {
@@ -108,10 +107,9 @@ def network_of(columns: Columns) -> dict[str, npt.NDArray[np.int64]]:
     return {name: np.array([int(value)], np.int64) for name, value in row.items()}
 
 
-def drops_of(columns: Columns) -> dict[str, npt.NDArray[Any]]:
+def drops_of(dropped: Columns) -> dict[str, npt.NDArray[Any]]:
     """How many packets were dropped for each ``reason`` (a number), the most first."""
-    dropped = columns.address[columns.kind == Kind.NIC_DROP]
-    reason, count = np.unique(dropped, return_counts=True)
+    reason, count = np.unique(dropped.address, return_counts=True)
     order = np.argsort(-count, kind="stable")
     return {"reason": reason[order], "count": count[order].astype(np.uint64)}
 

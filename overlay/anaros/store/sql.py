@@ -417,8 +417,7 @@ def _add_accepts(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> No
     """The kernel tells when a connection was ready, the call that took it when it was taken."""
     from anaros.delays import accepts_of
 
-    columns = segments.load(run, kinds=(Kind.NET_ACCEPT, Kind.TCP_STATE))
-    _register(connection, "accepts", accepts_of(columns).as_dict())
+    _register(connection, "accepts", accepts_of(run).as_dict())
     source = f"SELECT *, object AS named, {NameClass.SOCKET.value} AS name_class"
     joined = _NAMES_JOINED.format(records=f"{source} FROM derived_accepts")
     connection.execute(
