@@ -7,15 +7,16 @@ import contextlib
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from real_table import Cover, Figure, Told
 
@@ -41,12 +42,35 @@ NEEDS = [
     ),
 ]
 
-#: For wrk: what it counted, to the byte.
+#: For wrk: what it counted, to the byte, and how long it waited, in us.
 EXACTLY = """
-function done(summary)
-    local refused = summary.errors.status
-    io.write(string.format("exactly %d %d %d\\n", summary.requests, summary.bytes, refused))
+function done(summary, latency)
+    local refused, took = summary.errors.status, summary.duration
+    io.write(string.format("exactly %d %d %d %d", summary.requests, summary.bytes, refused, took))
+    io.write(string.format(" mean=%f max=%f", latency.mean, latency.max))
+    for _, part in ipairs({50, 95, 99}) do
+        io.write(string.format(" p%d=%d", part, latency:percentile(part)))
+    end
+    io.write("\\n")
 end
+"""
+
+#: The questions of a client on its connections to a port, and how long each had to wait: from the
+#: first byte that it sent to the last one that came before it sent again.
+_ANSWERS = """
+WITH moved AS (
+    SELECT object, kind, start_ns, start_ns + duration_ns AS end_ns,
+        lag(kind) OVER (PARTITION BY object ORDER BY start_ns) AS before
+    FROM records
+    WHERE kind IN ('net.send', 'net.recv') AND size_bytes > 0 AND name LIKE '%:{port}'
+), turns AS (
+    SELECT *, count(*) FILTER (kind = 'net.send' AND before IS DISTINCT FROM 'net.send')
+        OVER (PARTITION BY object ORDER BY start_ns) AS turn
+    FROM moved
+)
+SELECT object, (max(end_ns) - min(start_ns)) / 1e3
+FROM turns GROUP BY object, turn HAVING count(DISTINCT kind) = 2
+ORDER BY object, turn
 """
 
 #: States of TCP sockets.
@@ -133,6 +157,23 @@ def tool(*words: str | Path, **more: Any) -> str:
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
+
+
+@contextlib.contextmanager
+def serving(*words: str | Path, ready: Callable[[], object], **options: Any) -> Iterator[None]:
+    """A server that nobody watches."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+    process = subprocess.Popen(list(map(str, words)), **quiet)
+    try:
+        until(ready, f"{words[0]} is ready")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
 
 
 class Gate:
@@ -262,12 +303,34 @@ class Watched:
         self._told.figures.append(Figure(self._name, self.way, what, theirs, ours))
         assert abs(ours - theirs) <= within * abs(theirs) + spare, f"{what}: {ours}, not {theirs}"
 
-    def detach(self) -> Seen:
-        """Lets the program go on."""
-        watcher = self._processes[-1]
-        watcher.send_signal(signal.SIGTERM)
-        watcher.wait(PATIENCE_S)
-        return Seen(self.path)
+    def as_long(
+        self,
+        what: str,
+        theirs: dict[str, float],
+        ours: npt.NDArray[np.float64],
+        near: float = 5,
+        held_up: float = 0.05,
+    ) -> None:
+        """How long something took, in us, as the tool says and as its calls did.
+
+        What holds a tool up between its reading of the clock and its call is in its own figure
+        alone: a mean may be less by that, a median hardly is. The rest is for the table.
+
+        Args:
+            what: What took its time.
+            theirs: `mean` and `p50`, and what else they tell: `p95`, `p99`, `max`.
+            ours: Each of them.
+            near: What lies between the tool's clock and its calls, in us, and what it rounds by.
+            held_up: How much less our mean may be: a processor is taken from a tool anywhere.
+        """
+        for name, value in theirs.items():
+            found = _figure(name, ours)
+            self._told.figures.append(
+                Figure(self._name, self.way, f"{name} of {what}, µs", value, found)
+            )
+        mean, median = float(ours.mean()), float(np.median(ours))
+        assert (1 - held_up) * theirs["mean"] - near <= mean <= 1.01 * theirs["mean"] + near
+        assert abs(median - theirs["p50"]) <= 0.01 * theirs["p50"] + near
 
     def kill(self) -> None:
         """Whatever still runs."""
@@ -279,6 +342,13 @@ class Watched:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def _figure(name: str, values: npt.NDArray[np.float64]) -> float:
+    """`mean`, `max`, or a percentile such as `p95`."""
+    if name.startswith("p"):
+        return float(np.percentile(values, float(name[1:])))
+    return float(values.mean() if name == "mean" else values.max())
 
 
 def _probes(pid: int) -> set[str]:
@@ -325,6 +395,13 @@ class Seen:
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         return list(sql.query(self.run, query).rows)
+
+    def answers(self, port: int) -> list[npt.NDArray[np.float64]]:
+        """How long a client of a port waited for each answer, in us, by connection."""
+        found: dict[int, list[float]] = {}
+        for connection, took_us in self.ask(_ANSWERS.format(port=port)):
+            found.setdefault(connection, []).append(took_us)
+        return [np.array(each) for each in found.values()]
 
     def total(self, quantity: str) -> dict[str, Any]:
         """One quantity of the coverage."""

@@ -10,6 +10,13 @@ from typing import Any
 #: In which order, and under which heading, the ways stand side by side.
 _WAYS = {"run": "`anaros run`", "attach": "`anaros attach`"}
 _UNKNOWN = "—"
+#: The bytes of files and of sockets.
+_BYTES = (
+    ("file.read_bytes", "file.written_bytes"),
+    ("socket.received_bytes", "socket.sent_bytes"),
+)
+#: What a program moves by its start alone.
+_LITTLE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,21 @@ class Cover:
     @property
     def words(self) -> str:
         """The shares of its bytes, and who moved the rest."""
-        shares = [_share(self.coverage["shares"][f"{name}_bytes"]) for name in ("file", "socket")]
+        shares = [self._share(*names) for names in _BYTES]
         missed = [
             f"{row['program'].rpartition('/')[2]} ({row.get('reason', 'past the shim')})"
             for row in (*self.coverage["without_shim"], *self.coverage["partly_seen"])
         ]
-        return ", ".join(shares) + (f"; named: {', '.join(sorted(set(missed)))}" if missed else "")
+        return " · ".join(shares) + (f"; named: {', '.join(sorted(set(missed)))}" if missed else "")
+
+    def _share(self, *names: str) -> str:
+        """Never rounded up to the whole; of next to nothing it is no matter."""
+        rows = [row for row in self.coverage["quantities"] if row["quantity"] in names]
+        whole = sum(row["witnessed"] or 0 for row in rows)
+        if whole < _LITTLE:
+            return f"{whole:,} bytes" if whole else _UNKNOWN
+        covered = sum(row["covered"] or 0 for row in rows)
+        return f"{covered * 10_000 // whole / 100:g} %"
 
 
 @dataclass(slots=True)
@@ -97,8 +113,3 @@ def _table(heads: Iterable[str], told: Iterable[tuple[str, str, str]]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-
-
-def _share(value: float | None) -> str:
-    """Never rounded up to the whole."""
-    return _UNKNOWN if value is None else f"{int(value * 10_000) / 100:g} %"

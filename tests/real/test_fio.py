@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from real_harness import Gate, Seen, Watched, needs
 
 pytestmark = needs("fio")
@@ -100,3 +101,18 @@ def test_mmap(watched: Watched, tmp_path: Path) -> None:
     assert figures.read_bytes == BYTES
     filled = of_data(seen, "file.fill")[1] + of_data(seen, "file.readahead")[1]
     watched.same("bytes read, filled", BYTES, filled)
+
+
+def test_latency(watched: Watched, tmp_path: Path) -> None:
+    # What is read at once takes long enough for a per cent to be more than fio's way to its clock.
+    logged = f"--write_lat_log={tmp_path / 'latency'}"
+    seen, _ = fio(watched, tmp_path, "sync", "--rw=randread", "--direct=1", "--bs=1M", logged)
+    (log,) = tmp_path.glob("latency_clat*.log")
+    each = np.array([int(line.split(",")[1]) / 1e3 for line in log.read_text().splitlines()])
+    ours = seen.ask(
+        "SELECT duration_ns / 1e3 FROM records WHERE kind = 'file.read' AND name LIKE '%/data'"
+    )
+    told = {"mean": each.mean(), "p50": np.median(each), "max": each.max()}
+    watched.same("reads", len(each), len(ours), within=0)
+    # Of so few one that has to wait for its processor on its way out of the kernel shows.
+    watched.as_long("a read of 1 MiB", told, np.array(ours)[:, 0], held_up=0.5)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from real_harness import EXACTLY, Watched, finish, free_port, listens, needs, tool
+import numpy as np
+import numpy.typing as npt
+from real_harness import EXACTLY, Gate, Watched, finish, free_port, listens, needs, serving, tool
 
 pytestmark = needs("nginx", "wrk")
 
@@ -35,25 +38,24 @@ http {{
 """
 
 
-def test_pages(watched: Watched, public: Path) -> None:
-    port, page = free_port(), public / "pages/page"
+def commands(folder: Path, port: int) -> tuple[list[str], list[str]]:
+    """Those of the server and of its load, with their files."""
+    page, exactly = folder / "pages/page", folder / "exactly.lua"
     page.parent.mkdir()
     page.write_bytes(os.urandom(BODY))
-    configuration, exactly = public / "nginx.conf", public / "exactly.lua"
-    configuration.write_text(CONFIGURATION.format(folder=public, port=port))
+    configuration = folder / "nginx.conf"
+    configuration.write_text(CONFIGURATION.format(folder=folder, port=port))
     exactly.write_text(EXACTLY)
-    server = ["nginx", "-p", str(public), "-c", str(configuration)]
+    load = ["wrk", "-t1", f"-c{CLIENTS}", "-d1", "-s", str(exactly)]
+    server = ["nginx", "-p", str(folder), "-c", str(configuration)]
+    return server, [*load, f"http://127.0.0.1:{port}/page"]
+
+
+def test_pages(watched: Watched, public: Path) -> None:
+    port = free_port()
+    server, load = commands(public, port)
     watched.start(*server, ready=lambda: listens(port))
-    load = [
-        "wrk",
-        "-t1",
-        f"-c{CLIENTS}",
-        "-d1",
-        "-s",
-        str(exactly),
-        f"http://127.0.0.1:{port}/page",
-    ]
-    requests, size, refused = map(int, tool(*load).partition("exactly")[2].split())
+    requests, size, refused = map(int, tool(*load).partition("exactly")[2].split()[:3])
     assert refused == 0
     finish(port)
     tool(*server, "-s", "quit")
@@ -72,3 +74,31 @@ def test_pages(watched: Watched, public: Path) -> None:
     if watched.way == "run":
         assert seen.coverage["without_shim"] == []
         assert seen.coverage["partly_seen"] == []
+
+
+def corrected(took_us: npt.NDArray[np.float64], expected_us: int) -> npt.NDArray[np.float64]:
+    """As wrk has it: who waits for two means or more kept others from being sent, one each mean.
+
+    Args:
+        took_us: Each answer's time.
+        expected_us: The mean time between two requests of a connection.
+    """
+    late = took_us[took_us >= 2 * expected_us]
+    more = [np.arange(took - expected_us, expected_us, -expected_us) for took in late]
+    return np.concatenate([took_us, *more])
+
+
+def test_latency(watched: Watched, public: Path) -> None:
+    port, gate = free_port(), Gate(public)
+    server, load = commands(public, port)
+    with serving(*server, ready=lambda: listens(port)):
+        watched.start(*gate.before(*load), ready=gate.reached)
+        gate.open()
+        seen = watched.end()
+    (exactly,) = re.findall(r"exactly (.*)", watched.said())
+    requests, took_us = int(exactly.split()[0]), int(exactly.split()[3])
+    told = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", exactly)}
+    answers = np.concatenate(seen.answers(port))
+    watched.same("answers", requests, len(answers), within=0, spare=CLIENTS)
+    expected_us = took_us // (requests // CLIENTS)
+    watched.as_long("a page", told, corrected(answers, expected_us))

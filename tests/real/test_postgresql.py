@@ -6,14 +6,14 @@ from __future__ import annotations
 import pwd
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from real_harness import (
-    PATIENCE_S,
+    Gate,
     Watched,
     as_user,
     find,
@@ -21,8 +21,8 @@ from real_harness import (
     free_port,
     listens,
     needs,
+    serving,
     tool,
-    until,
 )
 
 pytestmark = needs("postgres", "initdb", "pgbench", "setpriv")
@@ -60,15 +60,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         port = str(free_port())
         server = Server(folder, port)
         command = as_user(OWNER, *server.command)
-        process = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL)
-        try:
-            until(server.ready, "PostgreSQL answers")
-            server.pgbench("-i", "-s", "1", "-q")
-            server.stop()
-            process.wait(PATIENCE_S)
-        finally:
-            process.kill()
-            process.wait()
+        with serving(*command, ready=server.ready, cwd="/"):
+            tool(*server.pgbench("-i", "-s", "1", "-q"))
         yield folder
 
 
@@ -85,10 +78,10 @@ class Server:
         """Whether it answers."""
         return listens(self.port) and "ready" in (self.folder / "postmaster.pid").read_text()
 
-    def pgbench(self, *words: str) -> str:
-        """Runs its load tool."""
+    def pgbench(self, *words: str) -> list[str]:
+        """The command of its load tool."""
         clients = () if "-i" in words else ("-n", "-c", str(CLIENTS))
-        return tool(str(find("pgbench")), *self.at, *clients, *words, "postgres")
+        return [str(find("pgbench")), *self.at, *clients, *words, "postgres"]
 
     def stop(self) -> None:
         """As its owner would."""
@@ -99,7 +92,8 @@ class Server:
 def test_pgbench(watched: Watched, cluster: Path) -> None:
     server = Server(cluster, str(free_port()))
     watched.start(*server.command, ready=server.ready, cwd="/", user=OWNER)
-    told = server.pgbench("--select-only", "-t", str(READS)), server.pgbench("-t", str(WRITES))
+    loads = server.pgbench("--select-only", "-t", str(READS)), server.pgbench("-t", str(WRITES))
+    told = [tool(*load) for load in loads]
     finish(server.port)
     server.stop()
     done = [int(re.findall(r"actually processed: (\d+)", each)[0]) for each in told]
@@ -113,3 +107,21 @@ def test_pgbench(watched: Watched, cluster: Path) -> None:
     if watched.way == "run":
         assert seen.coverage["without_shim"] == []
         assert seen.coverage["partly_seen"] == []
+
+
+def test_latency(watched: Watched, cluster: Path, tmp_path: Path) -> None:
+    server, gate = Server(cluster, str(free_port())), Gate(tmp_path)
+    load = server.pgbench("-t", str(WRITES), "--log", f"--log-prefix={tmp_path / 'log'}")
+    with serving(*as_user(OWNER, *server.command), ready=server.ready, cwd="/"):
+        watched.start(*gate.before(*load), ready=gate.reached)
+        gate.open()
+        seen = watched.end()
+    (log,) = tmp_path.glob("log.*")
+    each = np.array([int(line.split()[2]) for line in log.read_text().splitlines()])
+    told = {"mean": each.mean(), "p50": np.median(each), "max": each.max()}
+    # Before its transactions a connection has requests of its own.
+    turns = [found for found in seen.answers(server.port) if len(found) > WRITES * STATEMENTS]
+    transactions = [found[-WRITES * STATEMENTS :].reshape(WRITES, -1) for found in turns]
+    answers = np.concatenate(transactions).sum(axis=1)
+    watched.same("transactions", len(each), len(answers), within=0)
+    watched.as_long("a transaction", told, answers)

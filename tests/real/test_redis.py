@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
-from real_harness import Watched, finish, free_port, listens, needs, tool, until
+import numpy as np
+from real_harness import Gate, Watched, finish, free_port, listens, needs, serving, tool, until
 
 pytestmark = needs("redis-server", "redis-benchmark", "redis-cli")
 
@@ -45,3 +47,21 @@ def test_benchmark_and_snapshot(watched: Watched, tmp_path: Path) -> None:
     if watched.way == "run":
         assert seen.coverage["without_shim"] == []
         assert seen.coverage["partly_seen"] == []
+
+
+def test_latency(watched: Watched, tmp_path: Path) -> None:
+    port, gate = free_port(), Gate(tmp_path)
+    server = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    load = ["redis-benchmark", "-p", str(port), "-n", str(REQUESTS), "-c", "20", "-d", "2000"]
+    with serving(*server, ready=lambda: listens(port), cwd=tmp_path):
+        watched.start(*gate.before(*load, "-t", "set", "--csv"), ready=gate.reached)
+        gate.open()
+        seen = watched.end()
+    (row,) = csv.DictReader(watched.said().splitlines())
+    names = {"mean": "avg", "p50": "p50", "p95": "p95", "p99": "p99", "max": "max"}
+    told = {name: float(row[f"{theirs}_latency_ms"]) * 1e3 for name, theirs in names.items()}
+    # It asks for the server's settings first, on a connection of its own.
+    answers = np.concatenate([each for each in seen.answers(port) if len(each) > 1])
+    watched.same("requests", REQUESTS, len(answers), within=0)
+    # Its percentiles are the upper ends of steps of 8 us.
+    watched.as_long("a SET", told, answers, near=5 + 8)
