@@ -123,26 +123,35 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _sockets(port: int) -> list[str]:
+def _sockets(port: int, beside: int | str) -> list[str]:
     """States of all TCP sockets with this port at either end, as the kernel numbers them."""
     found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
+            for line in Path(f"/proc/{beside}/net/{table}").read_text().splitlines()[1:]:
                 words = line.split()
                 if port in (int(end.rpartition(":")[2], 16) for end in words[1:3]):
                     found.append(words[3])
     return found
 
 
-def listens(port: int) -> bool:
-    """Whether somebody does, without a connection that would be counted."""
-    return _LISTEN in _sockets(port)
+def listens(port: int, beside: int | str = "self") -> bool:
+    """Whether somebody does, without a connection that would be counted.
+
+    Args:
+        port: The port.
+        beside: A process in the network namespace that is meant.
+    """
+    return _LISTEN in _sockets(port, beside)
 
 
-def finish(port: int) -> None:
+def finish(port: int, beside: int | str = "self") -> None:
     """Waits until all connections are closed, so that what they moved is told."""
-    until(lambda: not set(_sockets(port)) - {_LISTEN, _TIME_WAIT}, f"port {port} is quiet")
+
+    def quiet() -> bool:
+        return not set(_sockets(port, beside)) - {_LISTEN, _TIME_WAIT}
+
+    until(quiet, f"port {port} is quiet")
 
 
 def tool(*words: str | Path, **more: Any) -> str:
@@ -230,6 +239,7 @@ class Watched:
         ready: Callable[[], object],
         more: bool = False,
         user: str | None = None,
+        target: Callable[[], int] | None = None,
         **options: Any,
     ) -> None:
         """Starts it and waits until it is ready, and until it is watched.
@@ -239,6 +249,7 @@ class Watched:
             ready: Tells whether the program is at work.
             more: Whether the probes are waited for that are loaded while it runs.
             user: Whom it runs as; None: as the tests do.
+            target: Whom to attach to; None: the program itself.
             options: Of `subprocess.Popen`.
         """
         command = list(map(str, words)) if user is None else as_user(user, *words)
@@ -249,7 +260,8 @@ class Watched:
         until(lambda: ready() or self._program.poll() is not None, f"{words[0]} is ready")
         assert self._program.poll() is None, self.said()
         if self.way == "attach":
-            self._open(anaros("attach", "--output", self.path, str(self._program.pid)), "anaros")
+            pid = self.pid if target is None else target()
+            self._open(anaros("attach", "--output", self.path, str(pid)), "anaros")
         watcher = self._processes[-1]
         waited = _MORE if more else _CALLS if self.way == "attach" else None
         if waited is not None:
