@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ pytestmark = [
 ]
 
 REQUESTS, PORT = 5_000, 6379
+
+SPACES = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"]
 
 #: In a network with a loopback device alone, with a file system that nobody else has.
 START = """
@@ -30,18 +32,11 @@ def child(pid: int) -> int | None:
 
 
 def test_redis(watched: Watched, tmp_path: Path) -> None:
+    tried = subprocess.run([*SPACES, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no namespaces: {tried.stderr.strip()}")
     data = tmp_path / "data"
     data.mkdir()
-    spaces = [
-        "unshare",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "--net",
-        "--uts",
-        "--ipc",
-    ]
     inner: list[int] = []
 
     def ready() -> bool:
@@ -49,7 +44,7 @@ def test_redis(watched: Watched, tmp_path: Path) -> None:
         return bool(inner) and listens(PORT, inner[0])
 
     command = ["sh", "-c", START, "sh", data, str(PORT)]
-    watched.start(*spaces, *command, ready=ready, target=lambda: inner[0])
+    watched.start(*SPACES, *command, ready=ready, target=lambda: inner[0])
     assert f"NSpid:\t{inner[0]}\t1\n" in Path(f"/proc/{inner[0]}/status").read_text()
     within = ["nsenter", "--target", str(inner[0]), "--net", "--mount"]
     load = ["redis-benchmark", "-p", str(PORT), "-n", str(REQUESTS), "-c", "20", "-d", "2000"]
@@ -59,7 +54,7 @@ def test_redis(watched: Watched, tmp_path: Path) -> None:
     tool(*within, "redis-cli", "-p", str(PORT), "bgsave")
     snapshot = Path(f"/proc/{inner[0]}/root{data}/dump.rdb")
     until(snapshot.exists, "the snapshot is there")
-    size = os.stat(snapshot).st_size
+    size = snapshot.stat().st_size
     assert not (data / "dump.rdb").exists()
     finish(PORT, inner[0])
     tool(*within, "redis-cli", "-p", str(PORT), "shutdown", "nosave")
@@ -68,8 +63,8 @@ def test_redis(watched: Watched, tmp_path: Path) -> None:
     watched.same("bytes received", int(told["total_net_input_bytes"]), seen.bytes("net.recv"))
     sent = int(told["total_net_output_bytes"]) + len(info)
     watched.same("bytes sent", sent, seen.bytes("net.send"))
-    ((written, name),) = seen.ask(
-        "SELECT sum(size_bytes)::BIGINT, any_value(name) FROM records"
+    ((written,),) = seen.ask(
+        "SELECT sum(size_bytes)::BIGINT FROM records"
         " WHERE kind = 'file.write' AND name LIKE '%.rdb'"
     )
     watched.same("bytes of the snapshot", size, written, within=0)
