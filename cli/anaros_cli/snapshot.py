@@ -106,9 +106,7 @@ def _shares(columns: Columns, begin_ns: int, meta: Mapping[str, Any]) -> dict[st
     # Not of CPU time: nearly all records are the scheduler's, and that share hardly moves.
     kinds = [kind for kind in coverage.ABOUT if not kind.name.startswith("SCHED_")]
     about = columns.take(np.flatnonzero(np.isin(columns.kind, kinds)))
-    until_ns = (meta.get("attach") or {}).get("witnessed_until_ns") or None
-    attached = bool(meta.get("attached"))
-    ledger = coverage.reckon(about, begin_ns, attached=attached, until_ns=until_ns)
+    ledger = coverage.reckon(about, begin_ns, **coverage.attachment(meta))
     return {**coverage.shares_of(ledger), "cpu_time": None}
 
 

@@ -466,6 +466,27 @@ def test_attached_what_lies_between_two_readings_is_compared() -> None:
     assert whole.totals[Quantity.SENT_BYTES] == coverage.Total(85, 8_200, 85)
 
 
+def test_attached_what_was_before_the_calls_were_told_is_not_compared() -> None:
+    machine = Machine()
+    # The probes of threads are there before those of calls: one ends, one began, both unseen.
+    for pid in (1, 2):
+        machine.counts[pid], machine.born[pid] = [400, 0, 1, 0], machine.later()
+    machine.tell(1, 2)
+    machine.tell(2, 0)
+    machine.record(Kind.TCP_STATE, 1, object=8, status=1, address=3)
+    _tell_socket(machine, 8, [70, 80], Kind.TCP_STATE, 7)
+    since = machine.later()
+    machine.record(Kind.FILE_READ, 2, size_bytes=300, flags=FLAG_KERNEL)
+    machine.counts[2][0] += 300
+    machine.tell(2, 2)
+    columns = columns_of(machine.rows)
+    found = coverage.reckon(columns, ORIGIN, attached=True, since_ns=since)
+    assert found.totals[Quantity.READ_BYTES] == coverage.Total(300, 300, 300)
+    assert found.totals[Quantity.RECEIVED_BYTES].witnessed in (0, None)
+    whole = coverage.reckon(columns, ORIGIN, attached=True)
+    assert whole.totals[Quantity.READ_BYTES].witnessed == 400 + 400 + 300
+
+
 def test_launches_are_compared_where_cupti_tells() -> None:
     rows = [
         {"kind": Kind.GPU_TIMING, "pid": 4, "object": 1},

@@ -7,7 +7,7 @@ process. docs/coverage.md says what each quantity is and what the difference is 
 """
 
 from anaros.coverage.cost import Cost, cost_of, cost_of_records
-from anaros.coverage.derive import ledger_of
+from anaros.coverage.derive import attachment, ledger_of
 from anaros.coverage.ledger import ABOUT, Ledger, reckon
 from anaros.coverage.model import QUANTITIES, Programs, Quantity, Rows, Total
 from anaros.coverage.told import filled, partly_seen, shares_of, totals_of
@@ -21,6 +21,7 @@ __all__ = [
     "Quantity",
     "Rows",
     "Total",
+    "attachment",
     "cost_of",
     "cost_of_records",
     "filled",

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -49,20 +51,28 @@ def ledger_of(run: RunDirectory, columns: Columns | None = None) -> Ledger:
     if origin_ns is None:
         origin_ns = int(columns.start_ns.min()) if len(columns) else 0
     meta = run.meta()
-    until_ns = (meta.get("attach") or {}).get("witnessed_until_ns") or None
-    attached = bool(meta.get("attached"))
     end_ns = int(meta.get("end_ns") or time.monotonic_ns())
     found = reckon(
         columns,
         int(origin_ns),
         _group(run),
-        attached=attached,
-        until_ns=until_ns,
+        **attachment(meta),
         unwatched=shed.intervals_of(meta, end_ns).get("sched", ()),
     )
     if run.meta().get("state") != "running":
         derived.write(run, _kept(found), key)
     return found
+
+
+def attachment(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `reckon` is to know of when calls were told, where the run followed processes."""
+    attach = meta.get("attach") or {}  # only at the end
+    probes = (meta.get("kernel_plane") or {}).get("since_ns") or {}
+    return {
+        "attached": bool(meta.get("attached")),
+        "since_ns": attach.get("calls_since_ns") or probes.get("calls"),
+        "until_ns": attach.get("witnessed_until_ns") or None,
+    }
 
 
 def _group(run: RunDirectory) -> tuple[I64, I64] | None:

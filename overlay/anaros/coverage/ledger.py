@@ -105,6 +105,7 @@ class _Frame:
     origin_ns: int
     seconds: int
     attached: bool
+    since_ns: int
     until_ns: int | None
 
     def calls(self, columns: Columns) -> Mask:
@@ -159,6 +160,7 @@ def reckon(
     group: tuple[I64, I64] | None = None,
     *,
     attached: bool = False,
+    since_ns: int | None = None,
     until_ns: int | None = None,
     unwatched: Sequence[tuple[int, int]] = (),
 ) -> Ledger:
@@ -171,11 +173,14 @@ def reckon(
             had none, and the count of each thread is the witness.
         attached: The calls on record are of a time within the lives of its programs, whoever told
             of them: of each thread and socket those are taken that lie between its readings.
+        since_ns: Since when they are; what the kernel counted before is compared with nothing.
+            None: since the run began.
         until_ns: What the kernel counted later on is compared with nothing; None: all is.
         unwatched: When the scheduler's probe was away, each from when to when in ns.
     """
     seconds = _seconds(columns, origin_ns)
-    frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached, until_ns)
+    since_ns = max(origin_ns, since_ns or 0)
+    frame = _Frame(columns, images_of(columns), origin_ns, seconds, attached, since_ns, until_ns)
     counted: dict[Quantity, _Counted] = {}
     before = _files(frame, counted)
     sockets, unwitnessed = _sockets(frame, counted)
@@ -251,7 +256,7 @@ def _files(frame: _Frame, counted: dict[Quantity, _Counted]) -> U64:
         ends = (readings.kind == Kind.PROC_IO) & (readings.status == _AT_END)
         owner = readings.pid.astype(np.uint64) << np.uint64(32) | readings.tid
         born = _born(frame, owner, readings.start_ns)
-        found, earlier = growth(owner, readings.start_ns, ends, born, frame.origin_ns)
+        found, earlier = growth(owner, readings.start_ns, ends, born, frame.since_ns)
         amount = grown(value, found, earlier)
         kind, status = readings.kind[found.place], readings.status[found.place]
         execs = (kind == Kind.PROC_IO) & (status == _AT_EXEC)
@@ -427,7 +432,7 @@ def _tcp(frame: _Frame, told: Columns) -> _Moved:
     read = told.take(np.flatnonzero(ends | (told.kind == Kind.TCP_BYTES)))
     closed = (read.kind == Kind.TCP_STATE) & (read.status == _TCP_CLOSE)
     began = _first_told(told, read, frame.origin_ns)
-    found, earlier = growth(read.object, read.start_ns, closed, began, frame.origin_ns)
+    found, earlier = growth(read.object, read.start_ns, closed, began, frame.since_ns)
     return _Moved(
         read.object[found.place],
         frame.images.at(read.pid[found.place], read.start_ns[found.place]),
