@@ -381,6 +381,17 @@ def test_what_is_counted_on_sockets_is_shared_out_whole(
         assert found[program] >= sure
 
 
+def test_a_socket_without_a_cookie_is_not_said_to_have_moved_nothing() -> None:
+    machine = Machine()
+    machine.record(Kind.TCP_STATE, 1, object=0, status=2, address=7)
+    machine.record(Kind.NET_SEND, 1, object=0, size_bytes=10)
+    machine.record(Kind.NET_SEND, 1, object=9, size_bytes=100)
+    _tell_socket(machine, 0, [0, 0], Kind.TCP_STATE, 7)
+    found = machine.ledger()
+    assert {found.totals[each].witnessed for each in SOCKET_BYTES} == {None}
+    assert found.unwitnessed_bytes == 110
+
+
 def test_a_socket_that_was_open_before_counts_from_its_first_reading() -> None:
     machine = Machine()
     _tell_socket(machine, 5, [1_000_000, 0], Kind.TCP_BYTES, 1)

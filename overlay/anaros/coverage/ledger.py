@@ -464,6 +464,7 @@ def _flows(frame: _Frame) -> _Moved:
 def _sockets(frame: _Frame, counted: dict[Quantity, _Counted]) -> tuple[_Sockets, int]:
     """The two quantities of sockets, and what was seen on those that nobody witnesses."""
     told = frame.witnessed(frame.of(Kind.TCP_STATE, Kind.TCP_BYTES))
+    told = told.take(np.flatnonzero(told.object))  # without a cookie nothing was counted either
     everything = frame.of(Kind.NET_RECV, Kind.NET_SEND)
     calls = everything.take(
         np.flatnonzero(frame.calls(everything) & (everything.flags & FLAG_PEEK == 0))
