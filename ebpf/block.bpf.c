@@ -48,7 +48,7 @@ static __always_inline bool anaros_has_scheduler(anaros_request request)
 	return request->q->elevator;
 }
 
-static __always_inline bool anaros_is_kernels(const struct task_struct *task)
+static __always_inline bool anaros_is_kernels(anaros_event ctx, const struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD;
 }

@@ -12,8 +12,12 @@
  */
 #include <linux/types.h>
 
-#define barrier()        asm volatile("" ::: "memory")
+#ifndef barrier
+#define barrier() asm volatile("" ::: "memory")
+#endif
+#ifndef barrier_var
 #define barrier_var(var) asm volatile("" : "+r"(var))
+#endif
 
 #include "handlers/types.h"
 
@@ -28,7 +32,7 @@
 
 #define ANAROS_UNINTERRUPTIBLE 2
 #define ANAROS_STATUS_UNKNOWN  -1
-#define ANAROS_KTHREADD        2 /* makes all others of the kernel */
+#define ANAROS_USER_STACK      (1ULL << 8)
 
 /* The loader defines the values. */
 static const struct anaros_config config = {
@@ -64,7 +68,6 @@ BPF_TABLE("percpu_array", u32, struct anaros_cpu, cpus, 1);
 BPF_TABLE("lru_hash", struct anaros_named, u8, named, 1024);
 BPF_TABLE("hash", u32, struct anaros_followed, tasks, ANAROS_THREADS_MAX);
 BPF_TABLE("hash", u32, u8, tree, 16384);
-BPF_TABLE("hash", u32, u8, kernels, 16384); /* threads that the kernel made for itself */
 
 static __always_inline u64 *find_counters(u32 *key)
 {
@@ -111,21 +114,6 @@ static __always_inline int drop_tree(u32 *key)
 	return tree.delete(key);
 }
 
-static __always_inline u8 *find_kernels(u32 *key)
-{
-	return kernels.lookup(key);
-}
-
-static __always_inline int put_kernels(u32 *key, u8 *value)
-{
-	return kernels.update(key, value);
-}
-
-static __always_inline int drop_kernels(u32 *key)
-{
-	return kernels.delete(key);
-}
-
 static __always_inline void *anaros_ring_room(void)
 {
 	return ring.ringbuf_reserve(sizeof(struct anaros_record));
@@ -170,9 +158,13 @@ static __always_inline u64 anaros_wake_flags(void)
 typedef struct {
 	u32 pid; /* 0 = unknown */
 	u32 tid;
+	u32 last; /* ends, as the last one of its process */
 } anaros_thread;
 
-/* What sched_switch says of the thread that leaves; of other events nothing is asked. */
+/*
+ * What sched_switch says of the thread that leaves, or where the event lies: a
+ * handler asks for nothing else.
+ */
 typedef u64 anaros_event;
 
 static __always_inline u32 anaros_pid(anaros_thread thread)

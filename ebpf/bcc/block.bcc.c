@@ -93,11 +93,12 @@ static __always_inline bool anaros_has_scheduler(anaros_request request)
 	return find_schedulers(&device) != NULL;
 }
 
-static __always_inline bool anaros_is_kernels(anaros_thread thread)
+/* Only a program has a stack of its own, outside of the kernel. */
+static __always_inline bool anaros_is_kernels(anaros_event event, anaros_thread thread)
 {
-	u32 tid = thread.tid;
+	u64 place;
 
-	return find_kernels(&tid) != NULL;
+	return bpf_get_stack((void *)event, &place, sizeof(place), ANAROS_USER_STACK) <= 0;
 }
 
 /* Threads of the kernel that work for a process are announced here like all others. */
@@ -154,7 +155,7 @@ TRACEPOINT_PROBE(block, block_rq_insert)
 {
 	anaros_request request = {.key = REQUEST_KEY(args), .bytes = args->bytes};
 
-	anaros_on_insert(0, request);
+	anaros_on_insert((u64)args, request);
 	return 0;
 }
 
@@ -162,7 +163,7 @@ TRACEPOINT_PROBE(block, block_rq_issue)
 {
 	anaros_request request = {.key = REQUEST_KEY(args), .bytes = args->bytes};
 
-	anaros_on_issue(0, request);
+	anaros_on_issue((u64)args, request);
 	return 0;
 }
 

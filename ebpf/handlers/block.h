@@ -16,8 +16,8 @@
  * The front has, beside what shared.h asks for: the maps requests and devices,
  * anaros_put_new() for the latter; anaros_request, and of it anaros_key_of(),
  * anaros_device(), anaros_sector(), anaros_bytes(), anaros_operation() and
- * anaros_has_scheduler(); anaros_current_task(), anaros_is_kernels() of a
- * thread, and anaros_advance(), where a part of a request moves its key.
+ * anaros_has_scheduler(); anaros_current_task(), anaros_is_kernels() of an event
+ * and the thread at work, and anaros_advance(), where a part of a request moves its key.
  */
 #ifndef ANAROS_EBPF_HANDLERS_BLOCK_H
 #define ANAROS_EBPF_HANDLERS_BLOCK_H
@@ -33,7 +33,8 @@ static __always_inline u32 current_owner(anaros_event event)
 	if (anaros_current_task(ANAROS_PROBE_BLOCK))
 		return OWNER_TARGET;
 	thread = anaros_current();
-	return anaros_is_kernels(thread) || !anaros_tid(thread) ? OWNER_UNKNOWN : OWNER_OTHER;
+	return anaros_is_kernels(event, thread) || !anaros_tid(thread) ? OWNER_UNKNOWN
+								       : OWNER_OTHER;
 }
 
 static __always_inline void touch(u32 number, u64 now, s32 in_flight)

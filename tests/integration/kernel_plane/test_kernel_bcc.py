@@ -23,7 +23,7 @@ from kernel_harness import NEEDS, Samples, direct_or_skip, kernel, probes, stopp
 from anaros.capture.host import survey
 from anaros.errors import KernelPlaneError
 from anaros.kinds import Kind, NameClass
-from anaros.records import FLAG_ASYNC, FLAG_OTHER_TENANT, RECORD_DTYPE, Columns
+from anaros.records import FLAG_ASYNC, FLAG_KERNEL, FLAG_OTHER_TENANT, RECORD_DTYPE, Columns
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
 
@@ -31,8 +31,8 @@ HIDE = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
 HIDDEN = ["unshare", "--mount", "sh", "-c", HIDE, "sh"]
 ROOT = Path(__file__).resolve().parents[3]
 OBSERVER = Path(__file__).with_name("bcc_observer.py")
-#: What a wait has to last does not depend on who looks at the clock first.
-SETTINGS = {"runqueue_min_ns": 0, "backlog_min": 1}
+#: What a wait has to last, and what is a moment, does not depend on who looks at the clock first.
+SETTINGS = {"runqueue_min_ns": 0, "backlog_min": 1, "net_recent_ns": 60_000_000_000}
 TIMEOUT_S = 180
 
 
@@ -200,6 +200,7 @@ NETWORK = {
     Kind.TCP_STATE: (*WHO, "flags", "status", "address"),
     Kind.TCP_RETRANSMIT: (*WHO, "flags"),
 }
+IN_EACH = (Kind.PROC_EXEC, Kind.PROC_EXIT, Kind.SCHED_OFFCPU)
 POLL = (*WHO, "flags", "object", "size_bytes", "address")
 
 
@@ -281,12 +282,13 @@ def test_both_loaders_name_the_same_hog(both: Both) -> None:
 
 def test_both_loaders_record_the_same_requests(both: Both) -> None:
     """Bytes and places exactly, and the order in which they were issued."""
-    own, foreign = [], []
+    own, foreign, unknown = [], [], []
     for seen in (both.ours, both.theirs):
         requests = seen.of(Kind.BLOCK_IO)
         others = (requests.flags & FLAG_OTHER_TENANT) != 0
         own.append(requests.take((requests.pid != 0) & ~others))
         foreign.append(int(others.sum()))
+        unknown.append(int((requests.pid == 0).sum()))
     if len(own[0]) == 0:
         pytest.skip("the folder for temporary files does not lie on a block device")
     fields = (*WHO, "flags", "status", "object", "size_bytes", "address")
@@ -296,6 +298,7 @@ def test_both_loaders_record_the_same_requests(both: Both) -> None:
     assert both.lost or own[0].address.tolist() == own[1].address.tolist()
     # Those of others that were under way at either end are seen by one of them at most.
     assert min(foreign) > 0
+    assert bool(unknown[0]) == bool(unknown[1]), "threads of the kernel write for somebody"
 
 
 def test_both_loaders_record_the_same_network(both: Both) -> None:
@@ -347,11 +350,21 @@ def test_headers_that_are_installed_change_nothing(workload: str, tmp_path: Path
     compare(observe(["/bin/sh", "-c", script], tmp_path, more))
 
 
-def test_a_run_without_btf_tells_its_loader(tmp_path: Path) -> None:
-    words = [*HIDDEN, sys.executable, "-m", "anaros_cli", "run", "--output", str(tmp_path / "run")]
-    program = ["/bin/sh", "-c", "sleep 0.05; test -z $BCC_KERNEL_SOURCE && exit 3"]
+IN_A_NAMESPACE = """
+import os, subprocess, sys
+assert "BCC_KERNEL_SOURCE" not in os.environ
+subprocess.run([sys.argv[1], "pingpong", "50"], check=True)
+print(os.getpid())
+sys.exit(3)
+"""
+
+
+def test_a_run_without_btf_in_a_pid_namespace(workload: str, tmp_path: Path) -> None:
+    """It tells its loader; there the program and its child have other numbers than on record."""
+    names = [HIDDEN[0], "--mount", "--pid", "--fork", "--mount-proc", *HIDDEN[2:]]
+    words = [*names, sys.executable, "-m", "anaros_cli", "run", "--output", str(tmp_path / "run")]
     done = subprocess.run(
-        [*words, "--", *program],
+        [*words, "--", sys.executable, "-S", "-c", IN_A_NAMESPACE, workload],
         env=environment(),
         capture_output=True,
         timeout=TIMEOUT_S,
@@ -363,17 +376,22 @@ def test_a_run_without_btf_tells_its_loader(tmp_path: Path) -> None:
     plane = run.meta()["kernel_plane"]
     assert plane["active"]
     assert plane["loader"] == "bcc"
-    assert set(plane["since_ns"]) >= {"sched", "process", "block"}
+    assert set(plane["since_ns"]) == {"sched", "process", "block", "net"}
     assert any("sync.futex" in sentence for sentence in plane["missing"])
-    kinds = set(load(run).kind.tolist())
-    assert {Kind.SCHED_OFFCPU, Kind.PROC_EXEC, Kind.PROC_EXIT} <= kinds
+    records = load(run)
+    records = records.take((records.flags & FLAG_KERNEL) != 0)
+    pids = {kind: set(records.pid[records.kind == kind].tolist()) for kind in IN_EACH}
+    assert len(pids[Kind.PROC_EXEC]) == 2
+    assert pids[Kind.PROC_EXIT] >= pids[Kind.PROC_EXEC]
+    assert pids[Kind.SCHED_OFFCPU] <= pids[Kind.PROC_EXIT]
+    assert int(done.stdout.split()[-1]) not in pids[Kind.PROC_EXEC]
 
 
-def test_a_pid_namespace_is_refused_with_the_reason(tmp_path: Path) -> None:
-    names = [HIDDEN[0], "--mount", "--pid", "--fork", "--mount-proc", *HIDDEN[2:]]
-    words = [*names, sys.executable, "-m", "anaros_cli", "run", "--output", str(tmp_path / "run")]
+def test_processes_of_another_namespace_in_proc_are_refused(tmp_path: Path) -> None:
+    words = [HIDDEN[0], "--mount", "--pid", "--fork", *HIDDEN[2:], sys.executable]
+    words += ["-m", "anaros_cli", "run", "--output", str(tmp_path / "run"), "--", "/bin/true"]
     done = subprocess.run(
-        [*words, "--", "/bin/true"],
+        words,
         env=environment(),
         capture_output=True,
         timeout=TIMEOUT_S,
@@ -381,8 +399,8 @@ def test_a_pid_namespace_is_refused_with_the_reason(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0
-    assert "which a pid namespace hides" in done.stderr
-    assert "outside of the container" in done.stderr
+    assert "that of another pid namespace" in done.stderr
+    assert "mount -t proc" in done.stderr
     assert not RunDirectory.open(tmp_path / "run").meta()["kernel_plane"]["active"]
 
 

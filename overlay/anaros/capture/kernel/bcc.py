@@ -15,6 +15,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,9 @@ from anaros.errors import AnarosError, KernelPlaneError
 
 _TRACING = (Path("/sys/kernel/tracing/events"), Path("/sys/kernel/debug/tracing/events"))
 _PROC, _DISKS = Path("/proc"), Path("/sys/block")
-#: The process that makes all threads of the kernel.
-_KTHREADD = 2
+#: How often one thread is asked for: the kernel skips a probe that interrupts another.
+_ASKED_MAX = 16
 _NO_BTF = "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing)"
-_FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 #: Together one text, in this order: BCC rewrites only what it is given as such.
 _SOURCES = ("anaros", "sched", "process", "block", "net")
@@ -43,6 +43,7 @@ PROGRAMS = (
             ("task", "process", "task_newtask", "proc.fork"),
             ("sched", "process", "sched_process_exit", "proc.exit"),
             ("sched", "process", "sched_process_exec", "proc.exec"),
+            ("sched", "process", "sched_process_wait", "threads that run already"),
             ("sched", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
             ("sched", "sched", "sched_waking", "wakers and sched.wakeup"),
             ("sched", "sched", "sched_migrate_task", "sched.migrate"),
@@ -118,16 +119,16 @@ def check_host() -> None:
     """Says at once what would otherwise be wrong later, and nobody would know.
 
     Raises:
-        KernelPlaneError: Another machine, a pid namespace, or no tracefs.
+        KernelPlaneError: Another machine, no tracefs, or the processes in /proc are not ours.
     """
     off = "run with --no-kernel"
     if os.uname().machine != "x86_64":
         # BCC compiles for a processor without the atomic exchange that the rings need elsewhere.
         raise KernelPlaneError(f"{_NO_BTF}, and BCC serves x86-64 only", off)
-    if str((_PROC / "self/ns/pid").readlink()) != _FIRST_PID_NAMESPACE:
+    if os.fspath((_PROC / "self").readlink()) != str(os.getpid()):
         raise KernelPlaneError(
-            f"{_NO_BTF}, and BCC follows processes by their first ids, which a pid namespace hides",
-            "run outside of the container, or with --no-kernel",
+            f"{_NO_BTF}, and BCC takes processes from /proc, that of another pid namespace here",
+            f"mount -t proc proc /proc, or {off}",
         )
     if not any(events.is_dir() for events in _TRACING):
         raise KernelPlaneError(
@@ -154,6 +155,7 @@ def _offered() -> dict[str, int]:
     """What not every kernel has, of what the front can use."""
     drop, reasons = _format("skb", "kfree_skb"), _reasons()
     offered = {
+        "HAS_GROUP_DEAD": " group_dead;" in _format("sched", "sched_process_exit"),
         "HAS_IRQ_VECTORS": _format("irq_vectors", "local_timer_entry"),
         "HAS_SEND_LENGTH": _format("sock", "sock_send_length"),
         "HAS_QDISC_ENQUEUE": _format("qdisc", "qdisc_enqueue"),
@@ -167,7 +169,10 @@ def _offered() -> dict[str, int]:
 def _flags(plan: Plan, cpus: int) -> list[str]:
     settings = plan.settings
     page = os.sysconf("SC_PAGESIZE")
+    pids = (_PROC / "self/ns/pid").stat()
     values = {
+        "PIDS_DEVICE": os.major(pids.st_dev) << 20 | os.minor(pids.st_dev),
+        "PIDS_INODE": pids.st_ino,
         "PAGE_SIZE": page,
         "RING_PAGES": settings.ring_bytes // page,
         "RING_WAKE_BYTES": settings.ring_bytes // 2,
@@ -284,11 +289,8 @@ class BccPlane(KernelPlane):
                 yield program, function.fd
 
     def _survey(self) -> None:
-        """What no event tells: threads of the kernel, devices with an I/O scheduler, names."""
-        kernels, schedulers = self._object["kernels"], self._object["schedulers"]
-        for pid, parent in _parents().items():
-            if _KTHREADD in (pid, parent):
-                kernels[kernels.Key(pid)] = kernels.Leaf(1)
+        """What no event tells: devices with an I/O scheduler, names of interfaces and reasons."""
+        schedulers = self._object["schedulers"]
         for disk in _DISKS.iterdir():
             with contextlib.suppress(OSError, ValueError):
                 major, minor = map(int, (disk / "dev").read_text().split(":"))
@@ -303,34 +305,66 @@ class BccPlane(KernelPlane):
     def _seed(self, targets: Iterable[Target]) -> None:
         """Marks the threads of each and of all who descend from one.
 
-        Whoever is begun meanwhile is followed by the kernel; looking ends when nobody is new.
+        Whoever is begun meanwhile by one that is marked is followed by the kernel; looking ends
+        when nobody is new.
         """
         self._survey()
-        marked: set[int] = set()
+        marked: dict[int, dict[int, int]] = {}
         for target in targets:
-            if not self._mark_process(target.pid):
+            if not self._mark(target.pid, marked):
                 raise KernelPlaneError(f"process {target.pid} does not exist")
-            marked.add(target.pid)
-        while True:
-            parents = _parents()
-            new = {pid for pid, parent in parents.items() if parent in marked} - marked
-            marked |= {pid for pid in new if self._mark_process(pid)}
-            if not new & marked:
-                return
+        new = True
+        while new:
+            new = False
+            for pid, parent in _parents().items():
+                if pid in marked or parent in marked:
+                    new |= self._mark(pid, marked)
+        self._asks(0)
+        self._forget_ended(marked)
 
-    def _mark_process(self, pid: int) -> bool:
-        tasks, tree, threads = (self._object[name] for name in ("tasks", "tree", "threads"))
-        try:
-            tids = [int(task.name) for task in (_PROC / str(pid) / "task").iterdir()]
-        except OSError:
+    def _mark(self, pid: int, marked: dict[int, dict[int, int]]) -> bool:
+        """Marks the threads of a process that are not, and keeps their first numbers.
+
+        Returns:
+            Whether there were any.
+        """
+        new = _threads(pid) - marked.get(pid, {}).keys()
+        process = self._first(pid) if new else 0
+        if not process:
             return False
-        tree[tree.Key(pid)] = tree.Leaf(1)
-        for tid in tids:
-            leaf = tasks.Leaf()
-            leaf.pid = pid
-            tasks[tasks.Key(tid)] = leaf
-        threads[threads.Key(pid)] = threads.Leaf(len(tids))
+        marked.setdefault(pid, {}).update({tid: self._first(tid, process) for tid in new})
         return True
+
+    def _first(self, tid: int, process: int = 0) -> int:
+        """The number of a thread in the first pid namespace, which all events have.
+
+        Args:
+            tid: The thread.
+            process: Follow it as one of this process, by its first number; 0: do not.
+
+        Returns:
+            0 where it has ended.
+        """
+        asked = self._object["asked"]
+        self._asks(threading.get_native_id(), process)
+        for _ in range(_ASKED_MAX):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, tid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if asked[0].answers:
+                return int(asked[0].number)
+        raise KernelPlaneError(f"the kernel does not tell of thread {tid}", "run it again")
+
+    def _asks(self, asker: int, process: int = 0) -> None:
+        asked = self._object["asked"]
+        asked[0] = asked.Leaf(asker, process, 0, 0)
+
+    def _forget_ended(self, marked: dict[int, dict[int, int]]) -> None:
+        """Of a thread that ended just before it was marked no end will be told."""
+        tasks = self._object["tasks"]
+        for pid, threads in marked.items():
+            for tid in threads.keys() - _threads(pid):
+                with contextlib.suppress(KeyError):
+                    del tasks[tasks.Key(threads[tid])]
 
     def detach(self) -> None:
         """Detaches the probes; what lies in the rings can still be consumed."""
@@ -343,6 +377,17 @@ class BccPlane(KernelPlane):
 
     def _free(self) -> None:
         self._object.cleanup()
+
+
+def _threads(pid: int) -> set[int]:
+    """Those of a process that have not ended."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for task in (_PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                if (task / "stat").read_bytes().rpartition(b") ")[2][:1] not in b"ZX":
+                    found.add(int(task.name))
+    return found
 
 
 def _parents() -> dict[int, int]:
