@@ -30,9 +30,14 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
+def root() -> click.Context:
+    """What `anaros` alone makes: a command keeps the names of its help from its first context."""
+    return click.Context(cli, info_name="anaros", **cli.context_settings)
+
+
 def commands() -> list[tuple[str, click.Command]]:
     """Every command and subcommand with its full name."""
-    context = click.Context(cli, info_name="anaros")
+    context = root()
     found: list[tuple[str, click.Command]] = []
     queue: list[tuple[str, click.Command | None]] = [
         (name, cli.get_command(context, name)) for name in COMMANDS
@@ -42,7 +47,7 @@ def commands() -> list[tuple[str, click.Command]]:
         assert command is not None, name
         found.append((name, command))
         if isinstance(command, click.Group):
-            inner = click.Context(command, info_name=name)
+            inner = click.Context(command, context, info_name=name)
             names = command.list_commands(inner)
             queue += [(f"{name} {word}", command.get_command(inner, word)) for word in names]
     return found
@@ -169,7 +174,7 @@ def test_a_defect_keeps_its_traceback(error: BaseException) -> None:
 
 
 def test_summaries_are_those_of_the_commands() -> None:
-    context = click.Context(cli, info_name="anaros")
+    context = root()
     for name, entry in COMMANDS.items():
         command = cli.get_command(context, name)
         assert command is not None
@@ -191,7 +196,7 @@ def test_every_example_parses(name: str, command: click.Command) -> None:
     for line in example_of(command):
         words = shlex.split(line)
         assert words[: 1 + len(name.split())] == ["anaros", *name.split()]
-        command.make_context(name, words[1 + len(name.split()) :])
+        command.make_context(name, words[1 + len(name.split()) :], root())
 
 
 HEAVY = {"numpy", "duckdb", "rich", "psutil", "pyroute2", "yaml"}
@@ -273,9 +278,9 @@ def test_a_plain_run_is_understood_as_click_does(words: list[str]) -> None:
     plain = parse(["run", *words])
     if plain is None:
         return
-    command = cli.get_command(click.Context(cli), "run")
+    command = cli.get_command(root(), "run")
     assert command is not None
-    found = command.make_context("run", list(words)).params
+    found = command.make_context("run", list(words), root()).params
     meant = Launch(
         found["output"],
         found["policies"],
