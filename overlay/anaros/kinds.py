@@ -81,6 +81,7 @@ class Kind(IntEnum):
     NIC_POLL = 0x0701
     NIC_QUEUE = 0x0702
     NIC_DROP = 0x0703
+    NIC_BACKLOG = 0x0704
     TCP_STATE = 0x0801
     TCP_RETRANSMIT = 0x0802
     TCP_BYTES = 0x0803
@@ -201,6 +202,7 @@ KIND_NAMES: dict[int, str] = {
     0x0701: "nic.poll",
     0x0702: "nic.queue",
     0x0703: "nic.drop",
+    0x0704: "nic.backlog",
     0x0801: "tcp.state",
     0x0802: "tcp.retransmit",
     0x0803: "tcp.bytes",

@@ -85,6 +85,7 @@
 	ANAROS_KIND(0x0701, NIC_POLL, "nic.poll", "interface index, 0 = unknown", "one NAPI poll; size_bytes is the packets done, address the budget, status is 1 where it was used up, context the number of the NAPI, 0 = unknown") \
 	ANAROS_KIND(0x0702, NIC_QUEUE, "nic.queue", "interface index", "a packet waited between the stack and the driver; size_bytes is its length, address the socket cookie, status the transmit queue") \
 	ANAROS_KIND(0x0703, NIC_DROP, "nic.drop", "socket cookie, 0 = unknown", "the kernel dropped a packet; status is the reason's number, its name is the name of address; context is the interface in whose queue, 0 = in none, from bit 32 on its transmit queue") \
+	ANAROS_KIND(0x0704, NIC_BACKLOG, "nic.backlog", "CPU", "packets that the CPU left lying within this second, whoever they were for; size_bytes those that it dropped because its backlog was full, context how often it stopped because its budget or time was used up, address all that it took") \
 	ANAROS_KIND(0x0801, TCP_STATE, "tcp.state", "socket cookie", "the socket changed its state; status is the new one, address the old; where it closes size_bytes and context are the bytes that the program received and sent through it") \
 	ANAROS_KIND(0x0802, TCP_RETRANSMIT, "tcp.retransmit", "socket cookie", "a segment was sent again") \
 	ANAROS_KIND(0x0803, TCP_BYTES, "tcp.bytes", "socket cookie", "bytes that the program received, size_bytes, and sent, context, through the socket so far, once a second; status is its state, address the smoothed round trip in us, 0 = unknown") \

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anaros import natives
+from anaros.capture.host.softnet import Softnet
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
 from anaros.capture.rings.meter import Meter
 from anaros.errors import AnarosError, CaptureError, plain
@@ -134,6 +135,7 @@ class Recorder:
         self._segments = segments
         self._writer = SegmentWriter(run, hide_names=arena.hide_names)
         self._kernel: KernelPlane | None = None
+        self._softnet: Softnet | None = None
         first, second = (segment.handle for segment in segments)
         handle = lib.anaros_recorder_create(arena.handle, first, second, pid_namespace())
         if handle == ffi.NULL:
@@ -206,6 +208,7 @@ class Recorder:
         self._meter.read(None, None, now=True)
         sources = ffi.NULL
         if kernel is not None:
+            self._softnet = Softnet()
             consume, ring, ring_fd, switches = kernel.sources()
             sources = ffi.new(
                 "struct kernel_sources *",
@@ -223,6 +226,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Drains to the end and writes all; the workload is over or no longer recorded."""
+        self._tell_backlogs()
         lib.anaros_recorder_finish(self._handle)
         self._write_thread.join()
 
@@ -236,6 +240,7 @@ class Recorder:
         while (place := lib.anaros_recorder_next(self._handle, TICK_MS)) != _FINISHED:
             with self._or_cut_short():
                 self._look()
+                self._tell_backlogs()
                 if place >= 0 and self.error is None:
                     segment = self._segments[place]
                     self._writer.write(segment, segment.sequence, self._giving_way)
@@ -254,6 +259,10 @@ class Recorder:
             self._arena.note_kernel_drops(by_probe)
             lost = sum(by_probe)
         self._meter.read(self._kernel, lost, now=now)
+
+    def _tell_backlogs(self) -> None:
+        if self._softnet is not None:
+            self._softnet.tell(self.note)
 
     @contextlib.contextmanager
     def _or_cut_short(self) -> Iterator[None]:
