@@ -62,6 +62,8 @@ class Snapshot:
         stages: The rows of the report's stage table.
         slowest: What the slowest 1 % waited for, as in the report.
         delays: Who and what delayed it, as in the report; None without the kernel plane.
+        faults: Its page faults, likewise.
+        network: What the network did to it, likewise.
         memory: The device memory that is held at its end, as `pofc.memory.standing` tells, with
             ``allocations_per_second`` of the window; None where there is none.
         drops: Records lost in the whole run, as in the report.
@@ -88,6 +90,8 @@ class Snapshot:
     stages: list[dict[str, Any]]
     slowest: dict[str, Any]
     delays: list[dict[str, Any]] | None
+    faults: dict[str, Any] | None
+    network: dict[str, Any] | None
     memory: dict[str, Any] | None
     drops: dict[str, Any]
     coverage: dict[str, float | None]
@@ -163,7 +167,7 @@ def take(run: RunDirectory, seconds: float, source: Source | None = None) -> Sna
         requests=report.requests_of(summary, window_s),
         stages=report.stages_of(summary, timeline.coverage.launches),
         slowest=report.slowest(timeline, None, unseen),
-        delays=_delays(columns, names),
+        **_delays(columns, names),
         memory=memory,
         drops=drops,
         coverage=_shares(columns, begin, meta),
@@ -203,10 +207,9 @@ class Looks:
         return seen
 
 
-def _delays(columns: Columns, names: Names) -> list[dict[str, Any]] | None:
-    if not (columns.flags & FLAG_KERNEL).any():
-        return None
-    return delays.told(delays.Summary.of(columns).groups, names)
+def _delays(columns: Columns, names: Names) -> dict[str, Any]:
+    kernel = bool((columns.flags & FLAG_KERNEL).any())
+    return delays.told(delays.Summary.of(columns) if kernel else None, names)
 
 
 def _of(columns: Columns, kinds: Sequence[Kind]) -> Columns:

@@ -124,17 +124,12 @@ def _throttled(meta: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _delays(run: RunDirectory, tables: pofc.Tables, window: Window | None) -> dict[str, Any]:
     """``delays``, ``faults`` and ``network`` of the report; None without the kernel plane."""
     if not tables.calls.kernel.any():
-        return dict.fromkeys(("delays", "faults", "network"))
-    if window is None:
+        found = None
+    elif window is None:
         found = delays.summary_of(run, tables.calls, tables.columns)
     else:
         found = delays.summary_within(run, window)
-    names = read_names(run)
-    return {
-        "delays": delays.told(found.groups, names),
-        "faults": delays.faults_of(found),
-        "network": delays.network_told(found, names),
-    }
+    return delays.told(found, read_names(run))
 
 
 def waits_told(unseen: Mapping[str, npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_] | None:

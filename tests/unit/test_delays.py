@@ -69,7 +69,7 @@ NAMES = Names(
 
 
 def rows_of(columns: Columns) -> dict[tuple[str, str | None], dict[str, Any]]:
-    rows = told(Summary.of(columns).groups, NAMES)
+    rows = told(Summary.of(columns), NAMES)["delays"]
     return {(row["cause"], row["delayed_by"]): row for row in rows}
 
 
@@ -146,7 +146,7 @@ def test_sums_tell_how_many_and_single_ones_how_long() -> None:
         {"kind": Kind.SYNC_KERNEL, "duration_ns": 4 * MS, "object": 0xFFFF, **lock},
         {"kind": Kind.SYNC_KERNEL_TOTAL, "duration_ns": MS, "size_bytes": 1, "pid": OURS},
     )
-    rows = told(Summary.of(columns).groups, NAMES)
+    rows = told(Summary.of(columns), NAMES)["delays"]
     found = [(r["cause"], r["on"], r["count"], r["total_ms"], r["longest_ms"]) for r in rows]
     assert found == [
         ("kernel lock", "mutex", 3, 9.0, 4.0),
@@ -169,7 +169,7 @@ def test_memory_quota_and_freezing() -> None:
         {**freeze, "start_ns": 20 * MS, "status": 1},
         {**freeze, "start_ns": 21 * MS, "object": 78},
     )
-    rows = told(Summary.of(columns).groups, NAMES)
+    rows = told(Summary.of(columns), NAMES)["delays"]
     assert [(r["resource"], r["cause"], r["on"], r["delayed_by"], r["total_ms"]) for r in rows] == [
         ("CPU", "frozen", None, "/batch", 6.0),
         ("network", "packet queue", "interface 2", None, 4.0),

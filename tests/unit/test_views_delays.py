@@ -70,7 +70,7 @@ its CPU quota    quota               1,234      812 ms  20.10 ms  a ver…l name
 """
 
 GOLDEN_LINES = """\
-memory    page faults: 26 major, 70,510 minor
+memory    page faults 26 major, 70,510 minor
           1 process killed: no memory was left
 network   12 segments sent again, slowest round trip 31.00 ms
           3 packets dropped: SOCKET_RCVBUFF 2, — 1
@@ -118,7 +118,8 @@ def test_memory_and_network_are_told_where_something_happened(report: dict[str, 
     report["faults"] = {"minor": 70_510, "major": 26, "killed": 1}
     report["network"] = NETWORK
     assert GOLDEN_LINES in drawn(report)
-    quiet = dict.fromkeys(("retransmits", "dropped", "refused", "polls_full"), 0)
+    left = {"drops": [{"reason": "QUEUE_PURGE", "count": 3}]}
+    quiet = {**dict.fromkeys(("retransmits", "refused", "polls_full"), 0), **left}
     report["faults"] = {"minor": 70_510, "major": 0, "killed": 0}
     report["network"] = NETWORK | quiet | {"accept_longest_ms": 0.9}
     assert drawn(report) == before

@@ -37,6 +37,8 @@ SNAPSHOT = Snapshot(
         "waits": {"runqueue": None, "io": 0.45, "lock": 0.0, "device": 0.2},
     },
     delays=None,
+    faults=None,
+    network=None,
     memory=None,
     drops={"shim": 3, "kernel": None, "by_probe": {}},
     coverage=dict.fromkeys(("file_bytes", "socket_bytes", "launches", "cpu_time")),
@@ -226,3 +228,9 @@ def test_who_delays_it_is_three_rows() -> None:
     text = drawn(frame(dataclasses.replace(SNAPSHOT, delays=[row] * 4), 80))
     assert text.count("backup (4242)") == 3
     assert drawn(frame(dataclasses.replace(SNAPSHOT, delays=[]), 80)) == drawn(frame(SNAPSHOT, 80))
+
+
+def test_what_memory_cost_is_a_line() -> None:
+    faults = {"minor": 70_510, "major": 26, "killed": 0}
+    text = drawn(frame(dataclasses.replace(SNAPSHOT, faults=faults), 80))
+    assert "\nmemory: page faults 26 major, 70,510 minor\n\nfiles" in text

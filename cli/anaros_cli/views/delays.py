@@ -30,6 +30,8 @@ _NOBODY = {
     "compaction": "compaction",
     "migration": "migration",
 }
+#: Drops of what was left in a queue when its socket was closed: nothing was lost on the way.
+_LEFT = ("QUEUE_PURGE",)
 #: An accept that waits for less is none to speak of.
 _ACCEPT_MS_MIN = 1.0
 
@@ -112,7 +114,7 @@ def memory_line(faults: Mapping[str, Any] | None) -> list[str]:
         return []
     killed = [f"{fmt.number(faults['killed'], 'process')} killed: no memory was left"]
     return [
-        f"page faults: {faults['major']:,} major, {faults['minor']:,} minor",
+        f"page faults {faults['major']:,} major, {faults['minor']:,} minor",
         *(killed if faults["killed"] else []),
     ]
 
@@ -126,9 +128,10 @@ def network_line(network: Mapping[str, Any] | None) -> list[str]:
         slowest = fmt.duration(_ns(network["round_trip_most_ms"]))
         again = fmt.number(network["retransmits"], "segment")
         parts.append(f"{again} sent again, slowest round trip {slowest}")
-    if network["dropped"]:
-        named = [f"{drop['reason'] or fmt.UNKNOWN} {drop['count']:,}" for drop in network["drops"]]
-        parts.append(f"{fmt.number(network['dropped'], 'packet')} dropped: {', '.join(named[:3])}")
+    if drops := [drop for drop in network["drops"] if drop["reason"] not in _LEFT]:
+        named = [f"{drop['reason'] or fmt.UNKNOWN} {drop['count']:,}" for drop in drops]
+        dropped = fmt.number(sum(drop["count"] for drop in drops), "packet")
+        parts.append(f"{dropped} dropped: {', '.join(named[:3])}")
     if network["refused"]:
         refused = fmt.number(network["refused"], "packet")
         parts.append(f"{refused} of handshakes refused: the listener's queue was full")

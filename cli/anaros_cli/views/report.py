@@ -212,7 +212,7 @@ def _facts(report: Mapping[str, Any], width: int) -> Table:
     ):
         if parts:
             table.add_row(label, Text(fmt.flow(parts, width)))
-    table.add_row("seen", fmt.flow(_seen(coverage), width))
+    table.add_row("seen", fmt.flow(_seen(coverage, report["run"]["attached"]), width))
     if covered := [*_covered(coverage), *missed(report["budget"])]:
         table.add_row("coverage", fmt.flow(covered, width))
     table.add_row("drops", fmt.flow(_drops(report["drops"]), width))
@@ -261,15 +261,18 @@ def _short(reason: str) -> str:
     return reason.partition(":")[0]
 
 
-def _seen(coverage: Mapping[str, Any]) -> list[str]:
+def _seen(coverage: Mapping[str, Any], attached: Sequence[int]) -> list[str]:
     noun, shimmed = fmt.number(coverage["processes"], "program"), fmt.count(coverage["with_shim"])
+    programs = f"{shimmed} of {noun} from inside"
+    if attached and coverage["with_shim"] is None:
+        programs = f"{fmt.number(len(attached), 'process')} from outside"
     plane = {True: "kernel plane on", False: "kernel plane off", None: "kernel plane —"}
     until_s = coverage["kernel_until_s"]
     until = "" if until_s is None else f" until {fmt.duration(until_s * 1e9)}"
     since_s = max(filter(None, (coverage["probes_since_s"] or {}).values()), default=0.0)
     if since_s >= _SINCE_S:
         until += f", all of it from {fmt.duration(since_s * 1e9)}"
-    parts = [f"{shimmed} of {noun} from inside", f"{plane[coverage['kernel_plane']]}{until}"]
+    parts = [programs, f"{plane[coverage['kernel_plane']]}{until}"]
     if coverage["device_calls_beneath"]:
         beneath = coverage["device_calls_beneath"]
         parts.append(fmt.number(beneath, "call between device libraries"))

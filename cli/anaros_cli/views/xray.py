@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
@@ -13,7 +13,7 @@ from anaros_cli.snapshot import Busy, Snapshot
 from anaros_cli.terminal import COLUMNS_MIN
 from anaros_cli.views import format as fmt
 from anaros_cli.views.budget import away
-from anaros_cli.views.delays import delays, shown
+from anaros_cli.views.delays import delays, memory_line, network_line, shown
 from anaros_cli.views.kernels import shortened_kernel
 from anaros_cli.views.memory import standing
 from anaros_cli.views.report import shares, stages, waits
@@ -54,6 +54,8 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
         parts += [slowest, Text()]
     if delayed := shown(snapshot.delays):
         parts += [delays(delayed, width, _DELAYS_MAX), Text()]
+    if happened := list(_happened(snapshot, width)):
+        parts += [*happened, Text()]
     if snapshot.memory is not None:
         parts += [standing(snapshot.memory, width), Text()]
     for title, things in (
@@ -67,6 +69,16 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
     if not snapshot.records:
         parts.append(Text("Nothing was recorded in this time."))
     return Group(*parts)
+
+
+def _happened(snapshot: Snapshot, width: int) -> Iterator[Text]:
+    """What memory and the network did."""
+    for of, line in (
+        ("memory", memory_line(snapshot.faults)),
+        ("network", network_line(snapshot.network)),
+    ):
+        if line:
+            yield Text(fmt.flow([f"{of}: {line[0]}", *line[1:]], width))
 
 
 def _header(snapshot: Snapshot, width: int) -> RenderableType:

@@ -29,11 +29,24 @@ _WORKERS = re.compile(r"(?:kworker|ksoftirqd|migration|irq)(?=/)")
 _Called = Mapping[tuple[int, int], str]
 
 
-def told(found: Groups, names: Names) -> list[dict[str, Any]]:
-    """``delays`` of the report: who or what delayed whom, the longest total time first.
+def told(found: Summary | None, names: Names) -> dict[str, Any]:
+    """``delays``, ``faults`` and ``network`` of the report.
 
-    Processes of one name are one row.
+    Args:
+        found: What delayed the run; None: nobody looked.
+        names: What everything is called.
     """
+    if found is None:
+        return dict.fromkeys(("delays", "faults", "network"))
+    return {
+        "delays": _delays(found.groups, names),
+        "faults": {name: int(values[0]) for name, values in found.faults.items()},
+        "network": _network(found, names),
+    }
+
+
+def _delays(found: Groups, names: Names) -> list[dict[str, Any]]:
+    """Who or what delayed whom, the longest total first; processes of one name are one row."""
     called = _called(found, names)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     columns = [array.tolist() for array in found.as_dict().values()]
@@ -123,13 +136,7 @@ def _on(group: Mapping[str, Any]) -> str | None:
     return None
 
 
-def faults_of(found: Summary) -> dict[str, Any]:
-    """``faults`` of the report."""
-    return {name: int(values[0]) for name, values in found.faults.items()}
-
-
-def network_told(found: Summary, names: Names) -> dict[str, Any]:
-    """``network`` of the report."""
+def _network(found: Summary, names: Names) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, values in found.network.items():
         value = int(values[0])
