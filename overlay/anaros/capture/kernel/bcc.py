@@ -311,18 +311,18 @@ class BccPlane(KernelPlane):
         self._survey()
         marked: dict[int, dict[int, int]] = {}
         for target in targets:
-            if not self._mark(target.pid, marked):
+            if not self._mark_threads(target.pid, marked):
                 raise KernelPlaneError(f"process {target.pid} does not exist")
         new = True
         while new:
             new = False
             for pid, parent in _parents().items():
                 if pid in marked or parent in marked:
-                    new |= self._mark(pid, marked)
+                    new |= self._mark_threads(pid, marked)
         self._asks(0)
         self._forget_ended(marked)
 
-    def _mark(self, pid: int, marked: dict[int, dict[int, int]]) -> bool:
+    def _mark_threads(self, pid: int, marked: dict[int, dict[int, int]]) -> bool:
         """Marks the threads of a process that are not, and keeps their first numbers.
 
         Returns:
