@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls whose beginning the kernel left out: its probe was busy with that of another thread."""
+"""More threads than CPUs: calls that are lost are counted, none is told as longer than it was."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
 
 ROOT = Path(__file__).resolve().parents[2]
-THREADS, WAIT_S = 24, 60
+THREADS, WAIT_S = 24, 120
+ROUNDS = 5000
 Command = Callable[..., list[str]]
+Follow = Callable[..., int]
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
@@ -83,3 +86,85 @@ def test_a_call_begins_at_its_end_rather_than_with_us(
         assert (own & early).sum() == 1
         later = calls.start_ns[own & ~early]
         assert not len(later) or int(ends_ns[own & early][0]) <= int(later.min())
+
+
+#: Each thread writes and reads so many times, once it is told to; then it says so and waits.
+COUNTED = """
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+static pthread_barrier_t gate;
+static int file;
+static void *work(void *place)
+{
+    char bytes[400] = {};
+    long at = (long)place * 4096;
+    pthread_barrier_wait(&gate);
+    for (int i = 0; i < ROUNDS; i++)
+        if (pwrite(file, bytes, 400, at) != 400 || pread(file, bytes, 300, at) != 300)
+            _exit(1);
+    pthread_barrier_wait(&gate);
+    pause();
+    return place;
+}
+int main(int count, char **words)
+{
+    pthread_t thread;
+    char byte;
+    file = open(words[count - 1], O_RDWR | O_CREAT, 0600);
+    pthread_barrier_init(&gate, NULL, THREADS + 1);
+    for (long i = 0; i < THREADS; i++)
+        pthread_create(&thread, NULL, work, (void *)i);
+    if (read(0, &byte, 1) != 1)
+        return 1;
+    pthread_barrier_wait(&gate);
+    pthread_barrier_wait(&gate);
+    write(1, "d", 1);
+    pause();
+}
+"""
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program whose threads all work at once when they are told to."""
+    (tmp_path / "b.c").write_text(COUNTED)
+    words = ["cc", "-O1", "-pthread", "-w", f"-DTHREADS={THREADS}", f"-DROUNDS={ROUNDS}"]
+    subprocess.run([*words, "-o", "counted", "b.c"], check=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        [tmp_path / "counted", tmp_path / "file"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    yield process
+    process.kill()
+    process.communicate(timeout=WAIT_S)
+
+
+def test_what_is_not_on_record_is_counted(
+    anaros: Command,
+    until_it_follows: Follow,
+    counted: subprocess.Popen[bytes],
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        anaros("attach", "--output", run, counted.pid), stdout=subprocess.DEVNULL
+    )
+    try:
+        until_it_follows(process.pid, counted.pid)
+        assert counted.stdin is not None
+        assert counted.stdout is not None
+        counted.stdin.write(b"x")
+        counted.stdin.flush()
+        assert counted.stdout.read(1) == b"d"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 0
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+    opened = RunDirectory.open(run)
+    lost = opened.meta()["drops"]["by_probe"]["calls"]
+    for kind in (Kind.FILE_READ, Kind.FILE_WRITE):
+        assert (load(opened, kinds=[kind]).pid == counted.pid).all()
+    seen = len(load(opened, kinds=[Kind.FILE_READ, Kind.FILE_WRITE]))
+    # Theirs, and one byte each way of the main thread's.
+    assert seen + lost == 2 * THREADS * ROUNDS + 2

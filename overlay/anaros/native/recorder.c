@@ -11,6 +11,7 @@
  * the drain fills the other; when both are full, the rings hold what comes.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +36,8 @@
 #define RING_ROWS 131072u
 /* What the supervisor says itself between two steps. */
 #define NOTES_MAX 64
+/* Where records would be lost, we go before the workload by so much. */
+#define AHEAD 10
 
 struct recorder {
 	struct arena *arena;
@@ -58,6 +62,8 @@ struct recorder {
 	/* The writer gives way to the workload, unless somebody waits for it. */
 	pthread_t writer;
 	bool may_yield, yields, hurry;
+	bool ahead;
+	int usual_nice;
 	struct anaros_record notes[NOTES_MAX];
 	uint32_t noted;
 };
@@ -93,6 +99,33 @@ static bool start_thread(pthread_t *thread, void *(*run)(void *), void *argument
 	return result == 0;
 }
 
+static void set_nice(int nice)
+{
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *thread;
+
+	while (threads != NULL && (thread = readdir(threads)) != NULL)
+		if (thread->d_name[0] != '.')
+			setpriority(PRIO_PROCESS, (id_t)atoi(thread->d_name), nice);
+	if (threads != NULL)
+		closedir(threads);
+}
+
+/*
+ * On a busy machine the writer's share of it, one of many threads, may be less than
+ * it takes for what these threads record. All of us go with it: any may hold the
+ * interpreter's lock. Without the right to it nothing changes.
+ */
+static void put_ahead(struct recorder *recorder, bool ahead)
+{
+	if (recorder->ahead == ahead)
+		return;
+	if (ahead)
+		recorder->usual_nice = getpriority(PRIO_PROCESS, 0);
+	set_nice(recorder->usual_nice - (ahead ? AHEAD : 0));
+	recorder->ahead = ahead;
+}
+
 /* Somebody waits for the writer: it takes its place among the others again. */
 static void hurry(struct recorder *recorder)
 {
@@ -106,8 +139,10 @@ static void hurry(struct recorder *recorder)
 static void press(struct recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->lock);
-	if (recorder->busy[1 - recorder->active])
+	if (recorder->busy[1 - recorder->active]) {
 		hurry(recorder);
+		put_ahead(recorder, true);
+	}
 	pthread_mutex_unlock(&recorder->lock);
 }
 
@@ -121,8 +156,10 @@ static bool rotate(struct recorder *recorder, bool wait)
 	other = 1 - recorder->active;
 	while (recorder->busy[other] && !recorder->failed) {
 		hurry(recorder);
-		if (!wait)
+		if (!wait) {
+			put_ahead(recorder, true);
 			break;
+		}
 		pthread_cond_wait(&recorder->changed, &recorder->lock);
 	}
 	if (!recorder->busy[other] && !recorder->failed) {
@@ -387,6 +424,7 @@ void anaros_recorder_written(struct recorder *recorder, int place, bool kept)
 				     recorder->segments[place]->header->sequence);
 		recorder->busy[place] = false;
 		recorder->hurry = recorder->finished;
+		put_ahead(recorder, false);
 	} else {
 		recorder->failed = true;
 		recorder->arena->control->recording = 0;

@@ -399,6 +399,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
     assert parts.recorder is not None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     by_probe = parts.kernel.drops()
+    by_probe["calls"] += parts.calls.missed()
     return {
         "state": "finished",
         "shm": None,

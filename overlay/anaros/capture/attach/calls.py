@@ -9,7 +9,7 @@ import time
 
 from anaros import artifacts
 from anaros.capture.kernel.more import SHARED, Part, share
-from anaros.capture.kernel.probes import Loaded, Loading, Program
+from anaros.capture.kernel.probes import Loaded, Loading, Program, Settings
 from anaros.capture.kernel.release import release
 from anaros.errors import KernelPlaneError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+#: Calls come by the ring as well: where threads keep all CPUs busy with short ones they fill 40 MB
+#: a second, and the drain may wait a tenth of a second for its turn.
+_RING_BYTES = 8 << 20
 #: The programs, the most needed first, and what is not told without one; None: nothing works.
 _PROGRAMS = {
     "call_exit": None,
@@ -164,6 +167,14 @@ class Calls:
                 program = Program(name, "calls", "", "calls")
                 yield program, int(self._libbpf.lib.bpf_program__fd(self._program(name)))
 
+    def missed(self) -> int:
+        """Calls that were left out, as their end came while the probe was at work on that CPU."""
+        ffi, lib = self._libbpf.ffi, self._libbpf.lib
+        info = ffi.new("struct bpf_prog_info *")
+        size = ffi.new("uint32_t *", ffi.sizeof("struct bpf_prog_info"))
+        lib.bpf_obj_get_info_by_fd(lib.bpf_program__fd(self._program("call_exit")), info, size)
+        return int(info.recursion_misses)
+
     def _adopt_sockets(self) -> None:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         link = lib.bpf_program__attach(self._program(_SEED))
@@ -215,7 +226,7 @@ class AttachLoading(Loading):
         self._behind: threading.Thread | None = None
         #: What was loaded first, as long as its owner has it.
         self.first: Loaded | None = None
-        super().__init__()
+        super().__init__(Settings(ring_bytes=_RING_BYTES))
 
     def _load(self) -> Loaded:
         loaded = self.first = super()._load()
