@@ -59,14 +59,14 @@ def test_both_ways(watched: Watched, spaces: tuple[str, str]) -> None:
     assert told["end"]["sum_received"]["bytes"] == received
     watched.same("bytes received", received, seen.bytes("net.recv"))
     watched.same("bytes sent", sent, seen.bytes("net.send"))
-    # A record is of what is sent again at once, which may be many segments; those of a timer that
-    # runs out in the end come after iperf3 has asked for its count.
+    # A record is of what is sent again at once, which may be many segments. On a busy machine some
+    # are missed; those that a timer sends after the test come after iperf3 has asked for its count.
     ((again,),) = seen.ask(
         f"SELECT coalesce(sum(ceil(size_bytes / {SEGMENT})), 0)::BIGINT"
         " FROM records WHERE kind = 'tcp.retransmit'"
     )
     reverse = end["sum_sent_bidir_reverse"]
-    watched.same("segments sent again", reverse["retransmits"], again, spare=5)
+    watched.same("segments sent again", reverse["retransmits"], again, within=0.3, spare=50)
     assert seen.share("socket_bytes") >= 0.999
     assert seen.share("file_bytes") >= 0.999
     if watched.way == "run":
