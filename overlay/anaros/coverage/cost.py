@@ -144,10 +144,14 @@ def cost_of(run: RunDirectory, columns: Columns | None = None) -> Cost:
     Raises:
         RunDirectoryError: The run cannot be read.
     """
-    key = derived.key(run)
-    kept = derived.read(run, (TABLE,), key)
-    if kept is not None:
-        return Cost.of(kept[TABLE])
+    goes_on = run.meta().get("state") == "running"
+    kept = derived.kept(
+        run, (TABLE,), lambda: {TABLE: _reckoned(run, columns).as_dict()}, keep=not goes_on
+    )
+    return Cost.of(kept[TABLE])
+
+
+def _reckoned(run: RunDirectory, columns: Columns | None) -> Cost:
     if columns is None:
         columns = segments.load(run, fields=("start_ns", "flags"))
     mine = columns.start_ns[columns.flags & FLAG_KERNEL == 0]
@@ -156,7 +160,4 @@ def cost_of(run: RunDirectory, columns: Columns | None = None) -> Cost:
     if origin_ns is None:
         origin_ns = int(mine.min()) if len(mine) else 0
     record_ns = (meta.get("overhead") or {}).get("record_ns")
-    found = cost_of_records(mine, readings_of(run), record_ns, int(origin_ns))
-    if meta.get("state") != "running":
-        derived.write(run, {TABLE: found.as_dict()}, key)
-    return found
+    return cost_of_records(mine, readings_of(run), record_ns, int(origin_ns))

@@ -37,31 +37,30 @@ def ledger_of(run: RunDirectory, columns: Columns | None = None) -> Ledger:
     Raises:
         RunDirectoryError: The run cannot be read.
     """
-    key = derived.key(run)
-    kept = derived.read(run, TABLES, key)
-    if kept is not None:
-        return _read(kept)
-    origin_ns = run.meta().get("start_ns")
+    goes_on = run.meta().get("state") == "running"
+    kept = derived.kept(run, TABLES, lambda: _kept(_reckoned(run, columns)), keep=not goes_on)
+    return _read(kept)
+
+
+def _reckoned(run: RunDirectory, columns: Columns | None) -> Ledger:
+    meta = run.meta()
     if columns is None:
         columns = segments.load(run, kinds=ABOUT)
     else:
         # The analysis has all records, but not their context.
         plain = columns.take(np.flatnonzero(np.isin(columns.kind, _WITHOUT_CONTEXT)))
         columns = Columns.concatenate([plain, segments.load(run, kinds=WITH_CONTEXT)])
+    origin_ns = meta.get("start_ns")
     if origin_ns is None:
         origin_ns = int(columns.start_ns.min()) if len(columns) else 0
-    meta = run.meta()
     end_ns = int(meta.get("end_ns") or time.monotonic_ns())
-    found = reckon(
+    return reckon(
         columns,
         int(origin_ns),
         _group(run),
         **attachment(meta),
         unwatched=shed.intervals_of(meta, end_ns).get("sched", ()),
     )
-    if run.meta().get("state") != "running":
-        derived.write(run, _kept(found), key)
-    return found
 
 
 def attachment(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +102,7 @@ def _kept(found: Ledger) -> dict[str, dict[str, Array]]:
     }
 
 
-def _read(kept: dict[str, dict[str, Array]]) -> Ledger:
+def _read(kept: Mapping[str, Mapping[str, Array]]) -> Ledger:
     rows, programs, totals = (kept[name] for name in TABLES)
     known = {
         name: [None if value == _UNKNOWN else int(value) for value in totals[name].tolist()]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -111,18 +111,16 @@ def busy(run: RunDirectory, found: Tables) -> Busy:
     """
     if not infers(run.meta()) or not np.isin(found.calls.kind, WORK).any():
         return Busy.nothing()
-    key = derived.key(run)
-    kept = derived.read(run, ("busy",), key)
-    if kept is not None:
-        return Busy.of(kept["busy"])
-    columns, fields = found.columns, _fields(run)
-    if "context" not in fields and np.isin(found.calls.kind, TOLD).any():
-        columns, fields = None, (*fields, "context")
-    if columns is None:
-        columns = segments.load(run, kinds=ABOUT_STREAMS, fields=fields)
-    times = busy_of(columns)
-    derived.write(run, {"busy": times.as_dict()}, key)
-    return times
+
+    def compute() -> Arrays:
+        columns, fields = found.columns, _fields(run)
+        if "context" not in fields and np.isin(found.calls.kind, TOLD).any():
+            columns, fields = None, (*fields, "context")
+        if columns is None:
+            columns = segments.load(run, kinds=ABOUT_STREAMS, fields=fields)
+        return busy_of(columns).as_dict()
+
+    return Busy.of(_kept_or(run, "busy", compute))
 
 
 def kernels(run: RunDirectory, found: Tables) -> Kernels:
@@ -137,17 +135,15 @@ def kernels(run: RunDirectory, found: Tables) -> Kernels:
     """
     if not np.isin(found.calls.kind, ABOUT_KERNELS).any():
         return Kernels.nothing()
-    key = derived.key(run)
-    kept = derived.read(run, ("kernels",), key)
-    if kept is not None:
-        return Kernels.of(kept["kernels"])
-    columns = found.columns
-    if columns is None:
-        fields = ("duration_ns", "kind", "flags", "status", "address")
-        columns = segments.load(run, kinds=ABOUT_KERNELS, fields=fields)
-    counted = kernels_of(columns)
-    derived.write(run, {"kernels": counted.as_dict()}, key)
-    return counted
+
+    def compute() -> Arrays:
+        columns = found.columns
+        if columns is None:
+            fields = ("duration_ns", "kind", "flags", "status", "address")
+            columns = segments.load(run, kinds=ABOUT_KERNELS, fields=fields)
+        return kernels_of(columns).as_dict()
+
+    return Kernels.of(_kept_or(run, "kernels", compute))
 
 
 def failed(run: RunDirectory, found: Tables) -> Failed:
@@ -162,16 +158,14 @@ def failed(run: RunDirectory, found: Tables) -> Failed:
     """
     if not np.isin(found.calls.kind, ABOUT_FAILED).any():
         return failed_of(Columns.empty())
-    key = derived.key(run)
-    kept = derived.read(run, ("failed",), key)
-    if kept is not None:
-        return Failed.of(kept["failed"])
-    columns = found.columns
-    if columns is None:
-        columns = segments.load(run, kinds=ABOUT_FAILED, fields=("kind", "status"))
-    counted = failed_of(columns)
-    derived.write(run, {"failed": counted.as_dict()}, key)
-    return counted
+
+    def compute() -> Arrays:
+        columns = found.columns
+        if columns is None:
+            columns = segments.load(run, kinds=ABOUT_FAILED, fields=("kind", "status"))
+        return failed_of(columns).as_dict()
+
+    return Failed.of(_kept_or(run, "failed", compute))
 
 
 def _fields(run: RunDirectory) -> tuple[str, ...]:
@@ -185,20 +179,23 @@ def links(run: RunDirectory) -> Links:
     Raises:
         RunDirectoryError: The run cannot be read.
     """
-    key = derived.key(run)
-    kept = derived.read(run, ("links",), key)
-    if kept is not None:
-        return Links.of(kept["links"])
-    with tables(run) as found:
-        if Kind.GPU_COPY_H2D not in found.calls.kind:
-            return Links.nothing()
-        columns, timeline = found.columns, found.timeline
-        if columns is None:
-            columns = segments.load(run, fields=_fields(run))
-            timeline = analyse(columns, bounds=infers(run.meta()))
-        joined = links_of(columns, timeline.owner, timeline.evidence)
-    derived.write(run, {"links": joined.as_dict()}, key)
-    return joined
+
+    def compute() -> Arrays:
+        with tables(run) as found:
+            if Kind.GPU_COPY_H2D not in found.calls.kind:
+                return Links.nothing().as_dict()
+            columns, timeline = found.columns, found.timeline
+            if columns is None:
+                columns = segments.load(run, fields=_fields(run))
+                timeline = analyse(columns, bounds=infers(run.meta()))
+            return links_of(columns, timeline.owner, timeline.evidence).as_dict()
+
+    return Links.of(_kept_or(run, "links", compute))
+
+
+def _kept_or(run: RunDirectory, name: str, compute: Callable[[], Arrays]) -> Arrays:
+    """One table of a run, as it was kept, else computed and kept."""
+    return derived.kept(run, (name,), lambda: {name: compute()})[name]
 
 
 def infers(meta: Mapping[str, Any]) -> bool:
