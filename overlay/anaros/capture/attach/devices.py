@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,8 +18,8 @@ from anaros import artifacts
 from anaros.capture.attach.elf import Elf
 from anaros.capture.attach.entries import FAMILIES, Ends, Entry, Family
 from anaros.capture.host import machine
-from anaros.capture.kernel.mappings import Mappings
-from anaros.capture.kernel.more import SHARED, share
+from anaros.capture.kernel.following import Following
+from anaros.capture.kernel.more import share
 from anaros.errors import AnarosError, CaptureError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 RATE = 10_000
 _WINDOWS = 10  # of a second, as in device.bpf.c
 _ENTRIES_MAX = 1024
-#: Mappings that come within this time are looked at together.
-_REST_S = 0.01
 #: The one of a family that programs call, where others that wrap it or lie below it have its names.
 _PREFERRED = {"CUDA": "libcuda.so", "OpenCL": "libOpenCL"}
 _OUR_OWN = "libanaros.so"
@@ -92,9 +89,6 @@ class Devices:
 
     def __init__(self, libbpf: Libbpf, plane: Any, pids: Sequence[int]) -> None:
         self._libbpf = libbpf
-        find, fd = libbpf.lib.bpf_object__find_map_by_name, libbpf.lib.bpf_map__fd
-        self._maps = {name: int(fd(find(plane, name.encode()))) for name in SHARED}
-        self._task_bytes = int(libbpf.lib.bpf_map__value_size(find(plane, b"tasks")))
         self._probes: Probes | None = None
         self._seen: set[tuple[str, int]] = set()
         self._problems: dict[str, None] = {}
@@ -104,52 +98,21 @@ class Devices:
             self._problems[
                 "no durations of device calls: this kernel's return probes are fatal"
             ] = None
-        self._mappings: Mappings | None = None
-        self._wake, self._waker = os.pipe2(os.O_CLOEXEC)
-        try:
-            self._mappings = Mappings(libbpf, b".so")
-        except AnarosError as refused:
-            self._problems[f"no device calls of what is loaded later: {refused.fact}"] = None
-        self._thread = threading.Thread(target=self._run, name="anaros-device", daemon=True)
-        self._thread.start()
+        self._target = Following(libbpf, plane, b".so")
+        if self._target.refused is not None:
+            refused = f"no device calls of what is loaded later: {self._target.refused}"
+            self._problems[refused] = None
+        self._target.start(
+            "anaros-device", lambda: self._look(self._target.processes()), self._look_again
+        )
 
-    def _run(self) -> None:
-        self._look(self._processes())
-        mappings = self._mappings
-        while mappings is not None:
-            mappings.wait(self._wake)
-            if self._stopping():
-                break
-            time.sleep(_REST_S)
-            found, lost = mappings.take()
-            pids = self._processes() if lost else dict.fromkeys(pid for pid, _ in found)
-            self._look([pid for pid in pids if self._ours(pid)])
-
-    def _stopping(self) -> bool:
-        import select
-
-        return bool(select.select([self._wake], [], [], 0)[0])
-
-    def _processes(self) -> list[int]:
-        """The target's, as far as they can be seen here."""
-        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return [pid for pid in pids if self._ours(pid)]
-
-    def _ours(self, pid: int) -> bool:
-        ffi, lib = self._libbpf.ffi, self._libbpf.lib
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            return False
-        try:
-            key, value = ffi.new("int *", pidfd), ffi.new("char[]", self._task_bytes)
-            return bool(lib.bpf_map_lookup_elem(self._maps["tasks"], key, value) == 0)
-        finally:
-            os.close(pidfd)
+    def _look_again(self, found: list[tuple[int, str]], lost: bool) -> None:
+        pids = self._target.processes() if lost else dict.fromkeys(pid for pid, _ in found)
+        self._look([pid for pid in pids if self._target.ours(pid)])
 
     def _look(self, pids: Sequence[int]) -> None:
         for pid in pids:
-            if self._stopping():
+            if self._target.stopping():
                 return
             fresh = [file for file in mapped(pid) if file.key not in self._seen]
             self._seen.update(file.key for file in fresh)
@@ -184,7 +147,7 @@ class Devices:
         finally:
             elf.close()
         if self._probes is None:
-            self._probes = Probes(self._libbpf, self._maps)
+            self._probes = Probes(self._libbpf, self._target.maps)
         symbols = self._probes.attach(file.reached, family, offsets, returns=self._returns)
         bases = {symbol.partition("_")[0] for symbol in family.entries}
         there = {symbol.partition("_")[0] for symbol in offsets}
@@ -214,15 +177,7 @@ class Devices:
 
     def stop(self) -> None:
         """Detaches; a second call does nothing. ``free`` gives the programs back."""
-        if self._waker >= 0:
-            os.write(self._waker, b".")
-            self._thread.join()
-            os.close(self._waker)
-            os.close(self._wake)
-            self._waker = -1
-        if self._mappings is not None:
-            self._mappings.close()
-            self._mappings = None
+        self._target.stop()
         if self._probes is not None:
             self._probes.detach()
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
 from anaros import artifacts
-from anaros.capture.kernel.mappings import Mappings
-from anaros.capture.kernel.more import SHARED, share
+from anaros.capture.kernel.following import Following
+from anaros.capture.kernel.more import share
 from anaros.errors import AnarosError, KernelPlaneError
 
 TYPE_CHECKING = False
@@ -47,8 +46,6 @@ _CALLS = {
     "cuFileWritev": "cufile_begin_vector",
 }
 _PROGRAMS = ("cufile_done", "cufile_begin", "cufile_begin_vector")
-#: Mappings that come within this time are looked at together.
-_REST_S = 0.01
 
 
 class CuFile:
@@ -62,10 +59,6 @@ class CuFile:
 
     def __init__(self, libbpf: Any, plane: Any, pids: Sequence[int]) -> None:
         self._libbpf = libbpf
-        find = libbpf.lib.bpf_object__find_map_by_name
-        fd = libbpf.lib.bpf_map__fd
-        self._maps = {name: int(fd(find(plane, name.encode()))) for name in SHARED}
-        self._value_size = int(libbpf.lib.bpf_map__value_size(find(plane, b"tasks")))
         self._object: Any = None
         self._links: list[Any] = []
         self._seen: set[tuple[int, int]] = set()
@@ -73,50 +66,18 @@ class CuFile:
         self.libraries: dict[str, int] = {}
         #: Why a library is not followed, one sentence.
         self.problem: str | None = None
-        self._mappings: Mappings | None = None
-        self._wake, self._waker = os.pipe2(os.O_CLOEXEC)
-        try:
-            self._mappings = Mappings(libbpf, WORD.encode())
-        except AnarosError as refused:
-            self.problem = f"no gpu.storage of what is loaded later: {refused.fact}"
-        self._thread = threading.Thread(target=self._run, args=(pids,), name="anaros-cufile")
-        self._thread.daemon = True
-        self._thread.start()
+        self._target = Following(libbpf, plane, WORD.encode())
+        if self._target.refused is not None:
+            self.problem = f"no gpu.storage of what is loaded later: {self._target.refused}"
+        self._target.start("anaros-cufile", lambda: self._look(_all(pids)), self._look_again)
 
-    def _run(self, pids: Sequence[int]) -> None:
-        self._look([(pid, path) for pid in pids for path in _mapped(pid)])
-        mappings = self._mappings
-        while mappings is not None:
-            mappings.wait(self._wake)
-            if _readable(self._wake):
-                break
-            time.sleep(_REST_S)
-            found, lost = mappings.take()
-            if lost:
-                found += [(pid, path) for pid in self._processes() for path in _mapped(pid)]
-            self._look(found)
-
-    def _processes(self) -> list[int]:
-        """The target's, as far as they can be seen here."""
-        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return [pid for pid in pids if self._ours(pid)]
-
-    def _ours(self, pid: int) -> bool:
-        ffi = self._libbpf.ffi
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            return False
-        try:
-            key, value = ffi.new("int *", pidfd), ffi.new("char[]", self._value_size)
-            return bool(self._libbpf.lib.bpf_map_lookup_elem(self._maps["tasks"], key, value) == 0)
-        finally:
-            os.close(pidfd)
+    def _look_again(self, found: list[tuple[int, str]], lost: bool) -> None:
+        self._look(found + _all(self._target.processes()) if lost else found)
 
     def _look(self, mapped: list[tuple[int, str]]) -> None:
         for pid, path in mapped:
             name = path.rpartition("/")[2]
-            if WORD not in name or name.startswith(_OTHERS) or not self._ours(pid):
+            if WORD not in name or name.startswith(_OTHERS) or not self._target.ours(pid):
                 continue
             for reached in (f"/proc/{pid}/root{path}", path):
                 with contextlib.suppress(OSError):
@@ -140,7 +101,7 @@ class CuFile:
         loaded = lib.bpf_object__open_file(os.fsencode(path), ffi.NULL)
         if loaded == ffi.NULL:
             raise KernelPlaneError(f"{path} is not a BPF object", "build or install it again")
-        share(self._libbpf, loaded, self._maps, path)
+        share(self._libbpf, loaded, self._target.maps, path)
         result = lib.bpf_object__load(loaded)
         if result:
             lib.bpf_object__close(loaded)
@@ -187,15 +148,7 @@ class CuFile:
 
     def stop(self) -> None:
         """Detaches. ``free`` gives the programs back."""
-        if self._waker >= 0:
-            os.write(self._waker, b".")
-            self._thread.join()
-            os.close(self._waker)
-            os.close(self._wake)
-            self._waker = -1
-        if self._mappings is not None:
-            self._mappings.close()
-            self._mappings = None
+        self._target.stop()
         while self._links:
             self._libbpf.lib.bpf_link__destroy(self._links.pop())
 
@@ -206,10 +159,8 @@ class CuFile:
             self._object = None
 
 
-def _readable(fd: int) -> bool:
-    import select
-
-    return bool(select.select([fd], [], [], 0)[0])
+def _all(pids: Sequence[int]) -> list[tuple[int, str]]:
+    return [(pid, path) for pid in pids for path in _mapped(pid)]
 
 
 def _mapped(pid: int) -> list[str]:
