@@ -5,21 +5,9 @@
  * needs no device goes on.
  */
 #include "hip_test.h"
+#include "lost.h"
 
 #define DEVICE_LOST 719
-#define ANSWERS     24
-
-struct answers {
-	unsigned int count;
-	int of[ANSWERS];
-	char bytes[64];
-};
-
-static void answer(struct answers *answers, int result)
-{
-	CHECK(answers->count < ANSWERS);
-	answers->of[answers->count++] = result;
-}
 
 static void work_on(struct answers *answers, void *library, void *kernel, void *event, void *memory)
 {
@@ -56,43 +44,17 @@ static struct answers work(void)
 	return answers;
 }
 
-struct lost {
-	uint16_t kind;
-	uint64_t lost, fine;
-};
-
-static void look(const struct anaros_record *record, void *context)
-{
-	struct lost *lost = context;
-
-	if (record->kind != lost->kind || record->pid != (uint32_t)getpid())
-		return;
-	lost->lost += record->status == DEVICE_LOST;
-	lost->fine += record->status == 0;
-}
-
 static void seen(const struct harness *harness, uint16_t kind, uint64_t fine, uint64_t gone)
 {
-	struct lost lost = {.kind = kind};
-
-	harness_each(harness, look, &lost);
-	CHECK_EQUAL(lost.fine, fine);
-	CHECK_EQUAL(lost.lost, gone);
+	lost_seen(harness, DEVICE_LOST, kind, fine, gone);
 }
 
 int main(int argc, char **argv)
 {
-	struct answers with, without;
 	struct harness harness;
+	struct answers with = lost_answers(argc, work, &harness);
 
 	(void)argv;
-	if (argc == 1)
-		harness = harness_open();
-	with = work();
-	if (argc > 1)
-		return harness_answer(&with, sizeof(with));
-	harness_bare(&without, sizeof(without));
-	CHECK(memcmp(&with, &without, sizeof(with)) == 0);
 	CHECK(strcmp(with.bytes, "bytes that are copied") == 0);
 	seen(&harness, ANAROS_KIND_GPU_LAUNCH, 2, 1);
 	seen(&harness, ANAROS_KIND_GPU_COPY_H2D, 1, 1);

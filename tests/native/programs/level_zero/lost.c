@@ -5,20 +5,7 @@
  * needs no device goes on.
  */
 #include "level_zero_test.h"
-
-#define ANSWERS 20
-
-struct answers {
-	unsigned int count;
-	int of[ANSWERS];
-	float sum;
-};
-
-static void answer(struct answers *answers, int result)
-{
-	CHECK(answers->count < ANSWERS);
-	answers->of[answers->count++] = result;
-}
+#include "lost.h"
 
 static void commands(struct answers *answers, void *library, void *list, void *kernel, void *event,
 		     void *memory)
@@ -45,7 +32,7 @@ static struct answers work(void)
 	OK(ZE(library, zeEventCreate, void *, const void *, void **)(NULL, NULL, &event));
 	OK(ze_alloc(library, 64, &memory));
 	commands(&answers, library, list, kernel, event, memory);
-	answers.sum = *(float *)memory;
+	memcpy(answers.bytes, memory, sizeof(float));
 	/* One command more, and no other. */
 	sim_lose(library, 1);
 	answer(&answers, ze_launch(library, list, kernel, NULL));
@@ -57,44 +44,18 @@ static struct answers work(void)
 	return answers;
 }
 
-struct lost {
-	uint16_t kind;
-	uint64_t lost, fine;
-};
-
-static void look(const struct anaros_record *record, void *context)
-{
-	struct lost *lost = context;
-
-	if (record->kind != lost->kind || record->pid != (uint32_t)getpid())
-		return;
-	lost->lost += record->status == ZE_DEVICE_LOST;
-	lost->fine += record->status == 0;
-}
-
 static void seen(const struct harness *harness, uint16_t kind, uint64_t fine, uint64_t gone)
 {
-	struct lost lost = {.kind = kind};
-
-	harness_each(harness, look, &lost);
-	CHECK_EQUAL(lost.fine, fine);
-	CHECK_EQUAL(lost.lost, gone);
+	lost_seen(harness, ZE_DEVICE_LOST, kind, fine, gone);
 }
 
 int main(int argc, char **argv)
 {
-	struct answers with, without;
 	struct harness harness;
+	struct answers with = lost_answers(argc, work, &harness);
 
 	(void)argv;
-	if (argc == 1)
-		harness = harness_open();
-	with = work();
-	if (argc > 1)
-		return harness_answer(&with, sizeof(with));
-	harness_bare(&without, sizeof(without));
-	CHECK(memcmp(&with, &without, sizeof(with)) == 0);
-	CHECK_EQUAL(with.sum, 3);
+	CHECK(memcmp(with.bytes, &(float){3}, sizeof(float)) == 0);
 	CHECK_EQUAL(with.of[6], 0);
 	CHECK_EQUAL(with.of[7], ZE_DEVICE_LOST);
 	seen(&harness, ANAROS_KIND_GPU_LAUNCH, 3, 2);
