@@ -14,4 +14,5 @@
 #include "queue.bpf.c"
 #include "listen.bpf.c"
 #include "flow.bpf.c"
+#include "nvme.bpf.c"
 #include "forget.bpf.c"

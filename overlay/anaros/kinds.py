@@ -78,6 +78,7 @@ class Kind(IntEnum):
     SCHED_THROTTLE = 0x0505
     BLOCK_IO = 0x0601
     BLOCK_ISSUE = 0x0602
+    BLOCK_NVME = 0x0603
     NIC_POLL = 0x0701
     NIC_QUEUE = 0x0702
     NIC_DROP = 0x0703
@@ -199,6 +200,7 @@ KIND_NAMES: dict[int, str] = {
     0x0505: "sched.throttle",
     0x0601: "block.io",
     0x0602: "block.issue",
+    0x0603: "block.nvme",
     0x0701: "nic.poll",
     0x0702: "nic.queue",
     0x0703: "nic.drop",

@@ -42,6 +42,7 @@ _KINDS = {
         Rule.NEVER,
     ),
     Kind.GPU_STORAGE: Rule.ERRNO,
+    Kind.BLOCK_NVME: Rule.RESULT,
     Kind.GPU_QUERY: Rule.ANSWER,
 }
 

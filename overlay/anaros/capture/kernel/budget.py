@@ -100,7 +100,13 @@ UNITS: dict[str, Unit] = {
         emptied=("operations",),
     ),
     "queue": Unit(
-        ("queue_complete", "queue_issue"), "requests", needs="block", emptied=("queue", "depths")
+        (
+            *("queue_complete", "queue_issue"),
+            *("nvme_complete", "nvme_sq", "nvme_issue", "nvme_setup"),
+        ),
+        "requests",
+        needs="block",
+        emptied=("queue", "depths", "nvme_preparing", "nvme_commands", "nvme_queues"),
     ),
     "listen": Unit(("listen_end",), "packets"),
     "flow": Unit(("flow_receive", "flow_send"), "packets"),

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from anaros import artifacts
+from anaros.capture.kernel.nvme import Nvme
 from anaros.capture.kernel.probes import Plan, Program, load_object
 from anaros.capture.kernel.release import release
 from anaros.errors import AnarosError, KernelPlaneError
@@ -69,6 +70,10 @@ PROGRAMS = (
     Program("listen_end", "listen", "inet_sock_set_state", "the last net.backlog of a listener"),
     Program("flow_send", "flow", "sock_send_length", "net.flow"),
     Program("flow_receive", "flow", "sock_recv_length", "net.flow"),
+    Program("nvme_complete", "queue", "nvme_complete_rq", "block.nvme", typed=False),
+    Program("nvme_sq", "queue", "nvme_sq", "fetched commands of block.nvme", typed=False),
+    Program("nvme_issue", "queue", "block_rq_issue", "block.nvme"),
+    Program("nvme_setup", "queue", "nvme_setup_cmd", "block.nvme", typed=False),
 )
 
 #: Programs that add up what happened since they ran last, and the map that they go through; None
@@ -209,11 +214,15 @@ class More:
         if loaded == libbpf.ffi.NULL:
             raise KernelPlaneError(f"{path} is not a BPF object", "build or install it again")
         share(libbpf, loaded, self._maps, path)
+        self._nvme.lay(libbpf, loaded)
         return loaded
 
     def _load(self) -> None:
         path = artifacts.built("ebpf", "more.bpf.o")
+        self._nvme = Nvme()
+        self._plan.off.update(self._nvme.off())
         self._object = load_object(self._libbpf, path, self._plan, self._open)
+        self._nvme.tell_transports(self._libbpf, self._object)
 
     def _program(self, name: str) -> Any:
         lib = self._libbpf.lib
@@ -246,7 +255,7 @@ class More:
                 off[name] = f"no totals of {name}: {os.strerror(ffi.errno)}"
             else:
                 self._totals.append(link)
-        self.missing = tuple(dict.fromkeys(off.values()))
+        self.missing = tuple(filter(None, dict.fromkeys(off.values())))
 
     def _iterator(self, name: str, over: str | None) -> Any:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib

@@ -85,16 +85,27 @@ class Settings:
 
 
 class Program:
-    """A program of an object: its probe, its tracepoint, and what is missing without it."""
+    """A program of an object: its probe, its tracepoint, and what is missing without it.
+
+    ``typed`` are those whose tracepoint is in the kernel's BTF, where there is one.
+    """
 
     def __init__(
-        self, name: str, probe: str, tracepoint: str, records: str, *, essential: bool = False
+        self,
+        name: str,
+        probe: str,
+        tracepoint: str,
+        records: str,
+        *,
+        essential: bool = False,
+        typed: bool = True,
     ) -> None:
         self.name = name
         self.probe = probe
         self.tracepoint = tracepoint
         self.records = records
         self.essential = essential
+        self.typed = typed
 
 
 PROGRAMS = (
@@ -240,7 +251,7 @@ class Plan:
             self.switch_has_state = arguments["sched_switch"] >= _NEWEST_SWITCH_ARGUMENTS
             self.drop_has_socket = arguments["kfree_skb"] >= _NEWEST_DROP_ARGUMENTS
         for program in self.programs:
-            if not arguments[program.tracepoint]:
+            if program.typed and not arguments[program.tracepoint]:
                 self.leave_out(program, f"this kernel has no tracepoint {program.tracepoint}")
 
     def leave_out(self, program: Program, reason: str) -> None:
