@@ -30,8 +30,7 @@ from anaros.errors import InjectError
 _ATTEMPTS, _PAUSE_US = 40, 5_000
 _NOW = 2  # RTLD_NOW, in no scope but its own
 _PATH_PLACE, _TOLD_PLACE, _BLOCK_BYTES = 0, 512, 1024
-_INSIDE_S, _LEFT_INSIDE_S = 0.1, 1.0
-_INSIDE_PAUSE_S, _INSIDE_PAUSE_MOST_S = 0.005, 0.04
+_INSIDE_S, _LEFT_INSIDE_S, _INSIDE_PAUSE_S = 0.1, 1.0, 0.005
 _SEARCHED_BYTES = 4 << 30
 _NOTE_BYTES = 24
 _FILTER_WORDS = 1 << 18
@@ -453,7 +452,7 @@ def _wait_outside(
     session: _Session, library: _Library, stops: list[Stops], patience_s: float
 ) -> str | None:
     """Until no thread is in the shim; else why not."""
-    until, pause_s = time.monotonic() + patience_s, _INSIDE_PAUSE_S
+    until = time.monotonic() + patience_s
     while True:
         count, stop = session.inside(library.start, library.end)
         stops.append(stop)
@@ -461,8 +460,7 @@ def _wait_outside(
             return None
         if time.monotonic() > until:
             break
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, _INSIDE_PAUSE_MOST_S)  # each look stops threads
+        time.sleep(_INSIDE_PAUSE_S)
     return f"{count} threads sleep inside a call that it wraps"
 
 
