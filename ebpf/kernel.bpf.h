@@ -80,6 +80,7 @@ struct task_struct {
 	void *stack;
 	unsigned int flags;
 	unsigned int cpu; /* until 5.15 */
+	int on_cpu;       /* with CONFIG_SMP */
 	struct sched_entity se;
 	bool throttled; /* since 6.18 */
 	int exit_code;

@@ -9,6 +9,7 @@
  * maps but the last are those of anaros.bpf.c.
  */
 #include <linux/unistd.h>
+#include "asleep.bpf.h"
 #include "files.bpf.h"
 #include "usage.bpf.h"
 
@@ -560,6 +561,7 @@ struct {
 SEC("iter/task")
 int tell_tasks(struct bpf_iter__task *ctx)
 {
+	anaros_begin_sleep(ctx->task);
 	anaros_tell_usage(ctx->task, &usages);
 	return 0;
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from anaros import report
 from anaros.kinds import Kind
 from anaros.store.rundir import RunDirectory
 from anaros.store.segments import load
@@ -139,12 +140,14 @@ def counted(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.communicate(timeout=WAIT_S)
 
 
-def test_what_is_not_on_record_is_counted(
+@pytest.fixture
+def crowded(
     anaros: Command,
     until_it_follows: Follow,
     counted: subprocess.Popen[bytes],
     tmp_path: Path,
-) -> None:
+) -> RunDirectory:
+    """A run over all that they do."""
     run = tmp_path / "run"
     process = subprocess.Popen(
         anaros("attach", "--output", run, counted.pid), stdout=subprocess.DEVNULL
@@ -161,10 +164,23 @@ def test_what_is_not_on_record_is_counted(
     finally:
         process.kill()
         process.wait(WAIT_S)
-    opened = RunDirectory.open(run)
-    lost = opened.meta()["drops"]["by_probe"]["calls"]
-    for kind in (Kind.FILE_READ, Kind.FILE_WRITE):
-        assert (load(opened, kinds=[kind]).pid == counted.pid).all()
-    seen = len(load(opened, kinds=[Kind.FILE_READ, Kind.FILE_WRITE]))
+    return RunDirectory.open(run)
+
+
+def test_what_is_not_on_record_is_counted(
+    crowded: RunDirectory, counted: subprocess.Popen[bytes]
+) -> None:
+    lost = crowded.meta()["drops"]["by_probe"]
+    calls = load(crowded, kinds=[Kind.FILE_READ, Kind.FILE_WRITE])
+    assert (calls.pid == counted.pid).all()
     # Theirs, and one byte each way of the main thread's.
-    assert seen + lost == 2 * THREADS * ROUNDS + 2
+    assert len(calls) + lost["calls"] == 2 * THREADS * ROUNDS + 2
+
+    # They slept when we came and went on to until they were told: that is told, and not as work.
+    began_ns = int(calls.start_ns[calls.kind == Kind.FILE_WRITE].min())
+    sleeps = load(crowded, kinds=[Kind.SCHED_OFFCPU])
+    early = sleeps.start_ns < began_ns
+    assert len(set(sleeps.tid[early].tolist())) + lost["sched"] >= THREADS
+    rows = report.build(crowded)["coverage"]["quantities"]
+    cpu = next(row for row in rows if row["quantity"] == "cpu_ns")
+    assert cpu["seen"] < 2 * cpu["witnessed"] + 2e9
