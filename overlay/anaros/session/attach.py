@@ -17,9 +17,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from anaros import __version__
-from anaros.capture.kernel.probes import check_host
+from anaros.capture.kernel.probes import check_right
 from anaros.errors import AnarosError, CaptureError, KernelPlaneError
 from anaros.session import meta
+from anaros.session.parts import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 #: How often it is looked whether the disk is full.
 _TICK_S = 1.0
+
+#: What is not followed without BTF.
+_NO_CALLS = "this kernel has no BTF: system calls and calls of device libraries are not followed"
 
 #: Each of them detaches.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,6 +80,13 @@ class _Parts:
         self.quota: Quota | None = None
         self.finished = False
         self.undo = contextlib.ExitStack()
+
+    @property
+    def calls_since_ns(self) -> int | None:
+        """Since when calls are told; None: they are not."""
+        if self.injections is not None:
+            return self.injections.since_ns
+        return self.calls.since_ns if self.calls is not None else None
 
     def begin(self, processes: Sequence[Process]) -> None:
         """From now on what the probes take is measured, and kept within a budget if asked for."""
@@ -196,7 +207,7 @@ def _start(
     """Up to where the first records come."""
     loading = parts.loading
     try:
-        check_host()
+        check_right()
     except KernelPlaneError as problem:
         raise _refused(problem) from problem
     from pathlib import Path
@@ -233,9 +244,13 @@ def _start(
 
         assert parts.arena is not None
         parts.injections = Injections(parts.arena, shared, processes)
-        parts.calls.since_ns = parts.injections.since_ns
-        parts.calls.witness()
+        if parts.calls is not None:
+            parts.calls.since_ns = parts.injections.since_ns
+            parts.calls.witness()
         parts.kernel.extend()
+        return
+    if parts.calls is None:
+        warn(_NO_CALLS, "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or use --inject")
         return
     parts.calls.attach()
     parts.kernel.extend()
@@ -352,15 +367,16 @@ def _wait(parts: _Parts, processes: Sequence[Process], told: int, duration_s: fl
 def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
     """Detaches first, so that the target waits for nothing; then makes all durable."""
     assert parts.kernel is not None
-    assert parts.calls is not None
     assert parts.recorder is not None
     assert parts.directory is not None
     asked_ns = time.monotonic_ns()
     parts.kernel.keep_no_more()
     if parts.injections is not None:
-        parts.calls.conclude()
+        if parts.calls is not None:
+            parts.calls.conclude()
         parts.injections.detach()
-    parts.calls.detach()
+    if parts.calls is not None:
+        parts.calls.detach()
     if parts.devices is not None:
         parts.devices.stop()
     parts.kernel.detach()
@@ -371,19 +387,20 @@ def _finish(parts: _Parts, started_cpu_s: float) -> Attached:
         parts.injections.settle()
     changes = _meta_at_end(parts, started_cpu_s)
     changes["attach"] = {
-        "calls_since_ns": parts.calls.since_ns,
-        "witnessed_until_ns": parts.calls.until_ns,
+        "calls_since_ns": parts.calls_since_ns,
+        "witnessed_until_ns": parts.calls.until_ns if parts.calls is not None else None,
         "until_ns": asked_ns,
         "detached_ns": detached_ns,
         "injected": parts.injections.told() if parts.injections is not None else None,
     }
+    since_ns = parts.calls_since_ns or min(parts.kernel.since_ns().values())
     parts.kernel.stop()
     error = parts.recorder.error
     if error is not None:
         changes["state"] = "cut short"
         changes["cut_short"] = error.fact
     parts.directory.update_meta(changes)
-    seconds = (asked_ns - parts.calls.since_ns) / 1e9
+    seconds = (asked_ns - since_ns) / 1e9
     return Attached(parts.directory.path, parts.recorder.records, seconds, error)
 
 
@@ -394,12 +411,12 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
     from anaros.capture.host import machine
 
     assert parts.kernel is not None
-    assert parts.calls is not None
     assert parts.arena is not None
     assert parts.recorder is not None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     by_probe = parts.kernel.drops()
-    by_probe["calls"] += parts.calls.missed()
+    if parts.calls is not None:
+        by_probe["calls"] += parts.calls.missed()
     return {
         "state": "finished",
         "shm": None,
@@ -410,7 +427,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
             "loader": parts.kernel.loader,
             "missing": [
                 *parts.kernel.missing(),
-                *parts.calls.missing(),
+                *_unfollowed(parts),
                 *(parts.devices.problems() if parts.devices is not None else ()),
                 *(parts.injections.kept() if parts.injections is not None else ()),
             ],
@@ -439,9 +456,16 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
 def _since_ns(parts: _Parts) -> dict[str, int]:
     """Each probe, and since when it was at work."""
     assert parts.kernel is not None
-    assert parts.calls is not None
-    calls = {} if parts.injections is not None else {"calls": parts.calls.since_ns}
-    return {**parts.kernel.since_ns(), **calls}
+    if parts.calls is None or parts.injections is not None:
+        return parts.kernel.since_ns()
+    return {**parts.kernel.since_ns(), "calls": parts.calls.since_ns}
+
+
+def _unfollowed(parts: _Parts) -> tuple[str, ...]:
+    """What is not told of calls, one sentence each."""
+    if parts.calls is not None:
+        return parts.calls.missing()
+    return (_NO_CALLS,) if parts.injections is None else ()
 
 
 def _devices(parts: _Parts) -> dict[str, object]:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from kernel_harness import NEEDS, Samples, direct_or_skip, kernel, probes, stopped
 
+from anaros import report
 from anaros.capture.host import survey
 from anaros.errors import KernelPlaneError
 from anaros.kinds import Kind, NameClass
@@ -390,6 +391,75 @@ def test_a_run_without_btf_in_a_pid_namespace(workload: str, tmp_path: Path) -> 
     assert pids[Kind.PROC_EXIT] >= pids[Kind.PROC_EXEC]
     assert pids[Kind.SCHED_OFFCPU] <= pids[Kind.PROC_EXIT]
     assert int(done.stdout.split()[-1]) not in pids[Kind.PROC_EXEC]
+
+
+RUNS_ALREADY = """
+import socket, subprocess, sys, threading, time
+def rest():
+    print(threading.get_native_id(), flush=True)
+    while True:
+        time.sleep(0.005)
+for _ in range(2):
+    threading.Thread(target=rest, daemon=True).start()
+server = socket.create_server(("127.0.0.1", 0))
+early = socket.create_connection(server.getsockname())
+sys.stdin.readline()
+threading.Thread(target=rest, daemon=True).start()
+subprocess.run(["/bin/true"])
+socket.create_connection(server.getsockname()).close()
+early.sendall(b"x")
+time.sleep(0.1)
+early.close()
+"""
+
+
+def test_attach_without_btf_follows_what_runs_already(tmp_path: Path) -> None:
+    """Its threads and sockets of before, and what comes later; its calls are unknown, not none."""
+    target = subprocess.Popen(
+        [sys.executable, "-S", "-c", RUNS_ALREADY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert target.stdout is not None
+    tids = [int(target.stdout.readline()) for _ in range(2)]
+    words = [*HIDDEN, sys.executable, "-m", "anaros_cli", "attach"]
+    anaros = subprocess.Popen(
+        [*words, "--output", str(tmp_path / "run"), str(target.pid)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert anaros.stderr is not None
+        assert select.select([anaros.stderr], [], [], TIMEOUT_S)[0], "it does not attach"
+        said = anaros.stderr.readline() + anaros.stderr.readline()
+        tids.append(int(target.communicate("go on\n", timeout=TIMEOUT_S)[0]))
+        said += anaros.communicate(timeout=TIMEOUT_S)[1]
+    finally:
+        for process in (target, anaros):
+            process.kill()
+            process.wait()
+    assert said == (
+        "anaros: this kernel has no BTF: system calls and calls of device libraries are not"
+        " followed\n  boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or use --inject\n"
+    )
+    run = RunDirectory.open(tmp_path / "run")
+    meta, records = run.meta(), load(run)
+    assert meta["attach"]["calls_since_ns"] is None
+    assert set(meta["kernel_plane"]["since_ns"]) == {"sched", "process", "block", "net"}
+    assert said.splitlines()[0].removeprefix("anaros: ") in meta["kernel_plane"]["missing"]
+    assert set(records.tid[records.kind == Kind.SCHED_OFFCPU].tolist()) >= set(tids)
+    states = records.take(records.kind == Kind.TCP_STATE)
+    assert set(states.pid.tolist()) == {target.pid}
+    child = records.take(records.kind == Kind.PROC_FORK).object
+    assert set(records.pid[records.kind == Kind.PROC_EXIT].tolist()) == {
+        target.pid,
+        *child.tolist(),
+    }
+    coverage = report.build(run)["coverage"]
+    assert set(coverage["shares"].values()) == {None}
 
 
 def test_processes_of_another_namespace_in_proc_are_refused(tmp_path: Path) -> None:

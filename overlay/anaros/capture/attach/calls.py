@@ -245,13 +245,17 @@ class AttachLoading(Loading):
         except KernelPlaneError as refused:
             self._refused = refused
 
-    def calls(self) -> Calls:
+    def calls(self) -> Calls | None:
         """Waits for the programs that tell of system calls; after ``take``.
+
+        Returns:
+            None where the kernel has no BTF, without which they cannot be loaded.
 
         Raises:
             KernelPlaneError: The kernel refuses them.
         """
-        assert self._behind is not None
+        if self._behind is None:
+            return None
         self._behind.join()
         if self._refused is not None:
             raise self._refused

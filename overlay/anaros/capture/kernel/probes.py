@@ -281,20 +281,6 @@ def has_btf() -> bool:
     return os.path.exists(_VMLINUX_BTF)
 
 
-def check_host() -> None:
-    """The same for what only libbpf can load.
-
-    Raises:
-        KernelPlaneError: No right to load BPF, or no BTF.
-    """
-    check_right()
-    if not has_btf():
-        raise KernelPlaneError(
-            f"this kernel has no BTF ({_VMLINUX_BTF} is missing)",
-            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or run with --no-kernel",
-        )
-
-
 def _may_load() -> bool:
     held = int(machine.field("/proc/self/status", "CapEff") or "0", 16)
     both = 1 << _CAP_BPF | 1 << _CAP_PERFMON
