@@ -49,7 +49,7 @@ static const struct anaros_config config = {
 struct anaros_followed {
 	struct anaros_task task;
 	u32 pid;
-	u32 padding;
+	u32 ended; /* only its last switch is to come */
 };
 
 /* What this CPU is in. */

@@ -83,7 +83,12 @@ TRACEPOINT_PROBE(task, task_newtask)
 {
 	anaros_thread parent = anaros_current();
 	anaros_thread child = {.tid = args->pid, .pid = args->pid};
+	u32 tid = child.tid;
 
+	if (!anaros_task(parent)) {
+		drop_tasks(&tid); /* nobody saw the last switch of an earlier thread with its id */
+		return 0;
+	}
 	if (args->clone_flags & ANAROS_CLONE_THREAD)
 		child.pid = parent.pid;
 	anaros_on_fork(parent, child);
@@ -111,12 +116,16 @@ TRACEPOINT_PROBE(sched, sched_process_exec)
 TRACEPOINT_PROBE(sched, sched_process_exit)
 {
 	anaros_thread thread = anaros_current();
+	u32 tid = thread.tid;
+	struct anaros_followed *followed = find_tasks(&tid);
 
+	if (!followed)
+		return 0;
+	followed->ended = 1;
 #ifdef ANAROS_HAS_GROUP_DEAD
 	thread.last = args->group_dead;
 #endif
-	if (anaros_task(thread))
-		anaros_on_exit(thread);
+	anaros_on_exit(thread);
 	return 0;
 }
 

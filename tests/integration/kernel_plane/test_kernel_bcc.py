@@ -133,6 +133,7 @@ def observe(
     folder: Path,
     more: dict[str, str],
     beside: Callable[[], None] = lambda: None,
+    *further: str,
 ) -> Both:
     """Runs a program under both loaders at once; BCC's is a process where BTF is hidden."""
     samples = Samples()
@@ -144,6 +145,7 @@ def observe(
         child.pid,
         json.dumps(SETTINGS),
         folder / "seen.npy",
+        *further,
     ]
     observer = subprocess.Popen(
         [str(word) for word in words],
@@ -255,7 +257,7 @@ def both(workload: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         tenants.append(subprocess.Popen(disk, stderr=subprocess.DEVNULL))
 
     try:
-        seen = observe(["/bin/sh", "-c", script], folder, {}, beside)
+        seen = observe(["/bin/sh", "-c", script], folder, {}, beside, "give up")
     finally:
         for tenant in tenants:
             tenant.kill()
@@ -350,6 +352,18 @@ def test_both_loaders_time_the_same_queues(both: Both) -> None:
     assert abs(longest - other) < 0.1 * longest
 
 
+def test_probes_that_bcc_loaded_are_given_up_and_come_back(both: Both) -> None:
+    told = both.said["given_up"]
+    assert told["away"] == told["programs"] == 14
+    assert told["ran"] == []
+    assert told["back"]
+    assert told["runs_again"]
+    assert told["mine"] > 0
+    assert told["through"] == 0, "what was under way is forgotten"
+    assert told["spent_ns"]["sched"] > 0
+    assert not any("budget" in sentence for sentence in both.said["missing"])
+
+
 def test_headers_that_are_installed_change_nothing(workload: str, tmp_path: Path) -> None:
     more = installed_headers(tmp_path / "headers")
     script = f"{workload} pingpong 50; /bin/true & wait"
@@ -423,7 +437,7 @@ def test_attach_without_btf_follows_what_runs_already(tmp_path: Path) -> None:
     )
     assert target.stdout is not None
     tids = [int(target.stdout.readline()) for _ in range(2)]
-    words = [*HIDDEN, sys.executable, "-m", "anaros_cli", "attach"]
+    words = [*HIDDEN, sys.executable, "-m", "anaros_cli", "attach", "--budget", "90%"]
     anaros = subprocess.Popen(
         [*words, "--output", str(tmp_path / "run"), str(target.pid)],
         env=environment(),

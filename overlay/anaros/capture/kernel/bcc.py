@@ -16,12 +16,13 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from anaros import artifacts
 from anaros.capture.host import survey
+from anaros.capture.kernel.bcc_shedding import BccShedding, name_of
 from anaros.capture.kernel.plane import KernelPlane, Target
 from anaros.capture.kernel.probes import Libbpf, Loaded, Plan, Program, switch_slots
 from anaros.errors import AnarosError, KernelPlaneError
@@ -38,7 +39,7 @@ _SOURCES = ("anaros", "sched", "process", "block", "net")
 #: BCC attaches each by its name.
 PROGRAMS = (
     *(
-        Program(f"tracepoint__{category}__{point}", probe, point, records)
+        Program(name_of(category, point), probe, point, records)
         for category, probe, point, records in (
             ("task", "process", "task_newtask", "proc.fork"),
             ("sched", "process", "sched_process_exit", "proc.exit"),
@@ -278,6 +279,14 @@ class BccPlane(KernelPlane):
     def _attach_programs(self) -> None:
         pass
 
+    def _shedding(
+        self,
+        _parts: object,
+        programs: Callable[[], Iterator[tuple[Program, int]]],
+        _settled: object,
+    ) -> BccShedding:
+        return BccShedding(self._libbpf, self._object, programs)
+
     def _follow_libraries(self, roots: Sequence[int]) -> None:
         pass
 
@@ -368,6 +377,7 @@ class BccPlane(KernelPlane):
 
     def detach(self) -> None:
         """Detaches the probes; what lies in the rings can still be consumed."""
+        self.keep_no_more()
         if self._object is not None:
             for point in tuple(self._object.tracepoint_fds):
                 self._object.detach_tracepoint(point)

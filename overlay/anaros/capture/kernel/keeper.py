@@ -15,15 +15,20 @@ import time
 from typing import NamedTuple
 
 from anaros.capture.host import activity
-from anaros.capture.kernel.budget import UNITS, Budget, Step
+from anaros.capture.kernel.budget import Budget, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
+    from anaros.capture.kernel.budget import Unit
+
     class Probes(Protocol):
         """What can be measured, and given up probe by probe."""
+
+        #: What may be given up.
+        units: Mapping[str, Unit]
 
         def measure(self) -> int:
             """Lets the kernel measure; a descriptor to be closed, or below 0."""
@@ -88,7 +93,7 @@ class Keeper:
         self._probes = probes
         self._cpus = cpus
         self._told = told
-        self._budget = None if share is None else Budget(share)
+        self._budget = None if share is None else Budget(share, probes.units)
         self._rest_s = _REST_WITHOUT_BUDGET_S if share is None else _REST_S
         self._shed_ns: dict[str, int] = {}
         self._ended_ns = time.monotonic_ns()
@@ -158,7 +163,7 @@ class Keeper:
         costs: dict[str, float] = {}
         self._rates = {}
         for name, (probe, ns) in ran:
-            unit = UNITS.get(probe)
+            unit = self._probes.units.get(probe)
             of = probe if unit is not None and name in unit.programs else name
             costs[of] = costs.get(of, 0.0) + ns / (window_ns * self.cpus)
             self._rates[probe] = self._rates.get(probe, 0.0) + ns / window_ns

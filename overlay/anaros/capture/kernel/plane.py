@@ -23,6 +23,8 @@ from anaros.errors import KernelPlaneError
 if TYPE_CHECKING:
     from anaros.capture.attach.calls import Calls
     from anaros.capture.kernel.keeper import Change, Keeper
+    from anaros.capture.kernel.more import Part
+    from anaros.capture.kernel.shedding import Shedding
 
 #: In the order of ``enum anaros_probe`` in ebpf/config.h.
 PROBES = (
@@ -77,7 +79,6 @@ class KernelPlane:
         self._cufile: CuFile | None = None
         self._more: More | None = None
         self._keeper: Keeper | None = None
-        self._unkept: str | None = None
         self._plan = loaded.plan
         self._preempt_distance = loaded.preempt_distance
         self._since_ns: dict[str, int] = {}
@@ -158,17 +159,16 @@ class KernelPlane:
             calls: The probes of system calls, where they are at work too.
 
         Returns:
-            What keeps them, until the probes go; None where this loader cannot.
+            What keeps them, until the probes go; None where they have gone.
         """
-        if self._object is None or self.loader != "libbpf":
-            self._unkept = f"the budget is not kept: {self.loader} loaded the probes"
+        if self._object is None:
             return None
         self._keeper = self._watch(share, cpus, told, calls)
         return self._keeper
 
     def measure(self, calls: Calls | None = None) -> None:
         """Measures what the probes take from now on, as ``keep`` does; after ``extend``."""
-        if self._object is not None and self.loader == "libbpf" and self._stats_fd < 0:
+        if self._object is not None and self._stats_fd < 0:
             self._keeper = self._watch(None, lambda: 1.0, lambda _: None, calls)
 
     def _watch(
@@ -180,7 +180,6 @@ class KernelPlane:
     ) -> Keeper:
         from anaros.capture.kernel.keeper import Keeper
         from anaros.capture.kernel.more import Part
-        from anaros.capture.kernel.shedding import Shedding
 
         def parts() -> list[Part]:
             later = [each.part() for each in (self._more, calls) if each is not None]
@@ -195,7 +194,17 @@ class KernelPlane:
 
         more = self._more
         settled = more.settled if more is not None else lambda: True
-        return Keeper(Shedding(self._libbpf, parts, programs, settled), share, cpus, told)
+        return Keeper(self._shedding(parts, programs, settled), share, cpus, told)
+
+    def _shedding(
+        self,
+        parts: Callable[[], Sequence[Part]],
+        programs: Callable[[], Iterator[tuple[Program, int]]],
+        settled: Callable[[], bool],
+    ) -> Shedding:
+        from anaros.capture.kernel.shedding import Shedding
+
+        return Shedding(self._libbpf, parts, programs, settled)
 
     def keep_no_more(self) -> None:
         """Leaves the probes as they are now; a second call does nothing."""
@@ -382,8 +391,6 @@ class KernelPlane:
         holders = (self._cufile, self._keeper)
         problems = [each.problem for each in holders if each is not None and each.problem]
         more = self._more.missing if self._more is not None else ()
-        if self._unkept is not None:
-            problems.append(self._unkept)
         return (*self._missing.values(), *problems, *more)
 
     def cufile(self) -> dict[str, int]:

@@ -29,6 +29,9 @@ class Shedding:
         settled: Whether no more of them are on their way.
     """
 
+    #: The probes that may be given up.
+    units: Mapping[str, Unit] = UNITS
+
     def __init__(
         self,
         libbpf: Libbpf,
@@ -64,14 +67,8 @@ class Shedding:
 
     def shed(self, probe: str) -> None:
         """Detaches a probe, what begins something first."""
-        unit, parts = UNITS[probe], self._parts()
-        gone = []
-        for name in reversed(unit.programs):
-            for part in parts:
-                link = part.links.pop(name, None)
-                if link is not None:
-                    self._libbpf.lib.bpf_link__destroy(link)
-                    gone.append(name)
+        unit, parts = self.units[probe], self._parts()
+        gone = [name for name in reversed(unit.programs) if self._detach(name, parts)]
         self._gone[probe] = tuple(reversed(gone))
         self._forget(unit, parts)
 
@@ -81,7 +78,7 @@ class Shedding:
         Returns:
             Whether it is at work.
         """
-        unit, parts = UNITS[probe], self._parts()
+        unit, parts = self.units[probe], self._parts()
         if not self._forget(unit, parts):
             return False
         names = self._gone[probe]
@@ -91,6 +88,13 @@ class Shedding:
         self.shed(probe)
         self._gone[probe] = names
         return False
+
+    def _detach(self, name: str, parts: Sequence[Part]) -> bool:
+        """Whether it was attached."""
+        links = [part.links.pop(name) for part in parts if name in part.links]
+        for link in links:
+            self._libbpf.lib.bpf_link__destroy(link)
+        return bool(links)
 
     def _attach(self, name: str, parts: Sequence[Part]) -> bool:
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
