@@ -245,7 +245,8 @@ def run(tmp_path: Path) -> RunDirectory:
         {"kind": Kind.TCP_BYTES, "pid": OURS, "address": 250, "object": 5},
         {"kind": Kind.NIC_DROP, "pid": OURS, "address": 3, "object": 5},
         {"kind": Kind.NET_BACKLOG, "pid": OURS, "size_bytes": 4, "context": 129},
-        {"kind": Kind.NIC_POLL, "size_bytes": 64, "address": 64},
+        {"kind": Kind.NIC_POLL, "size_bytes": 64, "address": 64, "status": 1},
+        {"kind": Kind.NIC_BACKLOG, "size_bytes": 8, "context": 2, "address": 90},
         {"kind": Kind.NIC_POLL, "size_bytes": 3, "address": 64},
     )
     write_segment(made, columns, 0)
@@ -272,6 +273,8 @@ def test_the_report_has_them_and_keeps_them(run: RunDirectory) -> None:
         "waiting_most": 129,
         "polls": 2,
         "polls_full": 1,
+        "backlog_stops": 2,
+        "backlog_dropped": 8,
         "accepts": 0,
         **dict.fromkeys(("accept_p50_ms", "accept_p99_ms", "accept_longest_ms")),
         "round_trip_p50_ms": 0.25,

@@ -43,6 +43,8 @@ NETWORK: dict[str, Any] = {
     "waiting_most": 129,
     "polls": 90,
     "polls_full": 1,
+    "backlog_stops": 4,
+    "backlog_dropped": 2,
     "accepts": 500,
     "accept_p50_ms": 0.1,
     "accept_p99_ms": 12.5,
@@ -72,11 +74,12 @@ its CPU quota    quota               1,234      812 ms  20.10 ms  a ver…l name
 GOLDEN_LINES = """\
 memory    page faults 26 major, 70,510 minor
           1 process killed: no memory was left
-network   12 segments sent again, slowest round trip 31.00 ms
+network   12 retransmissions of 17.0 KiB, slowest round trip 31.00 ms
           3 packets dropped: SOCKET_RCVBUFF 2, — 1
           7 packets of handshakes refused: the listener's queue was full
           500 accepts waited p99 12.50 ms, longest 40.00 ms
           1 poll used up the budget of NAPI
+          4 times a CPU left packets lying, 2 dropped
 seen      """
 
 
@@ -119,7 +122,7 @@ def test_memory_and_network_are_told_where_something_happened(report: dict[str, 
     report["network"] = NETWORK
     assert GOLDEN_LINES in drawn(report)
     left = {"drops": [{"reason": "QUEUE_PURGE", "count": 3}]}
-    quiet = {**dict.fromkeys(("retransmits", "refused", "polls_full"), 0), **left}
+    quiet = {**dict.fromkeys(("retransmits", "refused", "polls_full", "backlog_stops"), 0), **left}
     report["faults"] = {"minor": 70_510, "major": 0, "killed": 0}
     report["network"] = NETWORK | quiet | {"accept_longest_ms": 0.9}
     assert drawn(report) == before

@@ -126,8 +126,9 @@ def network_line(network: Mapping[str, Any] | None) -> list[str]:
     parts = []
     if network["retransmits"]:
         slowest = fmt.duration(_ns(network["round_trip_most_ms"]))
-        again = fmt.number(network["retransmits"], "segment")
-        parts.append(f"{again} sent again, slowest round trip {slowest}")
+        again = fmt.number(network["retransmits"], "retransmission")
+        moved = fmt.size(network["retransmitted_bytes"])
+        parts.append(f"{again} of {moved}, slowest round trip {slowest}")
     if drops := [drop for drop in network["drops"] if drop["reason"] not in _LEFT]:
         named = [f"{drop['reason'] or fmt.UNKNOWN} {drop['count']:,}" for drop in drops]
         dropped = fmt.number(sum(drop["count"] for drop in drops), "packet")
@@ -142,6 +143,9 @@ def network_line(network: Mapping[str, Any] | None) -> list[str]:
         parts.append(f"{accepts} waited p99 {p99}, longest {longest}")
     if network["polls_full"]:
         parts.append(f"{fmt.number(network['polls_full'], 'poll')} used up the budget of NAPI")
+    if network["backlog_stops"]:
+        stops = fmt.number(network["backlog_stops"], "time")
+        parts.append(f"{stops} a CPU left packets lying, {network['backlog_dropped']:,} dropped")
     return parts
 
 

@@ -20,11 +20,12 @@ KINDS = (
     Kind.TCP_STATE,
     Kind.NIC_DROP,
     Kind.NIC_POLL,
+    Kind.NIC_BACKLOG,
     Kind.NET_BACKLOG,
     Kind.NET_ACCEPT,
 )
 #: Of these their ``context`` is needed.
-WITH_CONTEXT = (Kind.NET_BACKLOG,)
+WITH_CONTEXT = (Kind.NET_BACKLOG, Kind.NIC_BACKLOG)
 
 #: States of a socket, by the kernel's numbers.
 _TCP_ESTABLISHED, _TCP_SYN_RECEIVED = 1, 3
@@ -85,7 +86,7 @@ UNKNOWN = -1
 def network_of(here: Mapping[Kind, Columns]) -> dict[str, npt.NDArray[np.int64]]:
     """What the records of each of ``KINDS`` tell, as one row: each array has shape (1,)."""
     again, backlog = here[Kind.TCP_RETRANSMIT], here[Kind.NET_BACKLOG]
-    polls = here[Kind.NIC_POLL]
+    polls, left = here[Kind.NIC_POLL], here[Kind.NIC_BACKLOG]
     waited = accepts_of(here[Kind.TCP_STATE], here[Kind.NET_ACCEPT]).waited_ns
     trips = here[Kind.TCP_BYTES].address
     trips = trips[trips > 0] * np.uint64(1000)
@@ -96,7 +97,9 @@ def network_of(here: Mapping[Kind, Columns]) -> dict[str, npt.NDArray[np.int64]]
         "refused": backlog.size_bytes.sum(),
         "waiting_most": backlog.context.max(initial=0),
         "polls": len(polls),
-        "polls_full": ((polls.address > 0) & (polls.size_bytes >= polls.address)).sum(),
+        "polls_full": (polls.status == 1).sum(),
+        "backlog_stops": left.context.sum(),
+        "backlog_dropped": left.size_bytes.sum(),
         "accepts": len(waited),
         "accept_p50_ns": _quantile(waited, 0.5),
         "accept_p99_ns": _quantile(waited, 0.99),
