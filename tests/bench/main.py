@@ -17,6 +17,7 @@ import calls
 import device
 import drain
 import rates
+import real_programs
 import server
 import table
 from measure import ROOT, Bench, NotMeasured
@@ -97,6 +98,9 @@ class Suite:
             (("supervisor_cpu_percent", "supervisor_rss_mb"), self._supervisor),
             (("zero_loss_records_per_s", "zero_loss_dropped_records"), self._zero_loss),
         ]
+        for name in real_programs.PROGRAMS:
+            keys = (f"real_{name}_run_ratio", f"real_{name}_attach_ratio")
+            found.append((keys, partial(real_programs.cost, bench, name)))
         for name in calls.PEERS if peers else ():
             measure = partial(calls.peer_pread, bench, name)
             found.append(one(f"peer_{name}_pread_added_ns", measure))

@@ -165,7 +165,7 @@ def tool(*words: str | Path, **more: Any) -> str:
         **more,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+    return str(done.stdout)
 
 
 @contextlib.contextmanager
@@ -289,13 +289,17 @@ class Watched:
         """What it printed."""
         return self._said.with_suffix(f".{name}").read_text(errors="replace")
 
-    def end(self, code: int = 0) -> Seen:
+    def wait(self, code: int = 0) -> None:
         """Waits for its end, which somebody has brought about."""
         for process in self._processes:
             process.wait(PATIENCE_S)
         assert self._program.returncode == code, self.said()
         if self.way == "attach":
             assert self._processes[-1].returncode == 0, self.said("anaros")
+
+    def end(self, code: int = 0) -> Seen:
+        """Waits for its end, and has what the run says."""
+        self.wait(code)
         seen = Seen(self.path)
         self._told.covers.append(Cover(self._name, self.way, seen.coverage))
         return seen

@@ -3,59 +3,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from real_harness import EXACTLY, Gate, Watched, finish, free_port, listens, needs, serving, tool
+from real_servers import PAGE, nginx
 
 pytestmark = needs("nginx", "wrk")
 
-BODY, CLIENTS = 20_000, 8
-CONFIGURATION = """
-daemon off;
-worker_processes 2;
-user nobody nogroup;
-pid {folder}/pid;
-error_log {folder}/errors;
-events {{ worker_connections 256; }}
-http {{
-    access_log {folder}/log;
-    sendfile on;
-    keepalive_requests 1000000;
-    client_body_temp_path {folder}/a;
-    proxy_temp_path {folder}/b;
-    fastcgi_temp_path {folder}/c;
-    uwsgi_temp_path {folder}/d;
-    scgi_temp_path {folder}/e;
-    server {{
-        listen 127.0.0.1:{port};
-        root {folder}/pages;
-    }}
-}}
-"""
+CLIENTS = 8
 
 
-def commands(folder: Path, port: int) -> tuple[list[str], list[str]]:
-    """Those of the server and of its load, with their files."""
-    page, exactly = folder / "pages/page", folder / "exactly.lua"
-    page.parent.mkdir()
-    page.write_bytes(os.urandom(BODY))
-    configuration = folder / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=folder, port=port))
+def load(folder: Path, port: int) -> list[str]:
+    """The command of the load tool, which tells exactly what it had."""
+    exactly = folder / "exactly.lua"
     exactly.write_text(EXACTLY)
-    load = ["wrk", "-t1", f"-c{CLIENTS}", "-d1", "-s", str(exactly)]
-    server = ["nginx", "-p", str(folder), "-c", str(configuration)]
-    return server, [*load, f"http://127.0.0.1:{port}/page"]
+    words = ["wrk", "-t1", f"-c{CLIENTS}", "-d1", "-s", str(exactly)]
+    return [*words, f"http://127.0.0.1:{port}/page"]
 
 
 def test_pages(watched: Watched, public: Path) -> None:
     port = free_port()
-    server, load = commands(public, port)
+    server = nginx(public, port)
     watched.start(*server, ready=lambda: listens(port))
-    requests, size, refused = map(int, tool(*load).partition("exactly")[2].split()[:3])
+    requests, size, refused = map(
+        int, tool(*load(public, port)).partition("exactly")[2].split()[:3]
+    )
     assert refused == 0
     finish(port)
     tool(*server, "-s", "quit")
@@ -64,11 +39,11 @@ def test_pages(watched: Watched, public: Path) -> None:
     watched.same("lines of its log, requests", served, seen.requests, within=0)
     # What is under way when the time is over is answered, and not counted.
     assert requests <= served <= requests + CLIENTS
-    more = 2 * CLIENTS * BODY
+    more = 2 * CLIENTS * PAGE
     watched.same("bytes that wrk read, sent", size, seen.bytes("net.send"), spare=more)
     # A client that has gone gets nothing.
     assert seen.count("file.sendfile") == served
-    watched.same("bytes of pages, of sendfile", served * BODY, seen.bytes("file.sendfile"))
+    watched.same("bytes of pages, of sendfile", served * PAGE, seen.bytes("file.sendfile"))
     assert seen.share("socket_bytes") >= 0.999
     assert seen.share("file_bytes") >= 0.999
     if watched.way == "run":
@@ -90,9 +65,9 @@ def corrected(took_us: npt.NDArray[np.float64], expected_us: int) -> npt.NDArray
 
 def test_latency(watched: Watched, public: Path) -> None:
     port, gate = free_port(), Gate(public)
-    server, load = commands(public, port)
+    server = nginx(public, port)
     with serving(*server, ready=lambda: listens(port)):
-        watched.start(*gate.before(*load), ready=gate.reached)
+        watched.start(*gate.before(*load(public, port)), ready=gate.reached)
         gate.open()
         seen = watched.end()
     (exactly,) = re.findall(r"exactly (.*)", watched.said())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from real_harness import Gate, Watched, finish, free_port, listens, needs, serving, tool, until
+from real_servers import redis
 
 pytestmark = needs("redis-server", "redis-benchmark", "redis-cli")
 
@@ -16,8 +17,7 @@ REQUESTS = 10_000
 
 def test_benchmark_and_snapshot(watched: Watched, tmp_path: Path) -> None:
     port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    watched.start("redis-server", *options, ready=lambda: listens(port))
+    watched.start(*redis(port), "--dir", tmp_path, ready=lambda: listens(port))
     at = ["-p", str(port)]
     benchmark = ["redis-benchmark", *at, "-n", str(REQUESTS), "-c", "20", "-r", "5000"]
     tool(*benchmark, "-d", "2000", "-t", "set,get", "--csv")
@@ -51,9 +51,8 @@ def test_benchmark_and_snapshot(watched: Watched, tmp_path: Path) -> None:
 
 def test_latency(watched: Watched, tmp_path: Path) -> None:
     port, gate = free_port(), Gate(tmp_path)
-    server = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     load = ["redis-benchmark", "-p", str(port), "-n", str(REQUESTS), "-c", "20", "-d", "2000"]
-    with serving(*server, ready=lambda: listens(port), cwd=tmp_path):
+    with serving(*redis(port), ready=lambda: listens(port), cwd=tmp_path):
         watched.start(*gate.before(*load, "-t", "set", "--csv"), ready=gate.reached)
         gate.open()
         seen = watched.end()
