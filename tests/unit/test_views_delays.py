@@ -56,19 +56,20 @@ NETWORK: dict[str, Any] = {
 GOLDEN = """\
 delayed by                     how                 times       total   longest
 backup (4242)                  run queue           1,234      812 ms  20.10 ms
-cc1 (12 pids)                  run queue               9      812 ms  20.10 ms
-its own threads                run queue           1,234      400 ms  20.10 ms
 backup (4242)                  ahead on 254:0      1,234    ≤ 812 ms  20.10 ms
 disk 254:0                     disk queue          1,234      812 ms  20.10 ms
 limit of its group             reclaim             1,234      812 ms  20.10 ms
+its CPU quota                  quota               1,234      812 ms  20.10 ms
+cc1 (12 pids)                  run queue               9      812 ms  20.10 ms
+its own threads                run queue           1,234      400 ms  20.10 ms
 
 """
 
 GOLDEN_WHOM = """\
 delayed by       how                 times       total   longest  whom
 backup (4242)    run queue           1,234      812 ms  20.10 ms  serve
-local timer      interrupt             250     5.00 ms         —  all
 its CPU quota    quota               1,234      812 ms  20.10 ms  a ver…l name
+local timer      interrupt             250     5.00 ms         —  all
 """
 
 GOLDEN_LINES = """\
@@ -94,6 +95,18 @@ def test_who_delayed_it(report: dict[str, Any]) -> None:
     assert f"device 0 %\n\n{GOLDEN}seen" in drawn(report)
     report["delays"] = [ROW | {"total_ms": 0.9}]
     assert drawn(report) == before
+
+
+def test_what_many_did_hides_no_other_way(report: dict[str, Any]) -> None:
+    many = [ROW | {"delayed_by": f"cc{number}", "total_ms": 900.0 - number} for number in range(20)]
+    reclaim = ROW | NOBODY | {"cause": "reclaim", "on": "limit of its group", "total_ms": 5.0}
+    little = ROW | NOBODY | {"cause": "quota", "total_ms": 4.0}
+    report["delays"] = [*many, reclaim, little]
+    lines = drawn(report).splitlines()
+    first = lines.index(GOLDEN.splitlines()[0])
+    names = [line.split()[0] for line in lines[first + 1 : first + 9]]
+    assert names == [*(f"cc{number}" for number in range(7)), "limit"]
+    assert lines[first + 9] == ""
 
 
 def test_whom_is_told_where_there_are_several(report: dict[str, Any]) -> None:

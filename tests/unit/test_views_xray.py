@@ -225,7 +225,7 @@ def test_who_delays_it_is_three_rows() -> None:
         "longest_ms": 20.1,
         "at_most": False,
     }
-    text = drawn(frame(dataclasses.replace(SNAPSHOT, delays=[row] * 4), 80))
+    text = drawn(frame(dataclasses.replace(SNAPSHOT, delays=[row | {} for _ in range(4)]), 80))
     assert text.count("backup (4242)") == 3
     assert drawn(frame(dataclasses.replace(SNAPSHOT, delays=[]), 80)) == drawn(frame(SNAPSHOT, 80))
 

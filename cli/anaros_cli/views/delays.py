@@ -11,9 +11,10 @@ from rich.text import Text
 
 from anaros_cli.views import format as fmt
 
-#: Rows of the table that are shown, and what is too little for a row; the JSON has all.
-ROWS_MAX = 6
-_TOTAL_MS_MIN = 1.0
+#: Rows of the table that are shown; the JSON has all.
+ROWS_MAX = 8
+#: What is less, or a smaller part of the longest total, is too little for a row.
+_TOTAL_MS_MIN, _PART_MIN = 1.0, 0.005
 #: Cells of the columns beside the names, with the gaps between, and of whom it delayed.
 _NUMBERS_COLUMNS = (("times", 8), ("total", 10), ("longest", 8))
 _CAUSE_COLUMNS = 15
@@ -36,20 +37,36 @@ _LEFT = ("QUEUE_PURGE",)
 _ACCEPT_MS_MIN = 1.0
 
 
-def shown(rows: Sequence[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
-    """The delays that are worth a row."""
-    return [row for row in rows or () if row["total_ms"] >= _TOTAL_MS_MIN]
+def shown(
+    rows: Sequence[Mapping[str, Any]] | None, most: int = ROWS_MAX
+) -> list[Mapping[str, Any]]:
+    """The delays that are worth a row, the longest first.
+
+    Of each way to be delayed, and of each sort of owner, the longest comes before the second of
+    another: what many processes did to a CPU would else hide what a disk did.
+
+    Args:
+        rows: All of them, the longest first; None: unknown.
+        most: So many rows at most.
+    """
+    rows = rows or ()
+    least = max(_TOTAL_MS_MIN, _PART_MIN * (rows[0]["total_ms"] if rows else 0.0))
+    worth = [row for row in rows if row["total_ms"] >= least]
+    firsts: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in worth:
+        firsts.setdefault((row["cause"], row["owner"]), row)
+    others = [row for row in worth if firsts[row["cause"], row["owner"]] is not row]
+    chosen = [*firsts.values(), *others][:most]
+    return sorted(chosen, key=lambda row: -row["total_ms"])
 
 
-def delays(rows: Sequence[Mapping[str, Any]], width: int, most: int = ROWS_MAX) -> Table:
+def delays(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """The table of delays: who, how, how often, how long, and whom where there are several.
 
     Args:
         rows: What `shown` chose.
         width: Of the terminal.
-        most: So many rows at most.
     """
-    rows = rows[:most]
     several = len({row["delayed"] for row in rows} - {None}) > 1 and width >= _NARROW
     gap = 2 if width >= _NARROW else 1
     table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")

@@ -52,8 +52,8 @@ def frame(snapshot: Snapshot, width: int) -> RenderableType:
         slowest = Text(fmt.flow([f"slowest 1 %  {first}", *others], width))
         slowest.stylize("bold", 0, len("slowest 1 %"))
         parts += [slowest, Text()]
-    if delayed := shown(snapshot.delays):
-        parts += [delays(delayed, width, _DELAYS_MAX), Text()]
+    if delayed := shown(snapshot.delays, _DELAYS_MAX):
+        parts += [delays(delayed, width), Text()]
     if happened := list(_happened(snapshot, width)):
         parts += [*happened, Text()]
     if snapshot.memory is not None:
