@@ -69,7 +69,11 @@ TRACEPOINT_PROBE(sched, sched_switch)
 	long state = args->prev_state;
 	bool leaves = left;
 
-	barrier_var(leaves); /* the verifier forbids to merge two pointers */
+	barrier_var(leaves);                   /* the verifier forbids to merge two pointers */
+	if (cpu && (cpu->hard || cpu->soft)) { /* an end that nobody saw: no interrupt switches */
+		cpu->hard = 0;
+		cpu->soft = 0;
+	}
 	if (!cpu || (!leaves && !came && !cpu->victim_tid))
 		return 0;
 	prev.pid = anaros_current().pid;
