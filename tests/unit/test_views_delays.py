@@ -97,6 +97,13 @@ def test_who_delayed_it(report: dict[str, Any]) -> None:
     assert drawn(report) == before
 
 
+def test_another_program_of_the_target_has_its_name(report: dict[str, Any]) -> None:
+    report["delays"] = [ROW | {"owner": "own", "delayed_by": "worker", "delayed_by_pids": [9]}]
+    assert "\nworker (9) " in drawn(report)
+    report["delays"] = [ROW | {"owner": "own", "delayed_by": None, "delayed": None}]
+    assert "\nits own threads " in drawn(report)
+
+
 def test_what_many_did_hides_no_other_way(report: dict[str, Any]) -> None:
     many = [ROW | {"delayed_by": f"cc{number}", "total_ms": 900.0 - number} for number in range(20)]
     reclaim = ROW | NOBODY | {"cause": "reclaim", "on": "limit of its group", "total_ms": 5.0}

@@ -98,7 +98,7 @@ def delays(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
 
 def _who(row: Mapping[str, Any]) -> str:
     name, pids = row["delayed_by"], row["delayed_by_pids"]
-    if row["owner"] == "own":
+    if row["owner"] == "own" and name == row["delayed"]:
         return "its own threads"
     if name is None and not pids:
         return _thing(row) or _NOBODY.get(row["cause"]) or fmt.UNKNOWN
