@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,7 +116,9 @@ def queue_drops(namespace: str) -> int:
 
 
 @pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3 is not installed")
-def test_what_a_full_queue_drops_is_told_packet_by_packet(ends: tuple[str, str]) -> None:
+def test_what_a_full_queue_drops_is_told_packet_by_packet(
+    ends: tuple[str, str], tmp_path: Path
+) -> None:
     here, there = ends
     small = ("root", "tbf", "rate", "20mbit", "burst", "4kb", "limit", "8kb")
     subprocess.run(["tc", "-n", here, "qdisc", "replace", "dev", "near", *small], check=True)
@@ -127,8 +130,8 @@ def test_what_a_full_queue_drops_is_told_packet_by_packet(ends: tuple[str, str])
                 assert line, "iperf3 does not listen"
             before = queue_drops(here)
             flood = ["-u", "-b", "100M", "-l", "1000", "-k", "2000", "--connect-timeout", "5000"]
-            load = ["iperf3", "-c", THERE, *flood, "--logfile", "/dev/null"]
-            run = record(["ip", "netns", "exec", here, *load])
+            load = ["iperf3", "-c", THERE, *flood, "-J", "--logfile", str(tmp_path / "said")]
+            run = record(["ip", "netns", "exec", here, *load], more=True)
             dropped = queue_drops(here) - before
         finally:
             server.kill()
@@ -148,6 +151,12 @@ def test_what_a_full_queue_drops_is_told_packet_by_packet(ends: tuple[str, str])
     assert set(in_queue.context.tolist()) == {near[0]["ifindex"]}
     assert (in_queue.pid == run.pid).all()
     assert in_queue.size_bytes.min() > 50
+    # What iperf3 gave to its socket, dropped or not: and before, four bytes to say hello.
+    flows = run.of(Kind.NET_FLOW)
+    sent = int(flows.context[(flows.object != 0) & (flows.status == 17)].sum())
+    said = json.loads((tmp_path / "said").read_text())["end"]["sum"]["bytes"]
+    assert said == 2_000_000
+    assert sent == said + 4
 
 
 DATAGRAMS = """
