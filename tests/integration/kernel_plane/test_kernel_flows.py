@@ -7,8 +7,10 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,3 +220,46 @@ def test_datagrams_are_told_by_socket_and_other_families_together() -> None:
         f"udp {here} -> 127.0.0.1:1",
     ]
     assert run.name(NameClass.SOCKET, said["there6"]) == [f"udp [::1]:{said['there6_port']}"]
+
+
+ONLY_RECEIVES = """
+import pathlib, socket, sys, time
+folder = pathlib.Path(sys.argv[1])
+there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+there.bind(("127.0.0.1", 0))
+(folder / "unfinished").write_text(str(there.getsockname()[1]))
+(folder / "unfinished").rename(folder / "port")
+there.recv(10)
+(folder / "took").touch()
+deadline = time.monotonic() + 20
+while not (folder / "sent").exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+SO_COOKIE = 57
+print("cookie", int.from_bytes(there.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), "little"))
+"""
+
+
+def test_drops_of_a_socket_that_only_receives_are_the_targets(tmp_path: Path) -> None:
+    def wait_for(name: str) -> None:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / name).exists():
+            assert time.monotonic() < deadline, name
+            time.sleep(0.01)
+
+    def flood() -> None:
+        wait_for("port")
+        port = int((tmp_path / "port").read_text())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"first", ("127.0.0.1", port))
+            wait_for("took")
+            for _ in range(50):
+                sender.sendto(bytes(1000), ("127.0.0.1", port))
+        (tmp_path / "sent").touch()
+
+    run = record([sys.executable, "-S", "-c", ONLY_RECEIVES, str(tmp_path)], flood, more=True)
+    assert run.status == 0
+    drops = run.of(Kind.NIC_DROP)
+    drops = drops.take(drops.object == run.said["cookie"])
+    assert len(drops) > 30
+    assert (drops.pid == run.pid).all()
