@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -106,12 +107,13 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
     os.nice(_NICENESS)
     seen = look()
     signal.signal(signal.SIGTERM, _terminated)
-    with (
-        _keys() as pressed,
-        Live(
-            Frame(seen), console=console, screen=True, auto_refresh=False, redirect_stderr=False
-        ) as display,
-    ):
+    display = Live(
+        Frame(seen), console=console, screen=True, auto_refresh=False, redirect_stderr=False
+    )
+    with _keys() as pressed, contextlib.ExitStack() as undo:
+        undo.callback(display.stop)
+        with _uninterrupted():
+            display.start(refresh=True)
         rest_s = PERIOD_S
         while seen.live and not pressed(rest_s):
             began = time.monotonic()
@@ -120,6 +122,25 @@ def watch(look: Callable[[], Snapshot], console: Console) -> None:
             took_s = time.monotonic() - began
             rest_s = max(PERIOD_S - took_s, took_s)
     console.print(Frame(seen))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What would end this process takes effect after the block: half of it cannot be undone."""
+    import signal
+
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for first in came[:1]:
+        signal.raise_signal(first)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
