@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,3 +89,36 @@ def room() -> Iterator[Any]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Any]:
+    """A threaded Python server under load."""
+    from attach_harness import Server
+
+    started = Server(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does nothing."""
+    process = subprocess.Popen(["sleep", "300"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A static program that reads 123 bytes again and again."""
+    from attach_harness import STATIC
+
+    if shutil.which("cc") is None:
+        pytest.skip("a C compiler is missing: install build-essential")
+    folder = tmp_path_factory.mktemp("static")
+    (folder / "program.c").write_text(textwrap.dedent(STATIC))
+    program = folder / "program"
+    subprocess.run(["cc", "-static", "-O1", "-o", program, folder / "program.c"], check=True)
+    return program

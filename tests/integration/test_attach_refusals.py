@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`anaros attach` to what ends at a bad moment or is stripped, and a supervisor that is killed."""
+"""`anaros attach` to what it refuses, ends at a bad moment or is stripped; a supervisor killed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attach_harness import NEEDS, Command, Server, attached, running, until_called
 
 from anaros.capture.attach.targets import check
 from anaros.errors import CaptureError
@@ -20,14 +21,8 @@ from anaros.store.rundir import RunDirectory
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATOR = ROOT / "tests/native/cuda_sim"
 WAIT_S = 60
-Command = Callable[..., list[str]]
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="loading BPF programs takes root"),
-    pytest.mark.skipif(
-        not (ROOT / "ebpf/syscalls.bpf.o").exists(), reason="ebpf/syscalls.bpf.o is not built"
-    ),
-]
+pytestmark = NEEDS
 
 
 def until(holds: Callable[[], object], what: str) -> None:
@@ -36,15 +31,6 @@ def until(holds: Callable[[], object], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
-
-
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does nothing."""
-    process = subprocess.Popen(["sleep", "300"])
-    yield process
-    process.kill()
-    process.wait(WAIT_S)
 
 
 def pinned() -> set[str]:
@@ -167,3 +153,63 @@ def test_a_stripped_library(anaros: Command, tmp_path: Path) -> None:
     (found,) = libraries
     assert found["path"] == str(library)
     assert "cuLaunchKernel" not in found["absent"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fact", "remedy"),
+    [
+        ([], "no process is given", "for example: anaros attach 4711"),
+        (["0"], "invalid value for 'PID...': 0 is not in the range x>=1", "see anaros attach"),
+        (["4194304"], "there is no process 4194304", "see ps -e"),
+        (["2"], "process 2 (kthreadd) is a thread of the kernel", "attach to that"),
+        ([str(os.getpid())], "is a process that anaros descends from", "attach to the program"),
+    ],
+)
+def test_what_cannot_be_attached_to(
+    anaros: Command, tmp_path: Path, words: list[str], fact: str, remedy: str
+) -> None:
+    done = attached(anaros("attach", "--output", tmp_path / "run", *words))
+    assert done.returncode in (1, 2)
+    first, second = done.stderr.splitlines()
+    assert fact in first.replace("'[PID]...'", "'PID...'")
+    assert remedy in second
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_zombie_and_a_thread(anaros: Command, server: Server) -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    done = attached(anaros("attach", child.pid))
+    child.wait()
+    assert done.stderr.startswith(f"anaros: process {child.pid} (true) has ended\n")
+    threads = [int(task.name) for task in Path(f"/proc/{server.pid}/task").iterdir()]
+    thread = next(one for one in threads if one != server.pid)
+    done = attached(anaros("attach", thread))
+    assert done.stderr == (
+        f"anaros: {thread} is a thread of process {server.pid}\n  attach to {server.pid}\n"
+    )
+
+
+def test_a_foreign_owner_and_missing_rights(
+    anaros: Command, sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = attached([*nobody, *anaros("attach", sleeper.pid, "--output", tmp_path / "run")])
+    if "Permission denied" in done.stderr or "ModuleNotFoundError" in done.stderr:
+        pytest.skip("nobody may not read this checkout")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"anaros: process {sleeper.pid} (sleep) belongs to root\n"
+        "  only its owner and root may attach to it: use sudo\n"
+    )
+    with running(*nobody, "sleep", "300") as own:
+        until_called(own.pid, "sleep")
+        done = attached([*nobody, *anaros("attach", own.pid, "--output", tmp_path / "run")])
+    assert done.returncode == 1
+    assert done.stderr == (
+        "anaros: cannot attach without the kernel plane: it takes root, or CAP_BPF and"
+        " CAP_PERFMON\n  use sudo\n"
+    )
+    assert not (tmp_path / "run").exists()
