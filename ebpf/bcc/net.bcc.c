@@ -221,9 +221,12 @@ TRACEPOINT_PROBE(sock, sock_send_length)
 
 	if (args->family != ANAROS_FAMILY_IPV4 && args->family != ANAROS_FAMILY_IPV6)
 		return 0;
-	if (!anaros_task(anaros_current()))
-		return 0;
 	owner = sockets.lookup(&socket);
+	if (!anaros_task(anaros_current())) {
+		if (owner)
+			sockets.delete(&socket); /* accepted in the same place, by somebody else */
+		return 0;
+	}
 	if (args->protocol != ANAROS_TCP)
 		fresh.sent_ns = bpf_ktime_get_ns();
 	if (owner) {
