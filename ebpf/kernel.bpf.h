@@ -39,6 +39,24 @@ struct signal_struct {
 	unsigned int flags;
 } ANAROS_KERNEL_TYPE;
 
+struct ns_common {
+	unsigned int inum;
+} ANAROS_KERNEL_TYPE;
+
+struct pid_namespace {
+	struct ns_common ns;
+} ANAROS_KERNEL_TYPE;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+} ANAROS_KERNEL_TYPE;
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+} ANAROS_KERNEL_TYPE;
+
 struct rq;
 
 struct cfs_rq {
@@ -89,6 +107,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	u64 start_time;
 	char comm[16];
 	struct signal_struct *signal;

@@ -5,7 +5,10 @@
  */
 #include "usage.bpf.h"
 
-#define ANCESTORS_MAX 32
+#include <anaros/number.h>
+
+#define ANCESTORS_MAX      32
+#define PID_NAMESPACES_MAX 32 /* one in another; so has the kernel */
 
 static __always_inline long anaros_program(anaros_event ctx, char *text, u32 size)
 {
@@ -40,6 +43,43 @@ static __always_inline s32 anaros_wait_status(const struct task_struct *task)
 #include "handlers/process.h"
 
 /*
+ * Threads in other pid namespaces: the shim knows only the numbers that they
+ * have there. Nobody takes an entry out; the oldest give way.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct anaros_number);
+	__type(value, struct anaros_numbered);
+} numbers SEC(".maps");
+
+static __always_inline void anaros_note_number(const struct task_struct *task, u64 since_ns)
+{
+	const struct pid *pid = anaros_look(task)->thread_pid;
+	struct anaros_numbered numbered = {};
+	struct anaros_number number = {};
+	const struct pid_namespace *space;
+	const struct upid *innermost;
+	u32 level;
+
+	if (!pid)
+		return;
+	level = pid->level;
+	barrier_var(level);
+	if (level == 0 || level > PID_NAMESPACES_MAX)
+		return;
+	innermost = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		    level * bpf_core_type_size(struct upid);
+	space = BPF_CORE_READ(innermost, ns);
+	number.pid_namespace = BPF_CORE_READ(space, ns.inum);
+	number.tid = BPF_CORE_READ(innermost, nr);
+	numbered.pid = anaros_pid(task);
+	numbered.tid = anaros_tid(task);
+	numbered.since_ns = since_ns;
+	bpf_map_update_elem(&numbers, &number, &numbered, BPF_ANY);
+}
+
+/*
  * Run twice at the start. The loader has marked the target's leader through its
  * pidfd, which names it in whatever pid namespace the loader lives. The first
  * run enters that process in the tree, the second finds all who descend from it
@@ -58,14 +98,17 @@ int seed_tasks(struct bpf_iter__task *ctx)
 	if (anaros_task(task)) {
 		add_task(task); /* the loader's mark has no place yet */
 		add_process(task->tgid);
+		anaros_note_number(task, 0);
 		return 0;
 	}
 	ancestor = anaros_look(task);
 	for (i = 0; i < ANCESTORS_MAX; i++) {
 		pid = ancestor->tgid;
 		if (bpf_map_lookup_elem(&tree, &pid)) {
-			if (add_task(task))
+			if (add_task(task)) {
 				add_process(task->tgid);
+				anaros_note_number(task, 0);
+			}
 			return 0;
 		}
 		if (pid <= 1)
@@ -78,7 +121,11 @@ int seed_tasks(struct bpf_iter__task *ctx)
 SEC("tp_btf/sched_process_fork")
 int process_fork(u64 *ctx)
 {
-	anaros_on_fork((void *)ctx[0], (void *)ctx[1]);
+	struct task_struct *child = (void *)ctx[1];
+
+	anaros_on_fork((void *)ctx[0], child);
+	if (anaros_task(child))
+		anaros_note_number(child, bpf_ktime_get_ns());
 	return 0;
 }
 

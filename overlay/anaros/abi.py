@@ -3,5 +3,5 @@
 
 from __future__ import annotations
 
-NATIVE = 0x3757E602
+NATIVE = 0x032FBDF4
 LIBBPF = 0x235FF432

@@ -33,6 +33,7 @@ static struct arena *map_arena(int fd, uint64_t bytes, int *error)
 		return NULL;
 	}
 	arena->bytes = bytes;
+	arena->numbers_fd = -1;
 	arena->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (arena->base == MAP_FAILED) {
 		*error = errno;
@@ -121,6 +122,7 @@ void anaros_arena_close(struct arena *arena)
 {
 	anaros_clock_stop(arena);
 	munmap(arena->base, arena->bytes);
+	free(arena->numbered);
 	free(arena);
 }
 
@@ -167,7 +169,8 @@ static bool drain_chunk(struct arena *arena, struct segment *segment, uint32_t i
 	struct segment_header *header = segment->header;
 	uint32_t at = chunk->header.drained;
 	uint64_t count = header->count, names = header->names_bytes;
-	bool room = true;
+	uint32_t lane = arena->owners[index] - 1;
+	bool foreign = anaros_numbers_lie(arena, lane), room = true;
 
 	if (at > committed)
 		at = committed; /* the workload wrote nonsense */
@@ -184,6 +187,8 @@ static bool drain_chunk(struct arena *arena, struct segment *segment, uint32_t i
 				break;
 			}
 			segment_put_rows(segment, count, record, run);
+			if (foreign)
+				anaros_numbers_rows(arena, lane, segment, count, run);
 			count += run;
 			at += run;
 			continue;
@@ -196,7 +201,11 @@ static bool drain_chunk(struct arena *arena, struct segment *segment, uint32_t i
 			at++;
 			continue;
 		}
-		room = segment_put_name(segment, &names, record, (const char *)(record + 1),
+		struct anaros_record name = *record;
+
+		if (foreign)
+			anaros_numbers_name(arena, lane, &name);
+		room = segment_put_name(segment, &names, &name, (const char *)(record + 1),
 					(uint32_t)size);
 		if (room)
 			at += (uint32_t)slots;
@@ -282,6 +291,7 @@ int64_t anaros_arena_drain(struct arena *arena, struct segment *segment)
 			continue;
 		arena->shared->drops_retired += arena->lanes[lane].drops;
 		arena->lanes[lane].drops = 0;
+		anaros_numbers_forget(arena, lane);
 		__atomic_store_n(&arena->lanes[lane].state, ANAROS_LANE_FREE, __ATOMIC_RELEASE);
 	}
 	if (!room)

@@ -110,6 +110,7 @@ struct kernel_sources {
     int (*consume_ring)(void *ring);
     void *ring;
     int ring_fd;
+    int numbers_fd;
     struct switches *switches;
 };
 struct recorder *anaros_recorder_create(struct arena *arena, struct segment *first,

@@ -33,6 +33,8 @@ struct arena {
 	uint32_t *owners;
 	struct anaros_chunk *chunks;
 	struct clock_thread *clock;
+	int numbers_fd; /* the kernel plane's map of other pid namespaces; -1: none */
+	struct numbered_lane *numbered;
 };
 
 /* First page of a segment's file; the columns follow, each page aligned. */
@@ -86,6 +88,11 @@ uint32_t anaros_arena_wakes(const struct arena *arena);
 int anaros_arena_wait(struct arena *arena, uint32_t word, int timeout_ms);
 void anaros_arena_wake(struct arena *arena);
 int64_t anaros_arena_drain(struct arena *arena, struct segment *segment);
+bool anaros_numbers_lie(const struct arena *arena, uint32_t lane);
+void anaros_numbers_rows(struct arena *arena, uint32_t lane, const struct segment *segment,
+			 uint64_t at, uint32_t count);
+void anaros_numbers_name(struct arena *arena, uint32_t lane, struct anaros_record *record);
+void anaros_numbers_forget(struct arena *arena, uint32_t lane);
 uint32_t anaros_arena_reap(struct arena *arena, uint64_t pid_namespace);
 void anaros_arena_end_all(struct arena *arena);
 void anaros_arena_totals(struct arena *arena, struct lane_totals *totals);
@@ -117,7 +124,8 @@ int64_t anaros_switches_consume(struct switches *rings, uint64_t room, anaros_sa
 struct kernel_sources {
 	int (*consume_ring)(void *ring);
 	void *ring;
-	int ring_fd; /* polls readable when a ring has passed its mark */
+	int ring_fd;    /* polls readable when a ring has passed its mark */
+	int numbers_fd; /* map of threads in other pid namespaces; -1: none */
 	struct switches *switches;
 };
 

@@ -337,6 +337,7 @@ int anaros_recorder_start(struct recorder *recorder, const struct kernel_sources
 
 	if (kernel != NULL) {
 		recorder->kernel = *kernel;
+		recorder->arena->numbers_fd = kernel->numbers_fd;
 		recorder->arena->control->kernel.consumed_ns = anaros_monotonic_ns();
 		start_watch(recorder);
 	}

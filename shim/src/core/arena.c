@@ -59,6 +59,11 @@ void anaros_arena_attach(const struct anaros_control *control, void *base, uint6
 	anaros_control = control;
 }
 
+void anaros_arena_in(uint64_t pid_namespace)
+{
+	arena.pid_namespace = pid_namespace;
+}
+
 void anaros_arena_empty(void)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;

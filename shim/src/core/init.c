@@ -212,6 +212,7 @@ void anaros_init(void)
 
 	if (__atomic_load_n(&init_state, __ATOMIC_ACQUIRE) == 2) {
 		/* Mapped, but the process page is empty: this is a fork's child. */
+		anaros_arena_in(pid_namespace());
 		become((uint32_t)sys_getpid());
 		return;
 	}

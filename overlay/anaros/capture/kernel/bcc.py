@@ -271,6 +271,9 @@ class BccPlane(KernelPlane):
     def _map_fd(self, name: str) -> int:
         return int(self._object[name].map_fd)
 
+    def _numbers_fd(self) -> int:
+        return -1
+
     def _attach_switches(self, sample: int, context: int) -> None:
         ends, slots = (self._object[name].max_entries for name in ("switch_ends", "switches"))
         self._read_switches(ends, slots // ends)

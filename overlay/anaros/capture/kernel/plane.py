@@ -263,6 +263,9 @@ class KernelPlane:
         self._read_switches(ends, slots // ends)
         self._sample = (sample, context)
 
+    def _numbers_fd(self) -> int:
+        return self._map_fd("numbers")
+
     def _read_switches(self, cpus: int, slots: int) -> None:
         maps = self._map_fd("switch_ends"), self._map_fd("switches")
         self._switches = Switches(*maps, cpus, slots)
@@ -340,18 +343,19 @@ class KernelPlane:
             raise KernelPlaneError(f"the BPF ring cannot be read: {os.strerror(-min(counts))}")
         return sum(counts)
 
-    def sources(self) -> tuple[int, int, int, Any]:
+    def sources(self) -> tuple[int, int, int, int, Any]:
         """For a native drain: what ``consume`` does, without the interpreter.
 
         Returns:
             The address of libbpf's function that consumes a ring; the ring's; a descriptor that is
-            woken when a ring passes its mark; the ``struct switches *``. Good until ``stop``.
+            woken when a ring passes its mark; one of the map of threads in other pid namespaces,
+            -1 for none; the ``struct switches *``. Good until ``stop``.
         """
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         assert self._switches is not None
         function = int(ffi.cast("uintptr_t", ffi.addressof(lib, "ring_buffer__consume")))
         ring = int(ffi.cast("uintptr_t", self._ring))
-        return function, ring, self._map_fd("ring"), self._switches.handle
+        return function, ring, self._map_fd("ring"), self._numbers_fd(), self._switches.handle
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Events by probe and by what became of them, other than being shipped.

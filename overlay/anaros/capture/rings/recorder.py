@@ -209,13 +209,14 @@ class Recorder:
         sources = ffi.NULL
         if kernel is not None:
             self._softnet = Softnet()
-            consume, ring, ring_fd, switches = kernel.sources()
+            consume, ring, ring_fd, numbers_fd, switches = kernel.sources()
             sources = ffi.new(
                 "struct kernel_sources *",
                 {
                     "consume_ring": ffi.cast("int (*)(void *)", consume),
                     "ring": ffi.cast("void *", ring),
                     "ring_fd": ring_fd,
+                    "numbers_fd": numbers_fd,
                     "switches": switches,
                 },
             )
