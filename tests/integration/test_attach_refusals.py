@@ -213,3 +213,40 @@ def test_a_foreign_owner_and_missing_rights(
         " CAP_PERFMON\n  use sudo\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("without", "fact", "remedy"),
+    [
+        (
+            ["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
+            "this root lacks CAP_BPF and CAP_PERFMON",
+            "give it both (a container: --cap-add)",
+        ),
+        (
+            ["unshare", "--user", "--map-root-user"],
+            "in a user namespace (a container without root) nobody may load BPF",
+            "start it outside of that container",
+        ),
+    ],
+)
+def test_a_root_of_little_rights(
+    anaros: Command,
+    sleeper: subprocess.Popen[bytes],
+    tmp_path: Path,
+    without: list[str],
+    fact: str,
+    remedy: str,
+) -> None:
+    if shutil.which(without[0]) is None or subprocess.call([*without, "true"], timeout=WAIT_S):
+        pytest.skip(f"{without[0]} does not work here")
+    done = attached([*without, *anaros("attach", sleeper.pid, "--output", tmp_path / "run")])
+    assert done.returncode == 1
+    assert done.stderr == f"anaros: cannot attach without the kernel plane: {fact}\n  {remedy}\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_time_that_is_none(anaros: Command, sleeper: subprocess.Popen[bytes]) -> None:
+    done = attached(anaros("attach", sleeper.pid, "--duration", "nan"))
+    assert done.returncode == 2
+    assert "nan is no time" in done.stderr

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from anaros.capture.kernel.budget import parse
@@ -15,6 +17,13 @@ def _share(_context: click.Context, _parameter: click.Parameter, word: str | Non
     return None if word is None else parse(word)
 
 
+def _seconds(_context: click.Context, _parameter: click.Parameter, s: float | None) -> float | None:
+    """The time that is given; "nan" passes any range."""
+    if s is not None and math.isnan(s):
+        raise click.BadParameter("nan is no time")
+    return s
+
+
 @click.command()
 @click.option(
     "--output",
@@ -25,6 +34,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, word: str | Non
 @click.option(
     "--duration",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_seconds,
     metavar="S",
     help="Detach after so many seconds; default: with Ctrl-C, or when the last process ends.",
 )

@@ -269,7 +269,10 @@ def _check_alive(processes: Sequence[Process]) -> None:
     for process in processes:
         if not alive(process.pid):
             name = process.command[0].rpartition("/")[2]
-            raise CaptureError(f"process {process.pid} ({name}) has ended")
+            raise CaptureError(
+                f"process {process.pid} ({name}) has ended",
+                "anaros run -- COMMAND records from the start",
+            )
 
 
 def _refused(problem: KernelPlaneError) -> KernelPlaneError:

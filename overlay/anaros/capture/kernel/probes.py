@@ -32,6 +32,7 @@ _SWITCH_SLOTS_ALL, _SWITCH_SLOTS_MIN = 65536, 4096
 
 _VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+_ROOT_USER_NAMESPACE = 0xEFFFFFFD  # its inode, the same on every Linux
 _BTF_KIND_TYPEDEF, _BTF_KIND_VAR, _BTF_KIND_DATASEC = 8, 14, 15
 _LOG_LINES_MAX = 40
 _NEWEST_SWITCH_ARGUMENTS, _NEWEST_DROP_ARGUMENTS = 5, 5
@@ -269,6 +270,16 @@ def check_right() -> None:
     Raises:
         KernelPlaneError: No right to load BPF.
     """
+    if _in_user_namespace():
+        raise KernelPlaneError(
+            "in a user namespace (a container without root) nobody may load BPF",
+            "start it outside of that container, or run with --no-kernel",
+        )
+    if not _may_load() and os.geteuid() == 0:
+        raise KernelPlaneError(
+            "this root lacks CAP_BPF and CAP_PERFMON",
+            "give it both (a container: --cap-add), or run with --no-kernel",
+        )
     if not _may_load():
         raise KernelPlaneError(
             "it takes root, or CAP_BPF and CAP_PERFMON",
@@ -279,6 +290,14 @@ def check_right() -> None:
 def has_btf() -> bool:
     """Whether the kernel tells its types: without them libbpf cannot load the probes."""
     return os.path.exists(_VMLINUX_BTF)
+
+
+def _in_user_namespace() -> bool:
+    """Whether the rights that ``/proc`` tells are those of a user namespace alone."""
+    try:
+        return os.stat("/proc/self/ns/user").st_ino != _ROOT_USER_NAMESPACE
+    except OSError:
+        return False
 
 
 def _may_load() -> bool:
