@@ -47,6 +47,16 @@ def throttled():
 while throttled() < 15 and time.monotonic() < end:
     for _ in range(100_000): pass
 """
+#: Works on the CPU that it has with somebody else until it has waited for it.
+DELAYED = """
+import time
+end = time.monotonic() + 60
+def waited_ns():
+    with open("/proc/self/schedstat") as file:
+        return int(file.read().split()[1])
+while waited_ns() < {} * 1_000_000 and time.monotonic() < end:
+    for _ in range(100_000): pass
+"""
 BUSY = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
 
 
@@ -128,6 +138,36 @@ def test_a_quota_is_told_with_what_it_cost(anaros: Command, tmp_path: Path, quot
     waited = records.take(records.kind == Kind.SCHED_THROTTLE)
     assert len(waited) >= 3
     assert len(np.unique(waited.pid)) == 2
+    (row,) = (row for row in report.build(run)["delays"] if row["cause"] == "quota")
+    assert row["count"] == len(waited)
+    assert row["total_ms"] == pytest.approx(float(waited.duration_ns.sum()) / 1e6)
+
+
+def test_who_had_the_processor_is_told_by_name(anaros: Command, tmp_path: Path) -> None:
+    cpu = str(min(os.sched_getaffinity(0)))
+    neighbour = tmp_path / "neighbour"  # what the kernel calls it
+    neighbour.symlink_to(sys.executable)
+    pinned = ("taskset", "-c", cpu)
+    rows: list[dict[str, Any]] = []
+    with subprocess.Popen((*pinned, neighbour, "-S", "-c", BUSY.format(120))) as other:
+        try:
+            for wait_ms in (100, 1_000, 5_000):  # until they meet even on a busy machine
+                path = tmp_path / f"run-{wait_ms}"
+                program = (*pinned, sys.executable, "-S", "-c", DELAYED.format(wait_ms))
+                run = run_of(anaros("run", "--output", path, "--", *program), path)
+                found = report.build(run)["delays"]
+                rows = [row for row in found if row["delayed_by"] == "neighbour"]
+                if rows:
+                    break
+        finally:
+            other.kill()
+    (row,) = rows
+    assert (row["resource"], row["cause"], row["owner"]) == ("CPU", "run queue", "other")
+    assert row["delayed_by_pids"] == [other.pid]
+    assert 0 < row["longest_ms"] <= row["total_ms"]
+    question = "SELECT sum(count), sum(duration_ns) / 1e6 FROM delays WHERE delayed_by_pid = $1"
+    ((count, total_ms),) = query(run, question.replace("$1", str(other.pid))).rows
+    assert (count, total_ms) == (row["count"], pytest.approx(row["total_ms"]))
 
 
 def test_requests_of_a_throttled_server_wait_for_the_quota(
