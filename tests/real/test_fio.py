@@ -111,8 +111,8 @@ def test_latency(watched: Watched, tmp_path: Path) -> None:
     each = np.array([int(line.split(",")[1]) / 1e3 for line in log.read_text().splitlines()])
     ours = seen.ask(
         "SELECT duration_ns / 1e3 FROM records WHERE kind = 'file.read' AND name LIKE '%/data'"
+        " ORDER BY start_ns"
     )
-    told = {"mean": each.mean(), "p50": np.median(each), "max": each.max()}
     watched.same("reads", len(each), len(ours), within=0)
-    # Of so few one that has to wait for its processor on its way out of the kernel shows.
-    watched.as_long("a read of 1 MiB", told, np.array(ours)[:, 0], near=10, held_up=0.5)
+    # Attached, the probes stand between: 2 us, and 20 on a busy machine.
+    watched.each_as_long("a read of 1 MiB", each, np.array(ours)[:, 0], near=50)
