@@ -64,6 +64,26 @@ def parts(pid: int) -> set[str]:
     return {line.path for line in mappings(pid) if "anaros" in line.path}
 
 
+def test_a_sleeper_is_entered_again_and_again() -> None:
+    """Its sleep goes on by another call than it began with, once it was stopped."""
+    sleeper = subprocess.Popen(["sleep", "300"])
+    call = Path(f"/proc/{sleeper.pid}/syscall")
+    room = Room()
+    try:
+        room.arena.start_clock()
+        until(lambda: call.read_text().startswith("230 "), "it does not sleep")
+        for _ in range(3):
+            left = inject(sleeper.pid, room.library).detach()
+            assert left.unloaded, left.reason
+            assert not parts(sleeper.pid)
+            until(lambda: call.read_text().split()[0] in ("219", "230"), "it sleeps no more")
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait(WAIT_S)
+        room.close()
+
+
 def reads(process: subprocess.Popen[str]) -> int:
     """How many it has made; none of its calls was interrupted."""
     lines = Path(f"/proc/{process.pid}/fd/1").resolve().read_text().split("\n")[:-1]

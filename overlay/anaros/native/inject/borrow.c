@@ -62,6 +62,8 @@ bool inject_may_borrow(struct session *session)
 	if (now->cs != 0x33 || !inject_find_stack(session, now->rsp) ||
 	    now->rsp - session->stack_start < ROOM_NEEDED ||
 	    (sleeps && !inject_is_sleep(number, now->rsi)) ||
+	    /* To leave by itself would end that one, and what it was is forgotten. */
+	    (sleeps && number == SYS_restart_syscall && plan->filtered) ||
 	    (!sleeps && (inject_lies_in(plan->busy, plan->busy_count, now->rip) ||
 			 !inject_lies_in(plan->code, plan->code_count, now->rip) ||
 			 inject_in_sequence(session)))) {

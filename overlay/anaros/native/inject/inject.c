@@ -57,7 +57,8 @@ static enum promise promise(int pid, int tid)
 	if (sscanf(line, "%lu %lx %lx", &number, &a, &operation) != 3 ||
 	    !inject_is_sleep((long)number, operation))
 		return NONE;
-	return number == SYS_poll || number == SYS_nanosleep || number == SYS_clock_nanosleep
+	return number == SYS_poll || number == SYS_nanosleep || number == SYS_clock_nanosleep ||
+		       number == SYS_restart_syscall
 		   ? SLEEPS_UNTIL
 		   : SLEEPS;
 }

@@ -150,10 +150,14 @@ bool inject_is_sleep(long number, unsigned long operation)
 	    SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_semtimedop,
 	    SYS_semop,         SYS_msgrcv,          SYS_io_getevents,
 	    SYS_sendto,        SYS_sendmsg,         SYS_write,
-	    SYS_writev,
+	    SYS_writev,        SYS_restart_syscall,
 	};
 
-	/* FUTEX_WAIT alone is a mutex, which the allocator may have asked for. */
+	/*
+	 * FUTEX_WAIT alone is a mutex, which the allocator may have asked for. By
+	 * SYS_restart_syscall a sleep goes on that was stopped before: a poll, a
+	 * nanosleep, or a futex with a deadline, which the allocator has not.
+	 */
 	if (number == SYS_futex)
 		return (operation & 0x7f) == 9;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
