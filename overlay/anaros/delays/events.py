@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -72,18 +73,20 @@ def delays(here: Mapping[Kind, Columns]) -> list[Delays]:
     ]
 
 
+def _told(found: Columns, cause: Cause, **given: Any) -> Delays:
+    """Delays of one cause, each as its record tells it but for what is given."""
+    names = ("start_ns", "duration_ns", "pid", "tid")
+    return Delays.of(len(found), cause, **{name: getattr(found, name) for name in names} | given)
+
+
 def _run_queue(found: Columns) -> Delays:
     """Who held the processor until then; nobody where it was idle."""
     somebody = found.size_bytes != 0
     other = found.flags & FLAG_OTHER_TENANT != 0
     owner = somebody.view(np.uint8) * (Owner.OWN + other.view(np.uint8))
-    return Delays.of(
-        len(found),
+    return _told(
+        found,
         Cause.RUN_QUEUE,
-        start_ns=found.start_ns,
-        duration_ns=found.duration_ns,
-        pid=found.pid,
-        tid=found.tid,
         owner=owner,
         by_class=somebody.view(np.uint8) * np.uint8(NameClass.PROCESS),
         by=found.size_bytes,
@@ -92,15 +95,7 @@ def _run_queue(found: Columns) -> Delays:
 
 def _plain(found: Columns, kind: Kind) -> Delays:
     cause, thing = _PLAIN[kind]
-    return Delays.of(
-        len(found),
-        cause,
-        start_ns=found.start_ns,
-        duration_ns=found.duration_ns,
-        pid=found.pid,
-        tid=found.tid,
-        thing=0 if thing is None else getattr(found, thing),
-    )
+    return _told(found, cause, thing=0 if thing is None else getattr(found, thing))
 
 
 def _frozen(found: Columns) -> Delays:
@@ -110,22 +105,25 @@ def _frozen(found: Columns) -> Delays:
     first = np.flatnonzero(
         (found.status[:-1] == 1) & (found.status[1:] == 0) & (found.object[:-1] == found.object[1:])
     )
-    return Delays.of(
-        len(first),
+    went_on_ns = found.start_ns[first + 1]
+    found = found.take(first)
+    return _told(
+        found,
         Cause.FROZEN,
-        start_ns=found.start_ns[first],
-        duration_ns=found.start_ns[first + 1] - found.start_ns[first],
+        duration_ns=went_on_ns - found.start_ns,
+        pid=0,
+        tid=0,
         by_class=NameClass.CGROUP,
-        by=found.object[first],
+        by=found.object,
     )
 
 
 def _interrupts(found: Columns) -> Delays:
-    return Delays.of(
-        len(found),
+    return _told(
+        found,
         Cause.INTERRUPT,
-        start_ns=found.start_ns,
-        duration_ns=found.duration_ns,
+        pid=0,
+        tid=0,
         by_class=NameClass.INTERRUPT,
         by=found.object,
         count=found.size_bytes,
@@ -136,11 +134,12 @@ def _interrupts(found: Columns) -> Delays:
 def _longest(found: Columns, cause: Cause) -> Delays:
     """Long ones, which the sums of their second count and add up already."""
     interrupt = cause is Cause.INTERRUPT
-    return Delays.of(
-        len(found),
+    return _told(
+        found,
         cause,
-        start_ns=found.start_ns,
+        duration_ns=0,
         pid=0 if interrupt else found.pid,
+        tid=0,
         by_class=NameClass.INTERRUPT if interrupt else 0,
         by=found.object if interrupt else 0,
         thing=0 if interrupt else found.status,
@@ -154,13 +153,11 @@ def _disk(found: Columns) -> list[Delays]:
     other = found.flags & FLAG_OTHER_TENANT != 0
     own = ~other & (found.pid != 0)
     kept = found.take(np.flatnonzero(own & (found.context >= _QUEUED_NS_MIN)))
-    queued = Delays.of(
-        len(kept),
+    queued = _told(
+        kept,
         Cause.DISK_QUEUE,
         start_ns=kept.start_ns - kept.context,
         duration_ns=kept.context,
-        pid=kept.pid,
-        tid=kept.tid,
         thing=kept.object,
     )
     ahead = []
@@ -186,13 +183,10 @@ def _ahead(mine: Columns, others: Columns) -> Delays:
     until = np.minimum(last[before], mine.start_ns + mine.duration_ns)
     late = until > mine.start_ns
     mine, until, by = mine.take(late), until[late], others.pid[blamed[before][late]]
-    return Delays.of(
-        len(mine),
+    return _told(
+        mine,
         Cause.DISK_AHEAD,
-        start_ns=mine.start_ns,
         duration_ns=until - mine.start_ns,
-        pid=mine.pid,
-        tid=mine.tid,
         owner=np.where(by == 0, Owner.NOBODY, Owner.OTHER),
         by_class=np.where(by == 0, 0, NameClass.PROCESS),
         by=by,
@@ -209,26 +203,13 @@ def _faults(slept: Columns, files: Columns) -> Delays:
     before = np.maximum(at - 1, 0)
     named = (at > 0) & (both.kind[before] == Kind.FILE_FAULT) & (both.tid[before] == both.tid[at])
     found = both.take(at)
-    return Delays.of(
-        len(found),
+    return _told(
+        found,
         Cause.FAULT,
-        start_ns=found.start_ns,
-        duration_ns=found.duration_ns,
-        pid=found.pid,
-        tid=found.tid,
         by_class=np.where(named, NameClass.FILE, 0),
         by=np.where(named, both.object[before], 0),
     )
 
 
 def _locks(found: Columns) -> Delays:
-    return Delays.of(
-        len(found),
-        Cause.KERNEL_LOCK,
-        start_ns=found.start_ns,
-        duration_ns=found.duration_ns,
-        pid=found.pid,
-        thing=found.status,
-        count=found.size_bytes,
-        longest_ns=0,
-    )
+    return _told(found, Cause.KERNEL_LOCK, thing=found.status, count=found.size_bytes, longest_ns=0)
