@@ -15,6 +15,7 @@ descriptors, threads and memory of this process, and descriptors, mappings and m
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -39,6 +40,7 @@ from anaros.store.segments import load
 
 COMMANDS, SETTLED = 10, 10
 _SHORT_S, _LONG_S, _WHOLE_S = 0.05, 0.5, 1.0
+_LOOK_S = 0.02
 _CALLS = [kind for kind, name in KIND_NAMES.items() if name in ("file.read", "net.send")]
 #: Which records say that the process is seen: not what it did before.
 _SEEN = [kind for kind, name in KIND_NAMES.items() if name.startswith("sched.")] + _CALLS
@@ -74,6 +76,19 @@ def _took(path: Path, pid: int, start_ns: int, asked_ns: int | None, cpu_s: floa
     return Took(visible, called, detach, stopped_ns / 1e6, whole_ns / 1e6, cpu_s * 1e3)
 
 
+def _follows(supervisor: int, pid: int) -> bool:
+    """Whether it waits for the end of the process, and so is done with attaching."""
+    for _ in range(2):  # one of a moment is of something else
+        time.sleep(_LOOK_S)
+        held = []
+        for path in Path(f"/proc/{supervisor}/fdinfo").glob("*"):
+            with contextlib.suppress(OSError):
+                held.append(path.read_text())
+        if not any(f"Pid:\t{pid}\n" in text for text in held):
+            return False
+    return True
+
+
 def command(pid: int, run: Path, words: list[str]) -> Took:
     """One ``anaros attach`` that a signal ends."""
     code = "import sys; from anaros_cli.main import main; sys.exit(main())"
@@ -82,8 +97,8 @@ def command(pid: int, run: Path, words: list[str]) -> Took:
         [sys.executable, "-c", code, "attach", "--output", run, *words, str(pid)],
         stdout=subprocess.DEVNULL,
     )
-    while process.poll() is None and not (run / "meta.json").exists():
-        time.sleep(0.01)
+    while process.poll() is None and not _follows(process.pid, pid):
+        time.sleep(_LOOK_S)
     time.sleep(_WHOLE_S)
     asked_ns = time.monotonic_ns()
     process.send_signal(signal.SIGINT)
