@@ -15,8 +15,10 @@ import pytest
 
 from anaros.capture.host import checks, machine, survey
 from anaros.capture.host.checks import Check, State
+from anaros.errors import CaptureError
 from anaros_cli.main import main
 
+TRACER = frozenset({"CAP_SYS_PTRACE"})
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
@@ -165,6 +167,16 @@ def test_a_cuda_driver_is_asked_through_its_own_calls(
         (checks.check_bpf_call(errno.ENOSYS), State.MISSING, "CONFIG_BPF_SYSCALL"),
         (checks.check_bpf_call(None), State.LIMITED, ""),
         (checks.check_libbpf(None), State.MISSING, "apt-get install libbpf1"),
+        (checks.check_libbpf("1.1", CaptureError("no", "setup")), State.MISSING, "setup"),
+        (checks.check_attach("5.10.0-8-amd64", uprobes=True), State.MISSING, "5.17"),
+        (checks.check_attach("6.1.0", uprobes=False), State.LIMITED, "CONFIG_UPROBE_EVENTS"),
+        (checks.check_attach("6.18.44-fc", uprobes=True), State.WORKS, ""),
+        (checks.check_inject("aarch64", None, TRACER), State.MISSING, "without --inject"),
+        (checks.check_inject("x86_64", 3, TRACER), State.MISSING, "boot"),
+        (checks.check_inject("x86_64", 1, frozenset()), State.MISSING, "sysctl"),
+        (checks.check_inject("x86_64", 0, frozenset()), State.LIMITED, "sudo"),
+        (checks.check_inject("x86_64", 2, TRACER), State.WORKS, ""),
+        (checks.check_inject("x86_64", None, None, CaptureError("no", "x")), State.MISSING, "x"),
         (checks.check_cgroup(None), State.MISSING, "mount -t cgroup2"),
         (checks.check_capabilities(frozenset()), State.MISSING, "sudo"),
         (

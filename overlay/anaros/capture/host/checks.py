@@ -12,7 +12,9 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 
 from anaros import __version__, artifacts, natives
 from anaros.capture.host import machine, survey
-from anaros.errors import AnarosError
+from anaros.errors import AnarosError, CaptureError
 from anaros.store.rundir import runs_root
 
 #: What one run takes of shared memory: two segments of columns that are being filled, and rings
@@ -30,8 +32,19 @@ SHARED_BYTES_MIN = 96 << 20
 #: Below this much free space a run would end before it tells anything.
 DISK_BYTES_MIN = 64 << 20
 
-#: What the kernel plane loads, and what the fabric rules of a policy do.
-BPF_OBJECTS = ("anaros", "fabric")
+#: What is loaded into the kernel, and what does not work without it.
+BPF_OBJECTS = {
+    "anaros": "the kernel plane",
+    "more": "memory, interrupts, files, io_uring, locks",
+    "cufile": "cuFile",
+    "syscalls": "anaros attach",
+    "device": "calls of devices under anaros attach",
+    "fabric": "fabric rules",
+}
+
+#: What the probes of system calls take.
+ATTACH_LINUX = (5, 17)
+_TRACED_BY_NOBODY = 3  # of kernel.yama.ptrace_scope
 
 PACKAGES = ("cffi", "click", "duckdb", "numpy", "orjson", "psutil", "pyroute2", "pyyaml", "rich")
 
@@ -85,8 +98,15 @@ def examine() -> tuple[Check, ...]:
         check_btf(survey.btf_bytes(), survey.bcc_folder()),
         check_capabilities(survey.capabilities()),
         check_bpf_call(survey.bpf_errno()),
-        check_libbpf(survey.libbpf_version()),
+        check_libbpf(survey.libbpf_version(), _refused(natives.libbpf)),
         *check_probes(),
+        check_attach(os.uname().release, uprobes=survey.has_uprobes()),
+        check_inject(
+            platform.machine(),
+            survey.ptrace_scope(),
+            survey.capabilities(),
+            _refused(_load_inject),
+        ),
         check_cgroup(survey.cgroup()),
         check_cuda(survey.in_own_process("cuda_driver")),
         check_cupti(survey.in_own_process("cupti")),
@@ -265,10 +285,12 @@ def check_bpf_call(number: int | None) -> Check:
     return Check("bpf call", State.MISSING, fact, remedy)
 
 
-def check_libbpf(version: str | None) -> Check:
-    """The library that loads the BPF objects."""
+def check_libbpf(version: str | None, problem: AnarosError | None = None) -> Check:
+    """The library that loads the BPF objects, and the module that calls it."""
     if version is None:
         return Check("libbpf", State.MISSING, "no libbpf.so.1", "apt-get install libbpf1")
+    if problem is not None:
+        return Check("libbpf", State.MISSING, problem.fact, problem.remedy)
     return Check("libbpf", State.WORKS, f"version {version}")
 
 
@@ -288,7 +310,8 @@ def check_probes() -> tuple[Check, ...]:
     if "anaros" in missing:
         return (Check("BPF objects", State.MISSING, "the probes have not been built", setup),)
     if missing:
-        fact = f"built, but not {', '.join(missing)}: fabric rules cannot be applied"
+        without = ", ".join(f"{name} ({BPF_OBJECTS[name]})" for name in missing)
+        fact = f"built, but not {without}"
         objects = Check("BPF objects", State.LIMITED, fact, setup)
     else:
         objects = Check("BPF objects", State.WORKS, ", ".join(BPF_OBJECTS))
@@ -307,6 +330,63 @@ def check_tracepoints(folder: Path) -> Check:
         remedy = "what they would show stays unknown on this kernel"
         return Check("tracepoints", State.LIMITED, fact, remedy)
     return Check("tracepoints", State.WORKS, f"all {len(wanted)} that the probes want")
+
+
+def check_attach(release: str, *, uprobes: bool) -> Check:
+    """What `anaros attach` takes of the kernel beside the kernel plane."""
+    version = tuple(int(word) for word in re.findall(r"\d+", release)[:2])
+    if version < ATTACH_LINUX:
+        remedy = "boot Linux {}.{} or newer".format(*ATTACH_LINUX)
+        return Check("attach", State.MISSING, f"not on Linux {release}", remedy)
+    if not uprobes:
+        fact = "without the calls of device libraries: this kernel has no uprobes"
+        return Check("attach", State.LIMITED, fact, "boot a kernel with CONFIG_UPROBE_EVENTS")
+    fact = "the kernel tells the calls of processes that run, those of devices too"
+    return Check("attach", State.WORKS, fact)
+
+
+def _load_inject() -> None:
+    try:
+        importlib.import_module("anaros._inject")
+    except ImportError as problem:
+        remedy = "run scripts/setup, or install anaros again"
+        raise CaptureError(f"anaros._inject cannot be loaded: {problem}", remedy) from problem
+
+
+def _refused(load: Callable[[], object]) -> AnarosError | None:
+    """Why something cannot be loaded; None where it can."""
+    try:
+        load()
+    except AnarosError as problem:
+        return problem
+    return None
+
+
+def check_inject(
+    machine_name: str,
+    scope: int | None,
+    held: frozenset[str] | None,
+    problem: AnarosError | None = None,
+) -> Check:
+    """What `anaros attach --inject` takes; ``scope`` is Yama's, None where there is none."""
+    capable = held is not None and "CAP_SYS_PTRACE" in held
+    if machine_name != "x86_64":
+        fact, remedy = f"not built for {machine_name}", "use anaros attach without --inject"
+        return Check("inject", State.MISSING, fact, remedy)
+    if problem is not None:
+        return Check("inject", State.MISSING, problem.fact, problem.remedy)
+    if scope == _TRACED_BY_NOBODY:
+        fact, remedy = "kernel.yama.ptrace_scope is 3: nobody may trace", "boot without it"
+        return Check("inject", State.MISSING, fact, remedy)
+    if scope and not capable:
+        fact = f"kernel.yama.ptrace_scope is {scope}: only a parent may trace"
+        return Check(
+            "inject", State.MISSING, fact, "use sudo, or sysctl kernel.yama.ptrace_scope=0"
+        )
+    if not capable:
+        fact = "into processes of this user alone: CAP_SYS_PTRACE is lacking"
+        return Check("inject", State.LIMITED, fact, "run as root or with sudo")
+    return Check("inject", State.WORKS, "the shim can be loaded into a process that runs")
 
 
 def check_cgroup(place: survey.Cgroup | None) -> Check:

@@ -133,6 +133,17 @@ def libbpf_version() -> str | None:
     return text.decode(errors="replace").removeprefix("v") or None
 
 
+def has_uprobes() -> bool:
+    """Whether the kernel can put probes at functions of programs."""
+    return Path("/sys/bus/event_source/devices/uprobe").is_dir()
+
+
+def ptrace_scope() -> int | None:
+    """Yama's ``kernel.yama.ptrace_scope``; None on a kernel without Yama."""
+    text = read("/proc/sys/kernel/yama/ptrace_scope")
+    return int(text) if text is not None and text.strip().isdigit() else None
+
+
 def cgroup() -> Cgroup | None:
     """This process's place in the cgroup v2 tree; None where the tree is not mounted."""
     mount = _cgroup_mount()
