@@ -130,10 +130,30 @@ def _known(run: RunDirectory, meta: Mapping[str, Any], arena: Arena) -> dict[str
     }
 
 
+def _opened(path: Path) -> Segment:
+    """A segment of the killed supervisor; an empty one where it had not come to make it."""
+    try:
+        return Segment.open(path, writable=True)
+    except CaptureError:
+        if _was_made(path):
+            raise
+    path.unlink(missing_ok=True)
+    return Segment.create(path)
+
+
+def _was_made(path: Path) -> bool:
+    """Whether there may be records in it: the mark at its beginning is the last to be written."""
+    try:
+        with path.open("rb") as file:
+            return any(file.read(8))
+    except FileNotFoundError:
+        return False
+
+
 def _write_all(run: RunDirectory, arena: Arena) -> None:
     """Open segments in their order, then what the chunks hold."""
     segments = sorted(
-        (Segment.open(arena.folder / name, writable=True) for name in ("segment-0", "segment-1")),
+        (_opened(arena.folder / name) for name in ("segment-0", "segment-1")),
         key=lambda segment: segment.sequence,
     )
     writer = SegmentWriter(run, hide_names=arena.hide_names)
