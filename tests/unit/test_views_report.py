@@ -150,6 +150,9 @@ def test_a_window_is_named(report: dict[str, Any]) -> None:
 def test_whom_it_was_attached_to_is_told(report: dict[str, Any]) -> None:
     report["run"] |= {"attached": [12, 3456], "exit_code": None, "state": "finished"}
     assert "records · attached to 12, 3456" in drawn(report)
+    for state in ("recovered", "cut short"):
+        report["run"] |= {"state": state}
+        assert f"records · attached to 12, 3456, {state}" in drawn(report)
     report["coverage"]["with_shim"] = None
     assert "seen      2 processes from outside · kernel plane on" in drawn(report)
 

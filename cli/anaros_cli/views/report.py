@@ -113,10 +113,11 @@ def _header(run: Mapping[str, Any], width: int) -> RenderableType:
 def _ending(run: Mapping[str, Any]) -> str:
     if run["state"] == "running":
         return "still running"
-    if run["attached"] and run["state"] == "finished":
+    if run["attached"]:
         pids = ", ".join(map(str, run["attached"][:_PROGRAMS_MAX]))
         more = " …" if len(run["attached"]) > _PROGRAMS_MAX else ""
-        return f"attached to {pids}{more}"
+        how = "" if run["state"] == "finished" else f", {run['state']}"
+        return f"attached to {pids}{more}{how}"
     if run["term_signal"]:
         return f"ended by signal {run['term_signal']}"
     if run["exit_code"] is not None:
