@@ -106,6 +106,9 @@ def test_what_is_injected_into_a_container_counts_as_its_own(
             if process is not None:
                 process.kill()
                 process.communicate(timeout=WAIT_S)
-    seen = of_the_shim(load(RunDirectory.open(tmp_path / "run")))
+    run = RunDirectory.open(tmp_path / "run")
+    seen = of_the_shim(load(run))
     assert set(seen.pid.tolist()) == {pid}
     assert set(seen.tid.tolist()) == {pid}
+    # The shim costs the program what it does in a run.
+    assert 0 < report.build(run)["overhead"]["record_ns"] < 1e6

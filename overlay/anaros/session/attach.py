@@ -448,6 +448,7 @@ def _meta_at_end(parts: _Parts, started_cpu_s: float) -> dict[str, object]:
         "devices": _devices(parts),
         "processes": {"seen": 0, "with_shim": 0, "without_shim_count": 0, "without_shim": []},
         "overhead": {
+            "record_ns": parts.arena.record_cost_ns() if parts.injections is not None else None,
             "records": parts.recorder.records,
             "supervisor_cpu_s": usage.ru_utime + usage.ru_stime - started_cpu_s,
             "supervisor_rss_bytes": usage.ru_maxrss * 1024,
