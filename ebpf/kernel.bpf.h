@@ -26,8 +26,8 @@ typedef _Bool bool;
 #define ANAROS_KERNEL_TYPE __attribute__((preserve_access_index))
 
 struct bpf_local_storage;
-struct bpf_iter_meta;
 struct bpf_map;
+struct seq_file;
 
 typedef struct {
 	int counter;
@@ -116,6 +116,10 @@ struct task_struct {
 } ANAROS_KERNEL_TYPE;
 
 /* Not structures of the kernel but what it hands to iterators: always these. */
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;

@@ -3,6 +3,7 @@
  * Processes: the tree of the target, followed through fork, exec and exit.
  * Membership is the task storage of common.bpf.h.
  */
+#include "bare.bpf.h"
 #include "usage.bpf.h"
 
 #include <anaros/number.h>
@@ -126,6 +127,7 @@ int process_fork(u64 *ctx)
 	anaros_on_fork((void *)ctx[0], child);
 	if (anaros_task(child))
 		anaros_note_number(child, bpf_ktime_get_ns());
+	anaros_inherit_bare((void *)ctx[0], child);
 	return 0;
 }
 

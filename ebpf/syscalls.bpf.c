@@ -4,14 +4,14 @@
  * carry the shim: the same records as the shim writes for the functions of the
  * C library.
  *
- * An object of its own, loaded by `anaros attach` alone: while it is attached,
- * every system call on the machine takes the kernel's slow way in and out. Its
- * maps but the last are those of anaros.bpf.c.
+ * An object of its own, loaded by `anaros attach`, and by `anaros run` once a
+ * program without the shim is worth it: while it is attached, every system call
+ * on the machine takes the kernel's slow way in and out. It shares the maps
+ * of anaros.bpf.c.
  */
 #include <linux/unistd.h>
-#include "asleep.bpf.h"
-#include "files.bpf.h"
-#include "usage.bpf.h"
+#include "aio.bpf.h"
+#include "witness.bpf.h"
 
 #define CALLS_MAX     512
 #define SHAPES        32 /* a power of two, above the last sort */
@@ -78,6 +78,8 @@ enum sort {
 	SORT_SHUTDOWN,
 	SORT_EPOLL,
 	SORT_POLL,
+	SORT_AIO_SUBMIT, /* these two in aio.bpf.h */
+	SORT_AIO_REAP,
 };
 
 /* Where a value of the record comes from: nowhere, an argument, or the result. */
@@ -193,6 +195,9 @@ const volatile u8 sorts[CALLS_MAX] = {
     [__NR_epoll_pwait2] = SORT_EPOLL,
     [__NR_ppoll] = SORT_POLL,
     [__NR_pselect6] = SORT_POLL,
+    [__NR_io_submit] = SORT_AIO_SUBMIT,
+    [__NR_io_getevents] = SORT_AIO_REAP,
+    [__NR_io_pgetevents] = SORT_AIO_REAP,
 #ifdef __NR_open
     [__NR_open] = SORT_OPEN,
     [__NR_creat] = SORT_OPEN,
@@ -222,6 +227,21 @@ u64 attached_ns SEC(".data.calls") = 0;
 /* Calls of 32-bit programs, which have numbers of their own. */
 u64 compat_calls SEC(".data.compat") = 0;
 
+/* Whether only the calls of processes without the shim are told; the loader says so. */
+const volatile bool bare_only SEC(".rodata.bare") = false;
+
+/* Of a thread that is marked: does nobody else tell of its calls? */
+static __always_inline bool is_followed(struct task_struct *task)
+{
+	u32 pid = task->tgid;
+	u8 *member;
+
+	if (!bare_only)
+		return anaros_task(task);
+	member = bpf_map_lookup_elem(&tree, &pid);
+	return member && *member & ANAROS_BARE;
+}
+
 static __always_inline bool is_compat(struct task_struct *task)
 {
 	const struct task_struct *looked = anaros_look(task);
@@ -242,11 +262,11 @@ int call_enter(u64 *ctx)
 	if (!anaros_marked(task))
 		return 0;
 	if (is_compat(task)) {
-		if (anaros_task(task))
+		if (is_followed(task))
 			__sync_fetch_and_add(&compat_calls, 1);
 		return 0;
 	}
-	if (number >= CALLS_MAX || !sorts[number] || !anaros_task(task))
+	if (number >= CALLS_MAX || !sorts[number] || !is_followed(task))
 		return 0;
 	call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
@@ -262,6 +282,8 @@ int call_enter(u64 *ctx)
 		call->flags = file.flags;
 	}
 	call->start_ns = bpf_ktime_get_ns();
+	if (sorts[number] == SORT_AIO_SUBMIT)
+		anaros_aio_submit(task, CALL_3(regs), CALL_2(regs), call->start_ns);
 	return 0;
 }
 
@@ -463,9 +485,13 @@ int call_exit(u64 *ctx)
 	if (!anaros_marked(task) || number >= CALLS_MAX)
 		return 0;
 	sort = sorts[number];
-	if (!sort || !anaros_task(task) || is_compat(task))
+	if (!sort || !is_followed(task) || is_compat(task))
 		return 0;
 	done.now_ns = bpf_ktime_get_ns();
+	if (sort == SORT_AIO_REAP) {
+		anaros_aio_reaped(task, CALL_4(done.regs), done.result, done.now_ns);
+		return 0;
+	}
 	done.start_ns = attached_ns;
 	call = bpf_task_storage_get(&calls, task, NULL, 0);
 	/*
@@ -482,6 +508,10 @@ int call_exit(u64 *ctx)
 		file.flags = call->flags;
 	} else if (sort == SORT_CLOSE) {
 		return 0; /* of what, nobody can tell any more */
+	}
+	if (sort == SORT_AIO_SUBMIT) {
+		anaros_aio_submitted(task, CALL_3(done.regs), CALL_2(done.regs), done.result);
+		return 0;
 	}
 	/* 0: the loader has not finished, nobody knows since when it was watched. */
 	done.values = values_of(&done);
@@ -544,36 +574,5 @@ int seed_files(struct bpf_iter__task_file *ctx)
 	owner.pid = task->tgid;
 	bpf_get_socket_cookie(held);
 	bpf_sk_storage_get(&sockets, held, &owner, BPF_SK_STORAGE_GET_F_CREATE);
-	return 0;
-}
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct anaros_told);
-} usages SEC(".maps");
-
-/*
- * Run when the first calls are told, and before the last are: what each thread
- * has moved by then. What lies between can be compared with the calls.
- */
-SEC("iter/task")
-int tell_tasks(struct bpf_iter__task *ctx)
-{
-	anaros_begin_sleep(ctx->task);
-	anaros_tell_usage(ctx->task, &usages);
-	return 0;
-}
-
-/* Likewise each socket. */
-SEC("iter/bpf_sk_storage_map")
-int tell_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
-{
-	struct socket_owner *owner = ctx->value;
-	struct sock *socket = ctx->sk;
-
-	if (socket && owner)
-		anaros_tell_bytes(socket, owner);
 	return 0;
 }

@@ -18,9 +18,9 @@
 
 static __always_inline void add_process(u32 pid)
 {
-	u8 one = 1;
+	u8 member = ANAROS_MEMBER;
 
-	if (anaros_put(tree, &pid, &one))
+	if (anaros_put(tree, &pid, &member))
 		anaros_count(ANAROS_PROBE_PROCESS, ANAROS_COUNTER_UNTRACKED);
 }
 

@@ -40,6 +40,12 @@ enum anaros_usage {
 	ANAROS_USAGE_AT_END = 2,
 };
 
+/* What the tree knows of a process. */
+enum anaros_process {
+	ANAROS_MEMBER = 1,
+	ANAROS_BARE = 2, /* its program is without the shim (bare.bpf.h) */
+};
+
 /*
  * What is kept of a thread, on one cache line: each switch and each wake-up asks
  * for it, and finds it in no cache of a machine that is busy.

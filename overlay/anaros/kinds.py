@@ -24,6 +24,7 @@ class Kind(IntEnum):
     FILE_READAHEAD = 0x010C
     FILE_FAULT = 0x010D
     FILE_URING = 0x010E
+    FILE_AIO = 0x010F
     NET_SOCKET = 0x0201
     NET_BIND = 0x0202
     NET_LISTEN = 0x0203
@@ -146,6 +147,7 @@ KIND_NAMES: dict[int, str] = {
     0x010C: "file.readahead",
     0x010D: "file.fault",
     0x010E: "file.uring",
+    0x010F: "file.aio",
     0x0201: "net.socket",
     0x0202: "net.bind",
     0x0203: "net.listen",

@@ -386,6 +386,11 @@ def _coverage(run: RunDirectory, meta: Mapping[str, Any], tables: pofc.Tables) -
     ledger = coverage.ledger_of(run, tables.columns)
     return {
         "shares": coverage.shares_of(ledger),
+        "filled": coverage.filled_of(ledger),
+        "filled_s": [
+            {name: _seconds(meta, span[f"{name}_ns"]) for name in ("since", "until")}
+            for span in plane.get("bare") or ()
+        ],
         "quantities": coverage.totals_of(ledger),
         "before_shim_bytes": ledger.before_shim_bytes,
         "stdio_bytes": ledger.stdio_bytes,

@@ -195,7 +195,9 @@ def test_a_static_child_is_named_and_its_bytes_filled(
     assert (bare["read_bytes"], bare["written_bytes"]) == (1_000_000, 500_005)
     assert bare["source"] == "kernel"
     assert found["partly_seen"] == []
-    assert _total(found, "file.read_bytes") == {
+    total = _total(found, "file.read_bytes")
+    assert total.pop("filled") <= 1_000_000  # where it lived long enough
+    assert total == {
         "quantity": "file.read_bytes",
         "seen": 3_000_000,
         "witnessed": 4_000_000,

@@ -84,6 +84,7 @@ REPORT: dict[str, Any] = {
         "without_shim": [{"pid": 77, "program": "/bin/static", "reason": "a static program"}],
         "without_shim_count": 1,
         "shares": {"file_bytes": 0.9979, "socket_bytes": None, "launches": 1.0, "cpu_time": None},
+        "filled": {"file_bytes": 0.0, "socket_bytes": None, "launches": 0.0, "cpu_time": None},
         "partly_seen": [],
         "cut_short": None,
         "lost_shared_memory": False,

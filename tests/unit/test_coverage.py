@@ -430,9 +430,9 @@ def test_what_io_uring_moved_is_past_the_shim() -> None:
         machine.record(Kind.FILE_URING, 1, **fields)
     machine.tell(1, 2)
     totals = machine.ledger().totals
-    assert totals[Quantity.READ_BYTES] == coverage.Total(300, 2_000, 300)
-    assert totals[Quantity.WRITTEN_BYTES] == coverage.Total(0, 50, 0)
-    assert totals[Quantity.READ_CALLS] == coverage.Total(1, 3, 1)
+    assert totals[Quantity.READ_BYTES] == coverage.Total(300, 2_000, 300, 1_700)
+    assert totals[Quantity.WRITTEN_BYTES] == coverage.Total(0, 50, 0, 50)
+    assert totals[Quantity.READ_CALLS] == coverage.Total(1, 3, 1, 2)
     # Where no shim is, its records are those of the calls.
     columns = columns_of(machine.rows)
     attached = coverage.reckon(columns, ORIGIN, attached=True).totals[Quantity.WRITTEN_BYTES]
@@ -441,7 +441,7 @@ def test_what_io_uring_moved_is_past_the_shim() -> None:
 
 def test_without_the_kernels_count_nothing_is_known() -> None:
     found = coverage.reckon(columns_of([{"kind": Kind.FILE_READ, "size_bytes": 5}]), 0)
-    assert set(found.totals.values()) == {coverage.Total(None, None, None)}
+    assert set(found.totals.values()) == {coverage.Total(None, None, None, None)}
     assert set(coverage.shares_of(found).values()) == {None}
     assert len(found.rows) == 0
     assert all(row["share"] is None for row in coverage.totals_of(found))

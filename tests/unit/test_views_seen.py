@@ -63,6 +63,17 @@ def test_a_killed_supervisor_is_told_with_the_time(report: dict[str, Any]) -> No
     assert "the kernel's side from 3.25 s after the start on: the supervisor was killed" in said
 
 
+def test_what_the_kernel_filled_is_told_with_what_was_seen(report: dict[str, Any]) -> None:
+    report["coverage"]["shares"]["file_bytes"] = 0.25
+    report["coverage"]["filled"]["file_bytes"] = 0.74
+    moved = {"read_bytes": 2048, "written_bytes": 2048, "received_bytes": 0, "sent_bytes": 0}
+    program = {"pid": 7, "program": "/opt/go-helper", "reason": "static", "filled_bytes": 3072}
+    report["coverage"]["without_shim"] = [{**program, **moved}]
+    said = " ".join(drawn(report).split())
+    assert "25.0 % of file bytes (99.0 % with the kernel's records)" in said
+    assert "it read 2.0 KiB, wrote 2.0 KiB, 75.0 % of it on record" in said
+
+
 def test_what_passed_by_the_shim_is_named(report: dict[str, Any]) -> None:
     one = {"name": "cuFromTheFuture", "version": 13080, "way": "resolver", "count": 1}
     other = {"name": None, "version": None, "way": "second library", "count": 1200}

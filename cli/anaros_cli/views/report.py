@@ -244,7 +244,12 @@ def shares(known: Mapping[str, float | None]) -> list[str]:
 
 def _covered(coverage: Mapping[str, Any]) -> list[str]:
     """Of what the kernel counted the share that was seen; what nobody counted is left out."""
-    parts = shares(coverage["shares"])
+    parts = []
+    for name, seen in coverage["shares"].items():
+        for part in shares({name: seen}):
+            fills = coverage["filled"][name]
+            whole = f" ({fmt.share_below(seen + fills)} with the kernel's records)"
+            parts.append(f"{part}{whole if fills else ''}")
     if count := coverage["without_shim_count"]:
         listed = coverage["without_shim"][:_PROGRAMS_MAX]
         names = [f"{_last(program['program'])} ({_short(program['reason'])})" for program in listed]
@@ -324,8 +329,8 @@ def _not_seen(coverage: Mapping[str, Any]) -> Iterator[str]:
     listed = coverage["without_shim"][:_PROGRAMS_MAX]
     for program in listed:
         moved = _moved(program)
-        filled = f"; by the kernel's count it {moved}" if moved else ""
-        yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}{filled}"
+        counted = f"; by the kernel's count it {moved}" if moved else ""
+        yield f"pid {program['pid']} {program['program'] or '—'}: {program['reason']}{counted}"
     if (coverage["without_shim_count"] or 0) > len(listed):
         more = fmt.number(coverage["without_shim_count"] - len(listed), "program")
         yield f"and {more} more without the shim"
@@ -358,7 +363,11 @@ def _moved(program: Mapping[str, Any]) -> str:
         for way, verb in zip(ways, verbs, strict=True)
         if program.get(f"{way}_bytes")
     ]
-    return ", ".join(moved)
+    if not program.get("filled_bytes"):
+        return ", ".join(moved)
+    whole = sum(program.get(f"{way}_bytes") or 0 for way in ways)
+    share = fmt.share_below(program["filled_bytes"] / whole)
+    return f"{', '.join(moved)}, {share} of it on record"
 
 
 def _device_unseen(coverage: Mapping[str, Any]) -> Iterator[str]:

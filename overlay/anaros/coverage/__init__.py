@@ -10,7 +10,7 @@ from anaros.coverage.cost import Cost, cost_of, cost_of_records
 from anaros.coverage.derive import attachment, ledger_of
 from anaros.coverage.ledger import ABOUT, Ledger, reckon
 from anaros.coverage.model import QUANTITIES, Programs, Quantity, Rows, Total
-from anaros.coverage.told import filled, partly_seen, shares_of, totals_of
+from anaros.coverage.told import filled, filled_of, partly_seen, shares_of, totals_of
 
 __all__ = [
     "ABOUT",
@@ -25,6 +25,7 @@ __all__ = [
     "cost_of",
     "cost_of_records",
     "filled",
+    "filled_of",
     "ledger_of",
     "partly_seen",
     "reckon",

@@ -90,7 +90,7 @@ def _kept(found: Ledger) -> dict[str, dict[str, Array]]:
             [_UNKNOWN if (value := getattr(total, name)) is None else value for total in totals],
             np.int64,
         )
-        for name in ("seen", "witnessed", "covered")
+        for name in ("seen", "witnessed", "covered", "filled")
     }
     for name in _LONE:
         columns[name] = np.full(len(totals), getattr(found, name), np.int64)
@@ -106,7 +106,7 @@ def _read(kept: Mapping[str, Mapping[str, Array]]) -> Ledger:
     rows, programs, totals = (kept[name] for name in TABLES)
     known = {
         name: [None if value == _UNKNOWN else int(value) for value in totals[name].tolist()]
-        for name in ("seen", "witnessed", "covered")
+        for name in ("seen", "witnessed", "covered", "filled")
     }
     lone = {name: int(totals[name][0]) for name in _LONE}
     return Ledger(

@@ -51,13 +51,15 @@ class Rows:
     """N rows of the ledger; each array has shape (N,).
 
     ``start_ns`` is when the second begins (CLOCK_MONOTONIC), ``quantity`` a `Quantity`, ``seen``
-    what the shim's (for ``CPU_NS`` the scheduler's) records add up to in that second, ``witnessed``
-    what the kernel counted.
+    what the shim's (for ``CPU_NS`` the scheduler's) records add up to in that second, ``filled``
+    what the kernel's own records of calls that the shim missed do, ``witnessed`` what the kernel
+    counted.
     """
 
     start_ns: U64
     quantity: U8
     seen: U64
+    filled: U64
     witnessed: U64
 
     def __len__(self) -> int:
@@ -80,7 +82,8 @@ class Programs:
     ``shim`` is 1 where the shim was in it, ``start_ns`` when it began (0: before anybody looked).
     ``*_read``, ``*_written``, ``*_received`` and ``*_sent`` are bytes, by the kernel's count
     (``kernel_``: without what the loader read before the shim was there, which is
-    ``before_shim``) and by the shim's records (``shim_``). Children that a program without the
+    ``before_shim``), by the shim's records (``shim_``) and by the kernel's records of calls that
+    the shim missed (``filled_``). Children that a program without the
     shim forked, and that called no exec, count as that program.
     """
 
@@ -95,6 +98,10 @@ class Programs:
     shim_written: U64
     shim_received: U64
     shim_sent: U64
+    filled_read: U64
+    filled_written: U64
+    filled_received: U64
+    filled_sent: U64
     before_shim: U64
 
     def __len__(self) -> int:
@@ -118,11 +125,14 @@ class Total:
         seen: What the shim's records add up to; None: unknown.
         witnessed: What the kernel counted; None: nobody counted.
         covered: What is in both: of each program or socket the smaller of the two.
+        filled: What of the rest is in the kernel's records of calls that the shim missed, of each
+            program or socket no more than the rest; None: unknown.
     """
 
     seen: int | None
     witnessed: int | None
     covered: int | None
+    filled: int | None = 0
 
     @property
     def share(self) -> float | None:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from anaros.coverage.ledger import Ledger
-from anaros.coverage.model import QUANTITIES, Programs, Quantity
+from anaros.coverage.model import QUANTITIES, Programs, Quantity, Total
 from anaros.kinds import NameClass
 from anaros.store.names import Names
 
@@ -34,13 +34,22 @@ _WAYS = ("read", "written", "received", "sent")
 
 def shares_of(ledger: Ledger) -> dict[str, float | None]:
     """Of what was witnessed the share that was seen, by what it is; None where that is unknown."""
+    return _shares(ledger, lambda total: total.covered)
+
+
+def filled_of(ledger: Ledger) -> dict[str, float | None]:
+    """Likewise the share that is in the kernel's records of calls that the shim missed."""
+    return _shares(ledger, lambda total: total.filled)
+
+
+def _shares(ledger: Ledger, part: Callable[[Total], int | None]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name, quantities in _SHARES.items():
         totals = [ledger.totals[quantity] for quantity in quantities]
-        covered = [total.covered for total in totals if total.covered is not None]
+        parts = [size for total in totals if (size := part(total)) is not None]
         witnessed = sum(total.witnessed or 0 for total in totals)
         least = _CPU_MIN_NS if name == "cpu_time" else 1
-        found[name] = sum(covered) / witnessed if covered and witnessed >= least else None
+        found[name] = sum(parts) / witnessed if parts and witnessed >= least else None
     return found
 
 
@@ -50,6 +59,7 @@ def totals_of(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "quantity": QUANTITIES[quantity],
             "seen": total.seen,
+            "filled": total.filled,
             "witnessed": total.witnessed,
             "covered": total.covered,
             "share": total.share,
@@ -67,7 +77,8 @@ def filled(bare: Sequence[Mapping[str, Any]], programs: Programs) -> list[dict[s
 
     Returns:
         The same dictionaries with ``read_bytes``, ``written_bytes``, ``received_bytes``,
-        ``sent_bytes`` and ``source``: `kernel`; all None where it was not counted.
+        ``sent_bytes`` and ``source``: `kernel`; ``filled_bytes``, what of these is in its records
+        of calls; all None where it was not counted.
     """
     without = np.flatnonzero((programs.shim == 0) & (programs.start_ns > 0))
     places: dict[int, list[int]] = {}
@@ -85,7 +96,19 @@ def _filled(
     for way in _WAYS:
         counted = getattr(programs, f"kernel_{way}")
         told[f"{way}_bytes"] = None if place is None else int(counted[place])
+    told["filled_bytes"] = None if place is None else _filled_bytes(programs, place)
     return {**program, **told}
+
+
+def _filled_bytes(programs: Programs, place: int) -> int:
+    """What the kernel's records of calls fill of what the shim missed of a program."""
+    found = 0
+    for way in _WAYS:
+        kernel, shim, fills = (
+            int(getattr(programs, f"{side}_{way}")[place]) for side in ("kernel", "shim", "filled")
+        )
+        found += min(fills, max(kernel - shim, 0))
+    return found
 
 
 def partly_seen(programs: Programs, names: Names) -> list[dict[str, Any]]:
@@ -110,6 +133,7 @@ def partly_seen(programs: Programs, names: Names) -> list[dict[str, Any]]:
             "program": _program(names, int(programs.pid[place]), int(programs.start_ns[place])),
             "source": "kernel",
             **{f"{way}_bytes": int(missed[way][place]) for way in _WAYS},
+            "filled_bytes": _filled_bytes(programs, place),
         }
         for place in chosen.tolist()
     ]

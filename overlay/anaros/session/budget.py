@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from anaros.capture.attach.bare import BareCalls
     from anaros.capture.attach.calls import Calls
     from anaros.capture.kernel.keeper import Change, Keeper
     from anaros.capture.kernel.plane import KernelPlane
@@ -43,7 +44,9 @@ class Account:
         self._keeper: Keeper | None = None
         recorder.name(NameClass.PROBE, ((number, name) for name, number in self._numbers.items()))
 
-    def begin(self, kernel: KernelPlane, pids: Sequence[int], calls: Calls | None = None) -> None:
+    def begin(
+        self, kernel: KernelPlane, pids: Sequence[int], calls: Calls | BareCalls | None = None
+    ) -> None:
         """From now on, once all probes are there.
 
         Args:

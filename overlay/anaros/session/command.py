@@ -21,6 +21,7 @@ from anaros.session.parts import (
     account,
     attach_kernel,
     decide,
+    extend,
     give_up,
     make_directory,
     open_capture,
@@ -126,13 +127,13 @@ def _follow(parts: Parts, child: Child) -> int:
         parts.recorder.start(parts.kernel)
         parts.records = True
         if parts.kernel is not None:
-            parts.kernel.extend()
+            extend(parts, parts.kernel)
     if parts.kernel is not None and parts.account is not None:
         with surviving("the budget is not kept"):
-            parts.account.begin(parts.kernel, [child.pid])
+            parts.account.begin(parts.kernel, [child.pid], parts.bare)
     elif parts.kernel is not None and parts.records:
         with surviving("what the probes take is not known"):
-            parts.kernel.measure()
+            parts.kernel.measure(parts.bare)
     if not parts.records:
         parts.arena.recording = False
     with surviving("signals to anaros no longer reach the program"):

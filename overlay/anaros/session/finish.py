@@ -47,6 +47,8 @@ def _drained(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
     assert parts.recorder is not None
     if parts.kernel is not None:
         parts.kernel.settle()
+    if parts.bare is not None:
+        parts.bare.stop()
     parts.recorder.finish()
     changes = meta.at_end(parts, status, started_cpu_s)
     if parts.kernel is not None:

@@ -112,10 +112,11 @@ def at_end(parts: Parts, status: int, started_cpu_s: float) -> dict[str, Any]:
         "kernel_plane": {
             "active": True,
             "loader": parts.kernel.loader,
-            "missing": list(parts.kernel.missing()),
+            "missing": [*parts.kernel.missing(), *(parts.bare.missing() if parts.bare else ())],
             "reason": None,
             "since_ns": parts.kernel.since_ns(),
             "cufile": libraries(parts.kernel.cufile(), hidden=parts.hide_names),
+            "bare": parts.bare.told() if parts.bare else [],
         }
         if parts.kernel is not None
         else kernel_off(parts.kernel_reason),

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anaros.capture.attach.bare import BareCalls
     from anaros.capture.host.quota import Quota
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.capture.kernel.probes import Loading
@@ -79,6 +80,7 @@ class Parts:
         self.arena: Arena | None = None
         self.segments: list[Segment] = []
         self.kernel: KernelPlane | None = None
+        self.bare: BareCalls | None = None
         self.kernel_reason = ""
         self.quota: Quota | None = None
         self.nccl_profiler: str | None = None
@@ -121,6 +123,15 @@ def attach_kernel(parts: Parts, child: Child) -> None:
         parts.kernel_reason = problem.fact
         unseen = "waits for CPU, disk and network are not seen"
         warn(f"no kernel plane: {problem.fact}", "; ".join(filter(None, (unseen, problem.remedy))))
+
+
+def extend(parts: Parts, kernel: KernelPlane) -> None:
+    """What of the kernel plane the program need not wait for."""
+    kernel.extend()
+    parts.bare = kernel.tell_bare()
+    if parts.bare is not None:
+        parts.undo.callback(parts.bare.free)
+        parts.undo.callback(parts.bare.stop)
 
 
 def decide(

@@ -28,6 +28,7 @@
 	ANAROS_KIND(0x010c, FILE_READAHEAD, "file.readahead", "inode", "likewise, before anybody asked for them") \
 	ANAROS_KIND(0x010d, FILE_FAULT, "file.fault", "inode", "a page fault that had to wait for the file; address is the offset, how long it slept tells mem.fault") \
 	ANAROS_KIND(0x010e, FILE_URING, "file.uring", "inode or socket cookie, 0 = neither", "an operation of io_uring, from submission to completion; status is its result, size_bytes the bytes moved, address its user_data, context its number and what became of it") \
+	ANAROS_KIND(0x010f, FILE_AIO, "file.aio", "inode", "an operation of Linux AIO, from io_submit until io_getevents handed out its result, which is status; size_bytes the bytes moved, address the buffer, context its number, from bit 8 on the offset in the file") \
 	ANAROS_KIND(0x0201, NET_SOCKET, "net.socket", "socket cookie", "socket, socketpair; status is the descriptor, size_bytes the family, address the type") \
 	ANAROS_KIND(0x0202, NET_BIND, "net.bind", "socket cookie", "bind") \
 	ANAROS_KIND(0x0203, NET_LISTEN, "net.listen", "socket cookie", "listen") \

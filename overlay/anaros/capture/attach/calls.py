@@ -9,7 +9,7 @@ import time
 
 from anaros import artifacts
 from anaros.capture.kernel.more import SHARED, Part, share
-from anaros.capture.kernel.probes import Loaded, Loading, Program, Settings
+from anaros.capture.kernel.probes import Libbpf, Loaded, Loading, Program, Settings
 from anaros.capture.kernel.release import release
 from anaros.errors import KernelPlaneError
 
@@ -38,20 +38,26 @@ _POINTS = {
 _SEED = "seed_files"
 #: What the kernel counted, for the time in which calls are told; and the map each goes through.
 _WITNESSES = (("tell_tasks", None), ("tell_sockets", "sockets"))
+#: Holds whether only processes without the shim are told of.
+_BARE_ONLY = b".rodata.bare"
 
 
 class Calls:
     """The programs that tell of system calls; opened when made.
 
     Args:
-        loaded: The kernel plane's object, whose maps it shares.
+        libbpf: What loaded the kernel plane.
+        plane: Its ``struct bpf_object *``, whose maps it shares.
+        bare_only: Whether only processes without the shim are told of: the others tell themselves,
+            and then nothing is witnessed here.
 
     Raises:
         KernelPlaneError: They do not fit to it.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._libbpf = loaded.libbpf
+    def __init__(self, libbpf: Libbpf, plane: Any, *, bare_only: bool = False) -> None:
+        self._libbpf = libbpf
+        self._witnesses = not bare_only
         self._links: dict[str, Any] = {}
         self._begun = False
         self._missing: list[str] = []
@@ -66,9 +72,11 @@ class Calls:
         opened = lib.bpf_object__open_file(os.fsencode(path), ffi.NULL)
         if opened == ffi.NULL:
             raise KernelPlaneError(f"{path} is not a BPF object", "build or install it again")
-        maps = {name: int(fd(find(loaded.handle, name.encode()))) for name in (*SHARED, "sockets")}
+        maps = {name: int(fd(find(plane, name.encode()))) for name in SHARED}
         share(self._libbpf, opened, maps, path)
         self._object = opened
+        constant = lib.bpf_map__initial_value(find(opened, _BARE_ONLY), ffi.new("size_t *"))
+        ffi.cast("bool *", constant)[0] = bare_only
 
     def load(self) -> None:
         """Brings them into the kernel, which takes some 100 ms.
@@ -88,11 +96,15 @@ class Calls:
     def attach(self) -> None:
         """From here on calls are recorded; the target is marked already.
 
+        What is under way is told from now on. After ``detach`` it may be called again.
+
         Raises:
             KernelPlaneError: The tracepoints cannot be used.
         """
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
         self._adopt_sockets()
+        if self._begun:
+            self._look_from_now()
         for name, without in _PROGRAMS.items():
             link = lib.bpf_program__attach(self._program(name))
             if link != ffi.NULL:
@@ -104,9 +116,11 @@ class Calls:
                 )
             else:
                 self._miss(without)
-        self._tell_when()
+        now_ns = self._look_from_now()
+        self.since_ns = self.since_ns or now_ns
         self._begun = True
-        self.witness()
+        if self._witnesses:
+            self.witness()
 
     def witness(self) -> None:
         """Has the kernel tell what the target's threads and sockets have moved by now."""
@@ -143,10 +157,6 @@ class Calls:
         if sentence not in self._missing:
             self._missing.append(sentence)
 
-    def _tell_when(self) -> None:
-        """What is under way now is told from now on."""
-        self.since_ns = self._look_from_now()
-
     def _look_from_now(self) -> int:
         """No call is told to have begun before now, which is returned in ns."""
         ffi, lib = self._libbpf.ffi, self._libbpf.lib
@@ -155,6 +165,11 @@ class Calls:
         key, value = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", now_ns)
         lib.bpf_map_update_elem(lib.bpf_map__fd(place), key, value, 0)
         return now_ns
+
+    @property
+    def attached(self) -> bool:
+        """Whether calls are told at this time."""
+        return bool(self._links)
 
     def part(self) -> Part:
         """The object and its links."""
@@ -203,7 +218,7 @@ class Calls:
 
     def detach(self) -> None:
         """Records no more; a second call does nothing."""
-        if self._begun and not self.until_ns:
+        if self._begun and self._witnesses and not self.until_ns:
             self.conclude()
         release(self._libbpf, self._links, _POINTS)
 
@@ -231,7 +246,7 @@ class AttachLoading(Loading):
     def _load(self) -> Loaded:
         loaded = self.first = super()._load()
         try:
-            self._calls = Calls(loaded)
+            self._calls = Calls(loaded.libbpf, loaded.handle)
         except BaseException:
             loaded.libbpf.lib.bpf_object__close(loaded.handle)
             raise

@@ -114,7 +114,7 @@ UNITS: dict[str, Unit] = {
 }
 
 #: What all else stands on: which processes and which sockets are the target's.
-NEVER = ("process_fork", "process_exec", "process_exit", "tcp_state")
+NEVER = ("process_fork", "process_exec", "process_bare", "process_exit", "tcp_state")
 
 
 def parse(word: str) -> float:

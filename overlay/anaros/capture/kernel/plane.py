@@ -21,6 +21,7 @@ from anaros.capture.kernel.switches import Switches
 from anaros.errors import KernelPlaneError
 
 if TYPE_CHECKING:
+    from anaros.capture.attach.bare import BareCalls
     from anaros.capture.attach.calls import Calls
     from anaros.capture.kernel.keeper import Change, Keeper
     from anaros.capture.kernel.more import Part
@@ -143,12 +144,20 @@ class KernelPlane:
             more = (self._libbpf, self._object, self._plan)
             self._more = More(*more) if delay_s is None else More(*more, delay_s)
 
+    def tell_bare(self) -> BareCalls | None:
+        """Has the calls of programs without the shim told from now on; None: not by this loader."""
+        if self._object is None or self.loader != "libbpf":
+            return None
+        from anaros.capture.attach.bare import BareCalls
+
+        return BareCalls(self._libbpf, self._object)
+
     def keep(
         self,
         share: float,
         cpus: Callable[[], float],
         told: Callable[[Change], None],
-        calls: Calls | None = None,
+        calls: Calls | BareCalls | None = None,
     ) -> Keeper | None:
         """Keeps the probes within a budget from now on, on a thread of its own; after ``extend``.
 
@@ -166,7 +175,7 @@ class KernelPlane:
         self._keeper = self._watch(share, cpus, told, calls)
         return self._keeper
 
-    def measure(self, calls: Calls | None = None) -> None:
+    def measure(self, calls: Calls | BareCalls | None = None) -> None:
         """Measures what the probes take from now on, as ``keep`` does; after ``extend``."""
         if self._object is not None and self._stats_fd < 0:
             self._keeper = self._watch(None, lambda: 1.0, lambda _: None, calls)
@@ -176,7 +185,7 @@ class KernelPlane:
         share: float | None,
         cpus: Callable[[], float],
         told: Callable[[Change], None],
-        calls: Calls | None,
+        calls: Calls | BareCalls | None,
     ) -> Keeper:
         from anaros.capture.kernel.keeper import Keeper
         from anaros.capture.kernel.more import Part

@@ -113,6 +113,7 @@ PROGRAMS = (
     Program("process_fork", "process", "sched_process_fork", "proc.fork", essential=True),
     Program("process_exit", "process", "sched_process_exit", "proc.exit"),
     Program("process_exec", "process", "sched_process_exec", "proc.exec"),
+    Program("process_bare", "process", "sched_process_exec", "calls of programs without the shim"),
     Program("sched_switch", "sched", "sched_switch", "sched.offcpu and sched.runqueue"),
     Program("sched_waking", "sched", "sched_waking", "wakers and sched.wakeup"),
     Program("sched_migrate", "sched", "sched_migrate_task", "sched.migrate"),
