@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import struct
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anaros.capture.attach import targets
+from anaros.capture.attach.calls import Calls
 from anaros.capture.attach.elf import Elf
 from anaros.capture.attach.entries import FAMILIES, Ends
-from anaros.errors import CaptureError
+from anaros.errors import CaptureError, KernelPlaneError
 from anaros.kinds import Kind
 from anaros_cli import follow
 
@@ -53,6 +56,16 @@ def test_plain_words_need_no_click() -> None:
 )
 def test_what_click_has_to_judge(words: list[str]) -> None:
     assert follow.parse(words) is None
+
+
+def test_a_kernel_without_the_probes_of_calls_is_told_with_a_remedy() -> None:
+    calls = Calls.__new__(Calls)
+    library = SimpleNamespace(bpf_object__load=lambda _: -errno.ESRCH)
+    vars(calls).update(_libbpf=SimpleNamespace(lib=library), _object=None)
+    with pytest.raises(KernelPlaneError) as told:
+        calls.load()
+    assert told.value.fact.endswith(os.strerror(errno.ESRCH))
+    assert "CONFIG_FTRACE_SYSCALLS" in told.value.remedy
 
 
 def test_a_process_is_described() -> None:

@@ -87,7 +87,8 @@ class Calls:
         result = self._libbpf.lib.bpf_object__load(self._object)
         if result:
             raise KernelPlaneError(
-                f"the kernel refuses the probes of system calls: {os.strerror(-result)}"
+                f"the kernel refuses the probes of system calls: {os.strerror(-result)}",
+                "boot Linux 5.17 or newer with CONFIG_FTRACE_SYSCALLS=y, or record with anaros run",
             )
 
     def _program(self, name: str) -> Any:
