@@ -246,6 +246,18 @@ def test_a_root_of_little_rights(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_limit_of_open_files(
+    anaros: Command, sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    words = anaros("attach", sleeper.pid, "--output", tmp_path / "run")
+    done = attached(["sh", "-c", 'ulimit -n 20; exec "$@"', "sh", *words])
+    assert done.returncode == 1
+    assert done.stderr.startswith("anaros: ")
+    assert "open files" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_time_that_is_none(anaros: Command, sleeper: subprocess.Popen[bytes]) -> None:
     done = attached(anaros("attach", sleeper.pid, "--duration", "nan"))
     assert done.returncode == 2

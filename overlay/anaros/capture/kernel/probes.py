@@ -11,6 +11,7 @@ from beginning: no pathlib, typing, dataclasses or re.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -385,6 +386,11 @@ def load_object(
         if not refused or refused[-1] not in known or refused[-1] in plan.off:
             break
         plan.leave_out(known[refused[-1]], f"this kernel refuses it ({os.strerror(-result)})")
+    if result == -errno.EMFILE:
+        raise KernelPlaneError(
+            "the probes take more open files than this process may have",
+            "allow some 100 more (ulimit -n 1024), or run with --no-kernel",
+        )
     said = " | ".join(line.removeprefix("libbpf: ") for line in lines[-_LOG_LINES_MAX:])
     raise KernelPlaneError(
         f"the kernel refuses the BPF programs: {os.strerror(-result)} ({said})",
