@@ -238,12 +238,13 @@ def _start(
 
         parts.account = Account(budget, parts.directory, parts.recorder)
     parts.recorder.start(parts.kernel)
-    parts.calls = loading.calls()
-    if inject:
+    if inject:  # while what the kernel counts is still being loaded
         from anaros.session.injected import Injections
 
         assert parts.arena is not None
         parts.injections = Injections(parts.arena, shared, processes)
+    parts.calls = loading.calls()
+    if parts.injections is not None:
         if parts.calls is not None:
             parts.calls.since_ns = parts.injections.since_ns
             parts.calls.witness()
