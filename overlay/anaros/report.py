@@ -41,6 +41,7 @@ BYTE_KINDS = frozenset(
         Kind.FILE_FILL,
         Kind.FILE_READAHEAD,
         Kind.FILE_URING,
+        Kind.FILE_AIO,
         Kind.NET_RECV,
         Kind.NET_SEND,
         Kind.GPU_COPY_H2D,

@@ -94,6 +94,9 @@ def test_libaio(watched: Watched, tmp_path: Path) -> None:
         " WHERE kind = 'block.io' AND start_ns >= since_ns"
     )
     watched.same("bytes, of block.io", BYTES, size)
+    if watched.way == "attach":
+        both = [figures.reads + figures.writes, figures.read_bytes + figures.written_bytes]
+        assert of_data(seen, "file.aio") == both
 
 
 def test_mmap(watched: Watched, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ pytestmark = needs("gcc")
 
 NOBODY = 65534
 BYTES, PIECE = 16 << 20, 64 << 10
+KERNEL = 0x8000  # the flag of records that the kernel tells
 
 #: Copies one file into another, in pieces, and tells how much.
 COPY = r"""
@@ -76,10 +77,12 @@ def test_what_a_static_and_a_setuid_helper_moved(
     seen = watched.end()
     assert watched.said() == f"{BYTES}\n" * 3
     assert copies["setuid"].stat().st_uid == NOBODY
+    # Under `anaros run` the kernel tells of these too where they live long: on a slow machine.
+    filled = KERNEL if watched.way == "run" else 0
     found = seen.ask(
         "SELECT kind, count(DISTINCT pid), count(*), sum(size_bytes)::BIGINT FROM records"
         f" WHERE kind IN ('file.read', 'file.write') AND size_bytes = {PIECE}"
-        " GROUP BY ALL ORDER BY ALL"
+        f" AND flags & {filled} = 0 GROUP BY ALL ORDER BY ALL"
     )
     told = 3 if watched.way == "attach" else 1
     pieces = told * BYTES // PIECE

@@ -66,6 +66,7 @@ def _roles() -> dict[int, int]:
         Kind.NET_BACKLOG: Role.NONE,
         Kind.NET_FLOW: Role.NONE,
         Kind.FILE_URING: Role.NONE,
+        Kind.FILE_AIO: Role.NONE,
         Kind.FILE_FILL: Role.NONE,
         Kind.FILE_READAHEAD: Role.NONE,
         Kind.FILE_FAULT: Role.NONE,
