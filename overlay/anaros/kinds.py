@@ -102,6 +102,7 @@ class Kind(IntEnum):
     MEM_MIGRATE = 0x0904
     MEM_OOM = 0x0905
     MEM_FAULTS = 0x0906
+    MEM_REMOTE = 0x0907
     SYNC_WAIT = 0x0C01
     SYNC_WAKE = 0x0C02
     SYNC_FUTEX = 0x0C03
@@ -225,6 +226,7 @@ KIND_NAMES: dict[int, str] = {
     0x0904: "mem.migrate",
     0x0905: "mem.oom",
     0x0906: "mem.faults",
+    0x0907: "mem.remote",
     0x0C01: "sync.wait",
     0x0C02: "sync.wake",
     0x0C03: "sync.futex",

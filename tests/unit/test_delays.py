@@ -241,6 +241,7 @@ def run(tmp_path: Path) -> RunDirectory:
         {"kind": Kind.IRQ_TOTAL, "duration_ns": MS, "size_bytes": 9, "object": 131308},
         {"kind": Kind.IRQ_HARD, "duration_ns": MS, "pid": OURS, "object": 131308},
         {"kind": Kind.MEM_FAULTS, "pid": OURS, "size_bytes": 100, "context": 3},
+        {"kind": Kind.MEM_REMOTE, "object": 1, "size_bytes": 4096, "address": 8192},
         {"kind": Kind.TCP_RETRANSMIT, "pid": OURS, "size_bytes": 1448, "object": 5},
         {"kind": Kind.TCP_BYTES, "pid": OURS, "address": 250, "object": 5},
         {"kind": Kind.NIC_DROP, "pid": OURS, "address": 3, "object": 5},
@@ -263,7 +264,7 @@ def test_the_report_has_them_and_keeps_them(run: RunDirectory) -> None:
         ("interrupt", "local timer", 1.0),
         ("disk queue", None, 1.0),
     ]
-    assert found["faults"] == {"minor": 100, "major": 3, "killed": 0}
+    assert found["faults"] == {"minor": 100, "major": 3, "killed": 0, "remote_bytes": 4096}
     assert found["network"] == {
         "retransmits": 1,
         "retransmitted_bytes": 1448,

@@ -75,6 +75,7 @@ local timer      interrupt             250     5.00 ms         —  all
 GOLDEN_LINES = """\
 memory    page faults 26 major, 70,510 minor
           1 process killed: no memory was left
+          3.00 MiB placed on another node (whole machine)
 network   12 retransmissions of 17.0 KiB, slowest round trip 31.00 ms
           3 packets dropped: SOCKET_RCVBUFF 2, — 1
           7 packets of handshakes refused: the listener's queue was full
@@ -138,11 +139,11 @@ def test_a_narrow_terminal_has_room(report: dict[str, Any]) -> None:
 
 def test_memory_and_network_are_told_where_something_happened(report: dict[str, Any]) -> None:
     before = drawn(report)
-    report["faults"] = {"minor": 70_510, "major": 26, "killed": 1}
+    report["faults"] = {"minor": 70_510, "major": 26, "killed": 1, "remote_bytes": 3 << 20}
     report["network"] = NETWORK
     assert GOLDEN_LINES in drawn(report)
     left = {"drops": [{"reason": "QUEUE_PURGE", "count": 3}]}
     quiet = {**dict.fromkeys(("retransmits", "refused", "polls_full", "backlog_stops"), 0), **left}
-    report["faults"] = {"minor": 70_510, "major": 0, "killed": 0}
+    report["faults"] = {"minor": 70_510, "major": 0, "killed": 0, "remote_bytes": 0}
     report["network"] = NETWORK | quiet | {"accept_longest_ms": 0.9}
     assert drawn(report) == before

@@ -231,6 +231,6 @@ def test_who_delays_it_is_three_rows() -> None:
 
 
 def test_what_memory_cost_is_a_line() -> None:
-    faults = {"minor": 70_510, "major": 26, "killed": 0}
+    faults = {"minor": 70_510, "major": 26, "killed": 0, "remote_bytes": 0}
     text = drawn(frame(dataclasses.replace(SNAPSHOT, faults=faults), 80))
     assert "\nmemory: page faults 26 major, 70,510 minor\n\nfiles" in text

@@ -126,13 +126,15 @@ def _thing(row: Mapping[str, Any]) -> str | None:
 
 
 def memory_line(faults: Mapping[str, Any] | None) -> list[str]:
-    """Page faults, where some had to wait, and what was killed for want of memory."""
-    if faults is None or not (faults["major"] or faults["killed"]):
+    """Page faults, where some had to wait, what was killed for want of memory, and where it is."""
+    if faults is None or not (faults["major"] or faults["killed"] or faults["remote_bytes"]):
         return []
     killed = [f"{fmt.number(faults['killed'], 'process')} killed: no memory was left"]
+    remote = [f"{fmt.size(faults['remote_bytes'])} placed on another node (whole machine)"]
     return [
         f"page faults {faults['major']:,} major, {faults['minor']:,} minor",
         *(killed if faults["killed"] else []),
+        *(remote if faults["remote_bytes"] else []),
     ]
 
 

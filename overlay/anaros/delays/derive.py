@@ -19,7 +19,7 @@ from anaros.store.columnar import Array
 from anaros.store.rundir import RunDirectory
 
 #: Kinds of record that anything here is about, and of which ``context`` is needed.
-ABOUT = (*events.KINDS, *network.KINDS, Kind.MEM_FAULTS, Kind.MEM_OOM)
+ABOUT = (*events.KINDS, *network.KINDS, Kind.MEM_FAULTS, Kind.MEM_OOM, Kind.MEM_REMOTE)
 _WITH_CONTEXT = (*events.WITH_CONTEXT, *network.WITH_CONTEXT, Kind.MEM_FAULTS)
 _WITHOUT_CONTEXT = tuple(kind for kind in ABOUT if kind not in _WITH_CONTEXT)
 
@@ -54,7 +54,7 @@ class Summary:
             grouped(events.delays(here)),
             network.network_of(here),
             network.drops_of(here[Kind.NIC_DROP]),
-            _faults(here[Kind.MEM_FAULTS], here[Kind.MEM_OOM]),
+            _faults(here[Kind.MEM_FAULTS], here[Kind.MEM_OOM], here[Kind.MEM_REMOTE]),
         )
 
 
@@ -117,10 +117,11 @@ def _by_kind(run: RunDirectory, tallied: Calls, columns: Columns | None) -> dict
     return here if columns is None else {**here, **_split(columns, _WITHOUT_CONTEXT)}
 
 
-def _faults(told: Columns, killed: Columns) -> dict[str, Array]:
+def _faults(told: Columns, killed: Columns, remote: Columns) -> dict[str, Array]:
     row = {
         "minor": int(told.size_bytes.sum()),
         "major": int(told.context.sum()),
         "killed": len(killed),
+        "remote_bytes": int(remote.size_bytes.sum()),
     }
     return {name: np.array([value], np.uint64) for name, value in row.items()}

@@ -23,7 +23,7 @@ from anaros.store.segments import sound_segments
 _KEY = "anaros.key"
 
 #: Goes up with each change of what the tables hold, or of what is computed into them.
-LAYOUT = 9
+LAYOUT = 10
 
 
 def key(run: RunDirectory) -> str:

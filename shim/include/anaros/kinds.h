@@ -106,6 +106,7 @@
 	ANAROS_KIND(0x0904, MEM_MIGRATE, "mem.migrate", "0", "the thread moved pages, between nodes or within one; size_bytes were moved, context could not be, status is the kernel's reason") \
 	ANAROS_KIND(0x0905, MEM_OOM, "mem.oom", "pid that asked for memory", "the process is killed for want of memory") \
 	ANAROS_KIND(0x0906, MEM_FAULTS, "mem.faults", "0", "page faults of the thread by the kernel's count, within address ns; size_bytes minor ones, context major ones") \
+	ANAROS_KIND(0x0907, MEM_REMOTE, "mem.remote", "NUMA node", "memory that the node gave within this second to CPUs of other nodes, whoever they ran; size_bytes were such, address all that it gave, context what was wanted of another node") \
 	ANAROS_KIND(0x0c01, SYNC_WAIT, "sync.wait", "address of the semaphore", "the thread slept in sem_wait and its variants") \
 	ANAROS_KIND(0x0c02, SYNC_WAKE, "sync.wake", "address of the semaphore", "the thread posted a semaphore that another slept on") \
 	ANAROS_KIND(0x0c03, SYNC_FUTEX, "sync.futex", "address of the futex", "the thread slept on a futex: a lock, a condition, a join; address is the tid that woke it, size_bytes its pid, 0 = a timeout or signal") \

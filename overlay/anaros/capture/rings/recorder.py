@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anaros import natives
+from anaros.capture.host.numa import Placement
 from anaros.capture.host.softnet import Softnet
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
 from anaros.capture.rings.meter import Meter
@@ -135,7 +136,7 @@ class Recorder:
         self._segments = segments
         self._writer = SegmentWriter(run, hide_names=arena.hide_names)
         self._kernel: KernelPlane | None = None
-        self._softnet: Softnet | None = None
+        self._counters: tuple[Softnet | Placement, ...] = ()
         first, second = (segment.handle for segment in segments)
         handle = lib.anaros_recorder_create(arena.handle, first, second, pid_namespace())
         if handle == ffi.NULL:
@@ -208,7 +209,7 @@ class Recorder:
         self._meter.read(None, None, now=True)
         sources = ffi.NULL
         if kernel is not None:
-            self._softnet = Softnet()
+            self._counters = (Softnet(), Placement())
             consume, ring, ring_fd, numbers_fd, switches = kernel.sources()
             sources = ffi.new(
                 "struct kernel_sources *",
@@ -227,7 +228,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Drains to the end and writes all; the workload is over or no longer recorded."""
-        self._tell_backlogs()
+        self._tell_counters()
         lib.anaros_recorder_finish(self._handle)
         self._write_thread.join()
 
@@ -241,7 +242,7 @@ class Recorder:
         while (place := lib.anaros_recorder_next(self._handle, TICK_MS)) != _FINISHED:
             with self._or_cut_short():
                 self._look()
-                self._tell_backlogs()
+                self._tell_counters()
                 if place >= 0 and self.error is None:
                     segment = self._segments[place]
                     self._writer.write(segment, segment.sequence, self._giving_way)
@@ -261,9 +262,9 @@ class Recorder:
             lost = sum(by_probe)
         self._meter.read(self._kernel, lost, now=now)
 
-    def _tell_backlogs(self) -> None:
-        if self._softnet is not None:
-            self._softnet.tell(self.note)
+    def _tell_counters(self) -> None:
+        for counters in self._counters:
+            counters.tell(self.note)
 
     @contextlib.contextmanager
     def _or_cut_short(self) -> Iterator[None]:
