@@ -75,7 +75,7 @@ local timer      interrupt             250     5.00 ms         —  all
 GOLDEN_LINES = """\
 memory    page faults 26 major, 70,510 minor
           1 process killed: no memory was left
-          3.00 MiB placed on another node (whole machine)
+          3.0 MiB placed on another node (whole machine)
 network   12 retransmissions of 17.0 KiB, slowest round trip 31.00 ms
           3 packets dropped: SOCKET_RCVBUFF 2, — 1
           7 packets of handshakes refused: the listener's queue was full

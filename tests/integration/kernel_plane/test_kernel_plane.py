@@ -147,6 +147,9 @@ def test_an_object_of_another_version(idle: subprocess.Popen[str], tmp_path: Pat
     other.write_bytes(b"not an object")
     with pytest.raises(KernelPlaneError, match="not a BPF object"):
         probes.open_object(libbpf, str(other), plan)
+    plan = probes.Plan(plan.settings, programs=(probes.Program("of_tomorrow", "sched", "", ""),))
+    with pytest.raises(KernelPlaneError, match="another version"):
+        probes.load_object(libbpf, str(OBJECT), plan)
 
 
 def test_the_branches_for_older_kernels_load() -> None:

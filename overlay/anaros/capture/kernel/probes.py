@@ -370,9 +370,15 @@ def load_object(
     lines: list[str] = []
     for attempt in range(len(plan.programs) + 2):
         loaded = opened(libbpf, path, plan)
-        for name in plan.off:
+        for name in known:
             program = libbpf.lib.bpf_object__find_program_by_name(loaded, name.encode())
-            libbpf.lib.bpf_program__set_autoload(program, False)
+            if program == libbpf.ffi.NULL:
+                libbpf.lib.bpf_object__close(loaded)
+                raise KernelPlaneError(
+                    f"{path} belongs to another version of anaros", "build or install it again"
+                )
+            if name in plan.off:
+                libbpf.lib.bpf_program__set_autoload(program, False)
         lines.clear()
         with libbpf.log(lines) if attempt else contextlib.nullcontext():
             result = libbpf.lib.bpf_object__load(loaded)
