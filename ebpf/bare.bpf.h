@@ -18,49 +18,16 @@
 #define ANAROS_ENVIRONMENT_MAX 8192 /* variables that are looked at */
 #define ANAROS_VARIABLE        11   /* length of the name of LD_PRELOAD */
 
-struct mm_struct___words {
-	unsigned long saved_auxv[2];
-	unsigned long env_start;
-	unsigned long env_end;
-} ANAROS_KERNEL_TYPE;
-
-struct task_struct___words {
-	struct mm_struct___words *mm;
-} ANAROS_KERNEL_TYPE;
-
-struct qstr___words {
-	const unsigned char *name;
-} ANAROS_KERNEL_TYPE;
-
-struct dentry___words {
-	struct qstr___words d_name;
-} ANAROS_KERNEL_TYPE;
-
-struct path___words {
-	struct dentry___words *dentry;
-} ANAROS_KERNEL_TYPE;
-
-struct file___words {
-	struct path___words f_path;
-} ANAROS_KERNEL_TYPE;
-
-struct linux_binprm___words {
-	struct file___words *file;
-} ANAROS_KERNEL_TYPE;
-
 /* How often a program without the shim was executed. */
 u64 bare_execs SEC(".bss.bare") = 0;
 /* Whether the supervisor waits for the next one. */
 u64 bare_awaited SEC(".data.bare") = 0;
 
 /* The loader can be called by its name: then it has none itself, and preloads all the same. */
-static __always_inline bool anaros_is_loader(u64 *ctx)
+static __always_inline bool anaros_is_loader(const struct task_struct *task)
 {
-	const struct linux_binprm___words *program = (void *)ctx[2];
-	char name[4] = {};
+	const char *name = anaros_look(task)->comm;
 
-	bpf_probe_read_kernel_str(name, sizeof(name),
-				  BPF_CORE_READ(program, file, f_path.dentry, d_name.name));
 	return name[0] == 'l' && name[1] == 'd' && (name[2] == '-' || name[2] == '.');
 }
 
@@ -102,7 +69,7 @@ static long anaros_search_preload(u32 step, struct anaros_search *search)
 	return 0;
 }
 
-static __always_inline bool anaros_environment_is_bare(struct mm_struct___words *memory, char *text)
+static __always_inline bool anaros_environment_is_bare(struct mm_struct *memory, char *text)
 {
 	struct anaros_search search = {.text = text};
 
@@ -115,7 +82,7 @@ static __always_inline bool anaros_environment_is_bare(struct mm_struct___words 
 /* Of a thread of the target that has become another program. */
 static __always_inline bool anaros_is_bare(u64 *ctx, struct task_struct *task)
 {
-	struct mm_struct___words *memory = BPF_CORE_READ((struct task_struct___words *)task, mm);
+	struct mm_struct *memory = BPF_CORE_READ(task, mm);
 	struct anaros_text *room = anaros_name(ANAROS_PROBE_PROCESS);
 	u64 base = 1, secure = 0, *words;
 	u32 i;
@@ -132,7 +99,7 @@ static __always_inline bool anaros_is_bare(u64 *ctx, struct task_struct *task)
 		if (words[2 * i] == AT_SECURE)
 			secure = words[2 * i + 1];
 	}
-	if (secure || (!base && !anaros_is_loader(ctx)))
+	if (secure || (!base && !anaros_is_loader(task)))
 		return true;
 	return anaros_environment_is_bare(memory, room->text);
 }

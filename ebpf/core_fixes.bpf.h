@@ -151,18 +151,18 @@ static __always_inline u64 anaros_preempt_count(const struct task_struct *task)
 }
 
 /* A kernel with PREEMPT_RT runs soft interrupts on the stack of whoever raised them. */
-struct task_struct___rt {
-	int softirq_disable_cnt;
-} ANAROS_KERNEL_TYPE;
+static __always_inline bool anaros_is_preempt_rt(const struct task_struct *task)
+{
+	return bpf_core_field_exists(task->softirq_disable_cnt);
+}
 
 /* Has a program called the kernel, and is that on x86? */
 static __always_inline bool anaros_in_call(const struct task_struct *task)
 {
-	const struct task_struct___rt *rt = (const void *)task;
 	const struct pt_regs___entry *entry;
 
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
-	    bpf_core_field_exists(rt->softirq_disable_cnt) ||
+	    anaros_is_preempt_rt(task) ||
 	    task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
 		return false;
 	entry = (const void *)bpf_task_pt_regs(bpf_get_current_task_btf());

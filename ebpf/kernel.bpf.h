@@ -91,6 +91,13 @@ struct pt_regs___entry {
 	u64 pc;
 } ANAROS_KERNEL_TYPE;
 
+struct mm_struct {
+	unsigned long saved_auxv[2];
+	unsigned long env_start;
+	unsigned long env_end;
+} ANAROS_KERNEL_TYPE;
+
+/* libbpf searches the kernel's BTF once for each type here: 2 ms of each start. */
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state; /* since 5.14 */
@@ -113,6 +120,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct task_io_accounting ioac;
 	struct bpf_local_storage *bpf_storage;
+	struct mm_struct *mm;
+	int softirq_disable_cnt; /* with PREEMPT_RT */
 } ANAROS_KERNEL_TYPE;
 
 /* Not structures of the kernel but what it hands to iterators: always these. */

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from anaros import artifacts
-from anaros.capture.kernel.nvme import Nvme
 from anaros.capture.kernel.probes import Plan, Program, load_object
 from anaros.capture.kernel.release import release
 from anaros.errors import AnarosError, KernelPlaneError
@@ -219,6 +218,9 @@ class More:
 
     def _load(self) -> None:
         path = artifacts.built("ebpf", "more.bpf.o")
+        # On this thread: for what the plane imports the program waits.
+        from anaros.capture.kernel.nvme import Nvme
+
         self._nvme = Nvme()
         self._plan.off.update(self._nvme.off())
         self._object = load_object(self._libbpf, path, self._plan, self._open)

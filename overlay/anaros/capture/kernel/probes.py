@@ -364,8 +364,6 @@ def load_object(
     libbpf: Libbpf, path: str, plan: Plan, opened: Callable[[Libbpf, str, Plan], Any] = open_object
 ) -> Any:
     """Loads what the kernel takes; the plan then tells what was left out, and why."""
-    import re
-
     known = {program.name: program for program in plan.programs}
     lines: list[str] = []
     for attempt in range(len(plan.programs) + 2):
@@ -388,6 +386,8 @@ def load_object(
         if attempt == 0:
             plan.survey(libbpf)
             continue
+        import re  # a kernel that takes all need not wait for it
+
         refused = re.findall(r"prog '(\w+)': failed to load", "\n".join(lines))
         if not refused or refused[-1] not in known or refused[-1] in plan.off:
             break

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anaros import natives
-from anaros.capture.host.numa import Placement
-from anaros.capture.host.softnet import Softnet
 from anaros.capture.rings.arena import Arena, Segment, pid_namespace
 from anaros.capture.rings.meter import Meter
 from anaros.errors import AnarosError, CaptureError, plain
@@ -27,6 +25,8 @@ from anaros.errors import AnarosError, CaptureError, plain
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anaros.capture.host.numa import Placement
+    from anaros.capture.host.softnet import Softnet
     from anaros.capture.kernel.plane import KernelPlane
     from anaros.kinds import Kind, NameClass
     from anaros.records import Columns
@@ -209,6 +209,9 @@ class Recorder:
         self._meter.read(None, None, now=True)
         sources = ffi.NULL
         if kernel is not None:
+            from anaros.capture.host.numa import Placement  # not without a kernel plane
+            from anaros.capture.host.softnet import Softnet
+
             self._counters = (Softnet(), Placement())
             consume, ring, ring_fd, numbers_fd, switches = kernel.sources()
             sources = ffi.new(
