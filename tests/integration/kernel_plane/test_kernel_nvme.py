@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from kernel_harness import NEEDS, Samples, cffi, kernel, probes, stopped
 
-from anaros.capture.kernel import more
+from anaros.capture.kernel import nvme as nvme_module
 from anaros.capture.kernel.nvme import Nvme
 from anaros.capture.kernel.plane import COUNTERS, PROBES
 from anaros.kinds import Kind, NameClass
@@ -293,7 +293,7 @@ def test_the_probes_load_with_them_and_do_without(
         pytest.skip("this kernel has the tracepoints of NVMe")
     root = tracefs(tmp_path / "tracing", "6.18")
     found: functools.partial[Any] = functools.partial(Nvme, str(root))
-    monkeypatch.setattr(more, "Nvme", found)
+    monkeypatch.setattr(nvme_module, "Nvme", found)
     samples, child = Samples(), stopped(["/bin/true"])
     try:
         plane = kernel.KernelPlane.start(kernel.Target(child.pid), samples.address, 0)

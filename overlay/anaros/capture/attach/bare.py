@@ -34,7 +34,7 @@ _REST_S = 1.0
 _LINGER_S = 5.0
 #: Calls that read or wrote, or CPU time, from which on programs without the shim are worth it: a
 #: container's init, which sleeps for good, makes fewer.
-_CALLS_MIN, _RAN_MIN_NS = 64, 10_000_000
+_CALLS_MIN, _RAN_MIN_NS = 64, 50_000_000
 #: ``struct anaros_bare``.
 _THREAD = struct.Struct("<IIQQ")
 
