@@ -410,7 +410,8 @@ def test_a_run_without_btf_in_a_pid_namespace(workload: str, tmp_path: Path) -> 
 RUNS_ALREADY = """
 import socket, subprocess, sys, threading, time
 def rest():
-    print(threading.get_native_id(), flush=True)
+    sys.stdout.write(f"{threading.get_native_id()}\\n")  # in one piece, beside the other's
+    sys.stdout.flush()
     while True:
         time.sleep(0.005)
 for _ in range(2):

@@ -186,13 +186,20 @@ def inject(pid: int, library: Path) -> Injected:
         return _inject(pid, library)
 
 
+def _has_let_go(problem: Exception, pid: int) -> bool:
+    """Whether something of it is gone: one that ends is there for a while without its memory."""
+    return isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(
+        f"/proc/{pid}/"
+    )
+
+
 @contextlib.contextmanager
 def _living(pid: int) -> Iterator[None]:
     """What fails because the process ends meanwhile says so."""
     try:
         yield
     except (OSError, InjectError) as problem:
-        if not alive(pid):
+        if not alive(pid) or _has_let_go(problem, pid):
             raise InjectError(f"process {pid} has ended") from problem
         if isinstance(problem, OSError):
             said = f"process {pid} cannot be read: {problem.strerror}"
