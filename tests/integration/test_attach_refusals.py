@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from attach_harness import NEEDS, Command, Server, attached, running, until_called
 
+from anaros import session
 from anaros.capture.attach.targets import check
 from anaros.errors import CaptureError
 from anaros.store.rundir import RunDirectory
@@ -87,6 +88,7 @@ def test_a_killed_supervisor_has_pinned_nothing(
     process = subprocess.Popen(anaros("attach", "--output", run, sleeper.pid))
     try:
         until(lambda: process.poll() is not None or has_programs(process.pid), "no probe came")
+        until(lambda: (run / "meta.json").exists(), "no run came")
         assert process.poll() is None
         assert pinned() == before
     finally:
@@ -94,6 +96,7 @@ def test_a_killed_supervisor_has_pinned_nothing(
         process.wait(WAIT_S)
     assert pinned() == before
     assert sleeper.poll() is None
+    assert session.recover(run), "or its memory stays for good"
 
 
 def has_programs(pid: int) -> bool:
