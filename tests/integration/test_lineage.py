@@ -269,7 +269,8 @@ def test_bytes_that_went_through_another_buffer_are_known_by_their_size(watch: W
     told = watch(SERVER, "staged")
     right, count = told.right(0.9)
     assert right >= 0.9 * count
-    assert right >= ROUNDS
+    # How sure they are depends on how the threads came to their turns.
+    assert told.right()[0] >= ROUNDS
     assert all(row["read_address"] != row["copy_address"] for row in told.rows)
 
 
