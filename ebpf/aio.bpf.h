@@ -83,6 +83,15 @@ static long anaros_aio_submit_one(u32 place, struct anaros_aio_call *call)
 	return 0;
 }
 
+/* How many of a call's operations are looked at; the others are counted. */
+static __always_inline s64 anaros_aio_followed(s64 count)
+{
+	if (count <= ANAROS_AIO_MAX)
+		return count;
+	anaros_count_many(ANAROS_PROBE_CALLS, ANAROS_COUNTER_UNTRACKED, count - ANAROS_AIO_MAX);
+	return ANAROS_AIO_MAX;
+}
+
 /*
  * Before the call: what it hands over may be done and used again by another
  * thread before it returns.
@@ -92,11 +101,7 @@ static __always_inline void anaros_aio_submit(struct task_struct *task, u64 list
 {
 	struct anaros_aio_call call = {.task = task, .list = list, .now_ns = now_ns};
 
-	if (count > ANAROS_AIO_MAX) {
-		anaros_count_many(ANAROS_PROBE_CALLS, ANAROS_COUNTER_UNTRACKED,
-				  count - ANAROS_AIO_MAX);
-		count = ANAROS_AIO_MAX;
-	}
+	count = anaros_aio_followed(count);
 	if (count > 0)
 		bpf_loop(count, anaros_aio_submit_one, &call, 0);
 }
@@ -163,11 +168,7 @@ static __always_inline void anaros_aio_reaped(struct task_struct *task, u64 list
 {
 	struct anaros_aio_call call = {.task = task, .list = list, .now_ns = now_ns};
 
-	if (count > ANAROS_AIO_MAX) {
-		anaros_count_many(ANAROS_PROBE_CALLS, ANAROS_COUNTER_UNTRACKED,
-				  count - ANAROS_AIO_MAX);
-		count = ANAROS_AIO_MAX;
-	}
+	count = anaros_aio_followed(count);
 	if (count > 0)
 		bpf_loop(count, anaros_aio_reap_one, &call, 0);
 }

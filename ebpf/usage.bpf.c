@@ -4,14 +4,7 @@
  * moved by the kernel's own count. Their ends are told by process.bpf.c and
  * net.bpf.c, which are there from the beginning.
  */
-#include "usage.bpf.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct anaros_told);
-} usages SEC(".maps");
+#include "usages.bpf.h"
 
 SEC("iter/task")
 int usage_tasks(struct bpf_iter__task *ctx)
@@ -23,10 +16,5 @@ int usage_tasks(struct bpf_iter__task *ctx)
 SEC("iter/bpf_sk_storage_map")
 int usage_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct socket_owner *owner = ctx->value;
-	struct sock *socket = ctx->sk;
-
-	if (socket && owner)
-		anaros_tell_bytes(socket, owner);
-	return 0;
+	return anaros_tell_socket(ctx);
 }

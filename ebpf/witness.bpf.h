@@ -7,14 +7,7 @@
 #define ANAROS_EBPF_WITNESS_H
 
 #include "asleep.bpf.h"
-#include "usage.bpf.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct anaros_told);
-} usages SEC(".maps");
+#include "usages.bpf.h"
 
 /*
  * Run when the first calls are told, and before the last are: what each thread
@@ -32,12 +25,7 @@ int tell_tasks(struct bpf_iter__task *ctx)
 SEC("iter/bpf_sk_storage_map")
 int tell_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct socket_owner *owner = ctx->value;
-	struct sock *socket = ctx->sk;
-
-	if (socket && owner)
-		anaros_tell_bytes(socket, owner);
-	return 0;
+	return anaros_tell_socket(ctx);
 }
 
 #endif
